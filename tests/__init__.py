@@ -1,0 +1,1 @@
+"""Tests; `tests/compat` holds those that run the programs of others."""

@@ -1,0 +1,1 @@
+"""Tests that run git, openssl and other programs that are not ours."""
