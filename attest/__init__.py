@@ -1,0 +1,1 @@
+"""Examine and judge signatures in git: offline, no network, no private key."""
