@@ -36,7 +36,7 @@ class Reason(enum.StrEnum):
 
     OBJECT_MALFORMED = "object-malformed"
     OBJECT_ID_MISMATCH = "object-id-mismatch"
-    OBJECT_UNSEEN = "object-unseen"
+    UNSEEN = "unseen-by-git"
 
     SIGNATURE_MISSING = "signature-missing"
     SIGNATURE_SEVERAL = "signature-several"
