@@ -1,0 +1,196 @@
+"""Time-stamp tokens: RFC 3161 with RFC 5816, the same verbs as `cms`.
+
+A token says that a digest existed at a time. Ours stand over the signature bytes of a commit (CMS
+unsigned attribute) or of an envelope (Sigstore bundle). Only tokens whose signer chains to a pinned
+anchor count, and only for the digest they were asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.asn1 import TLV, GeneralizedTime
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from attest import asn1, certificate, cms
+from attest.certificate import Anchor
+from attest.errors import Error, MalformedError, Reason, Step, VerificationError
+from attest.keys import KeyAlgorithm
+
+POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.99999.2.2")
+"""Our time-stamp policy: the clock of the authority, one second (RFC 3161 section 2.4.2 demands an OID)."""
+
+ACCURACY = timedelta(seconds=1)
+MAX_ACCURACY = timedelta(minutes=5)
+"""A clock that knows the time less well than a certificate lives proves nothing here."""
+
+MAX_NONCE_BYTES = 32
+_DIGESTS = {asn1.SHA256: hashlib.sha256, asn1.SHA512: hashlib.sha512}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A token before its signature: sign `attributes.data`."""
+
+    content: bytes
+    attributes: cms.ToBeSigned
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A parsed token; `message` carries the signature, nothing is verified yet."""
+
+    der: bytes
+    message: cms.SignedMessage
+    digest_algorithm: x509.ObjectIdentifier
+    digest: bytes
+    time: datetime
+    accuracy: timedelta
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """What a token proved: the digest existed at `time` +- `accuracy`, says a key certified by `anchor`."""
+
+    time: datetime
+    accuracy: timedelta
+    anchor: Anchor
+    signer: x509.Certificate
+
+
+def to_be_signed(
+    data: bytes, *, at: datetime, serial: int, tsa: x509.Certificate, nonce: int | None = None
+) -> Pending:
+    """A token over SHA-256 of `data` at time `at` (whole seconds), to be signed by the P-256 key in `tsa`."""
+    when = at.astimezone(UTC).replace(microsecond=0)
+    info = asn1.TSTInfo(
+        version=1,
+        policy=POLICY,
+        message_imprint=asn1.MessageImprint(
+            hash_algorithm=asn1.AlgorithmIdentifier(algorithm=asn1.SHA256, parameters=None),
+            hashed_message=hashlib.sha256(data).digest(),
+        ),
+        serial=serial,
+        generated_at=GeneralizedTime(when),
+        accuracy=asn1.Accuracy(seconds=int(ACCURACY.total_seconds()), milliseconds=None, microseconds=None),
+        ordering=False,
+        nonce=nonce,
+    )
+    content = asn1.encode(info)
+    attributes = cms.to_be_signed(
+        content,
+        KeyAlgorithm.P256,
+        signing_time=when,
+        content_type=asn1.TST_INFO,
+        signing_certificate=_sha256(tsa),
+    )
+    return Pending(content, attributes)
+
+
+def assemble(pending: Pending, signature: bytes, *, tsa: x509.Certificate) -> bytes:
+    """DER of the token (a ContentInfo), the signer's certificate included."""
+    return cms.assemble(pending.attributes, signature, signer=tsa, content=pending.content)
+
+
+def response(token: bytes) -> bytes:
+    """The token inside a granted TimeStampResp, the form in which Sigstore bundles carry it."""
+    inner = asn1.decode(TLV, token, limit=cms.MAX_CMS_BYTES)
+    return asn1.encode(asn1.TimeStampResponse(status=asn1.PKIStatusInfo(status=0), token=inner))
+
+
+def open_response(der: bytes) -> bytes:
+    """The token inside a granted TimeStampResp."""
+    answer = asn1.decode(asn1.TimeStampResponse, der, limit=cms.MAX_CMS_BYTES)
+    if answer.status.status not in (0, 1):
+        raise MalformedError(f"the time-stamp answer has status {answer.status.status}, not granted")
+    return asn1.encode(answer.token)
+
+
+def parse(der: bytes) -> Token:
+    """Read one token strictly; `MalformedError` or `VerificationError` for anything else."""
+    message = cms.parse(der, content_type=asn1.TST_INFO)
+    info = asn1.decode(asn1.TSTInfo, message.content or b"", limit=cms.MAX_CMS_BYTES)
+    imprint = info.message_imprint
+    if info.version != 1:
+        raise MalformedError(f"TSTInfo version {info.version}, not 1")
+    if imprint.hash_algorithm.algorithm not in _DIGESTS or imprint.hash_algorithm.parameters is not None:
+        raise MalformedError("the time-stamped digest is neither SHA-256 nor SHA-512")
+    if info.serial < 0 or info.serial.bit_length() > 160:
+        raise MalformedError(
+            "time-stamp serial number is negative or longer than 160 bits (RFC 3161 section 2.4.2)"
+        )
+    if info.nonce is not None and info.nonce.bit_length() > 8 * MAX_NONCE_BYTES:
+        raise MalformedError("time-stamp nonce is too long")
+    return Token(
+        der=der,
+        message=message,
+        digest_algorithm=imprint.hash_algorithm.algorithm,
+        digest=imprint.hashed_message,
+        time=info.generated_at.as_datetime().replace(tzinfo=UTC),
+        accuracy=_accuracy(info.accuracy),
+        serial=info.serial,
+    )
+
+
+def verify_timestamp(der: bytes, data: bytes, anchors: Sequence[Anchor]) -> Timestamp:
+    """Step 5: the token is over `data` and signed by a time-stamping key that a pinned anchor certified.
+
+    Every failure is a `VerificationError` of step 5 with reason `timestamp-invalid`.
+    """
+    try:
+        return _verify(parse(der), data, anchors)
+    except Error as error:
+        raise VerificationError(
+            Step.TIME, Reason.TIMESTAMP_INVALID, f"the time-stamp does not hold: {error.message}"
+        ) from None
+
+
+def _verify(token: Token, data: bytes, anchors: Sequence[Anchor]) -> Timestamp:
+    if _DIGESTS[token.digest_algorithm](data).digest() != token.digest:
+        raise MalformedError("it is over something else")
+    tsa = token.message.signer
+    anchor = certificate.find_anchor(tsa, anchors)
+    certificate.verify_issued(tsa, anchor.key)
+    _check_purpose(tsa)
+    if not tsa.not_valid_before_utc <= token.time <= tsa.not_valid_after_utc:
+        raise MalformedError(
+            f"its time {token.time:%Y-%m-%dT%H:%M:%SZ} is outside its certificate's validity"
+        )
+    # RFC 3161 section 2.4.2 and RFC 5816: the token must name the certificate that signed it.
+    if token.message.signing_certificate != _sha256(tsa):
+        raise MalformedError("it does not name its signing certificate")
+    cms.verify_content(token.message, token.message.content or b"")
+    return Timestamp(time=token.time, accuracy=token.accuracy, anchor=anchor, signer=tsa)
+
+
+@functools.lru_cache(maxsize=16)
+def _sha256(certificate: x509.Certificate) -> bytes:
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+
+
+def _check_purpose(tsa: x509.Certificate) -> None:
+    """RFC 3161 section 2.3: extended key usage critical, time-stamping alone."""
+    try:
+        usage = tsa.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        ca = tsa.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        raise MalformedError("its certificate lacks the extensions of a time-stamping key") from None
+    if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING] or ca:
+        raise MalformedError("its certificate is not for time-stamping alone")
+
+
+def _accuracy(value: asn1.Accuracy | None) -> timedelta:
+    if value is None:
+        return timedelta(0)
+    parts = (value.seconds or 0, value.milliseconds or 0, value.microseconds or 0)
+    limits = (int(MAX_ACCURACY.total_seconds()), 999, 999)
+    if any(not 0 <= part <= limit for part, limit in zip(parts, limits, strict=True)):
+        raise MalformedError("time-stamp accuracy is out of range (RFC 3161 section 2.4.2)")
+    return timedelta(seconds=parts[0], milliseconds=parts[1], microseconds=parts[2])
