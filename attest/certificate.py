@@ -1,0 +1,478 @@
+"""Reading certificates under a profile, and the chain from leaf to pinned anchor (step 4).
+
+`x509.verification` refuses Ed25519 issuers, so the chain is walked here, with this list of what is checked:
+
+ 1. the leaf carries exactly the extensions of its profile, with their criticality; others are refused
+ 2. end entity: CA false; key usage digitalSignature and nothing beyond; purpose as the profile says
+ 3. its key is of the profile's algorithm and passes the strictness rule (`keys`)
+ 4. it is signed by a pinned anchor, or by one issuing CA that is (profile signet only)
+ 5. issuer name equals the issuer's subject name, authority key identifier the issuer's, where present
+ 6. every issuer is a CA with keyCertSign and room in its path length, and the child's validity lies within its own
+ 7. life: at most five minutes after issue (our profiles)
+
+Not checked here: time against evidence (step 5), epochs and revocation (step 6), scopes and names (step 7).
+CRLs and OCSP do not exist in these profiles. Where profile upstream departs from good practice the
+departure becomes a remark (`authority-protocol.md` 15), never silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from attest import asn1, keys
+from attest import claims as claims_codec
+from attest.claims import MAX_CLAIMS_BYTES, Claims
+from attest.errors import Error, MalformedError, Reason, Step, VerificationError
+from attest.keys import KeyAlgorithm, PublicKey
+from attest.profile import (
+    AUTH_METHOD,
+    BACKDATING,
+    BINDING,
+    CLAIMS,
+    EPOCH,
+    ISSUED_AT,
+    LIFETIME,
+    MAX_COMMON_NAME,
+    RULES,
+    SCOPES,
+    SUBJECT,
+    Profile,
+)
+from attest.types import PrincipalKind
+
+MAX_PEM_BYTES = 1024 * 1024
+_ALGORITHM_OIDS = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """An authority's root that a verifier pinned. Equality is by key: the SPKI is what was pinned."""
+
+    key: PublicKey
+    profile: Profile
+    certificate: x509.Certificate = field(compare=False, repr=False)
+
+    @classmethod
+    def read(cls, certificate: x509.Certificate, profile: Profile | None = None) -> Anchor:
+        """Without `profile` the key says it: Ed25519 is notme, P-256 interop."""
+        key = key_of(certificate)
+        if profile is None:
+            profile = Profile.NOTME if key.algorithm is KeyAlgorithm.ED25519 else Profile.INTEROP
+        return cls(key=key, profile=profile, certificate=certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeCertificate:
+    """A leaf as its profile reads it. `claims` exists in our profiles alone."""
+
+    certificate: x509.Certificate = field(repr=False)
+    profile: Profile
+    key: PublicKey
+    subject: str
+    uri: str
+    emails: tuple[str, ...]
+    scopes: tuple[str, ...]
+    epoch: int | None
+    auth_method: str
+    binding: bytes
+    issued_at: datetime
+    claims: Claims | None
+    remarks: tuple[str, ...]
+
+    @property
+    def not_before(self) -> datetime:
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.der).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What upstream's extensions say, or what stands in for them under profile signet."""
+
+    subject: str
+    issued_at: datetime
+    scopes: tuple[str, ...] = ()
+    epoch: int | None = None
+    auth_method: str = ""
+    binding: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What step 4 proved: `leaf` stands under `anchor`, through `issuing` where there is one."""
+
+    leaf: BridgeCertificate
+    issuing: x509.Certificate | None
+    anchor: Anchor
+    remarks: tuple[str, ...]
+
+
+def key_of(certificate: x509.Certificate) -> PublicKey:
+    """The certificate's key under the strictness rule, in its one canonical spelling; else `MalformedError`."""
+    try:
+        key = keys.from_cryptography(certificate.public_key())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedError(f"the key in a certificate cannot be read: {error}") from None
+    # The library hands out the key it understood; a compressed point, say, is another spelling.
+    if key.spki not in certificate.tbs_certificate_bytes:
+        raise MalformedError("the key in a certificate is not in its canonical encoding")
+    return key
+
+
+def load_pem(pem: bytes) -> list[x509.Certificate]:
+    """Every certificate in PEM text; `MalformedError` when there is none or one cannot be read."""
+    if len(pem) > MAX_PEM_BYTES:
+        raise MalformedError(f"{len(pem)} bytes of PEM; at most {MAX_PEM_BYTES} are read")
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise MalformedError(f"no readable PEM certificate: {error}") from None
+
+
+def verify_chain(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    anchors: Sequence[Anchor],
+    profile: Profile | None = None,
+) -> Chain:
+    """Step 4. `profile` narrows what is accepted; otherwise the anchor that issued the leaf says it.
+
+    Raises `VerificationError` (step 4), whose reason tells an unknown root from a bad certificate.
+    """
+    try:
+        return _walk(leaf, others, anchors, profile)
+    except VerificationError:
+        raise
+    except (Error, ValueError) as error:
+        raise VerificationError(
+            Step.CHAIN, Reason.CERTIFICATE_INVALID, f"the signer's certificate does not hold: {error}"
+        ) from None
+
+
+def _walk(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    anchors: Sequence[Anchor],
+    profile: Profile | None,
+) -> Chain:
+    issuing = _issuing_ca(leaf, others)
+    anchor = find_anchor(issuing or leaf, anchors)
+    if profile is not None and anchor.profile is not profile:
+        raise _mismatch(f"the certificate is of profile {anchor.profile}, not {profile}")
+    read = read_leaf(leaf, anchor.profile)
+    remarks = list(read.remarks)
+    if issuing is None:
+        remarks += _verify_link(leaf, anchor.certificate, anchor.key, anchor.profile)
+        return Chain(read, None, anchor, tuple(remarks))
+    if anchor.profile is not Profile.SIGNET:
+        raise _mismatch(f"profile {anchor.profile} has no issuing CA between leaf and root")
+    remarks += _verify_link(leaf, issuing, key_of(issuing), anchor.profile)
+    remarks += _verify_link(issuing, anchor.certificate, anchor.key, anchor.profile, below=1)
+    return Chain(read, issuing, anchor, tuple(remarks))
+
+
+def find_anchor(certificate: x509.Certificate, anchors: Sequence[Anchor]) -> Anchor:
+    """The anchor whose key signed `certificate`; names and key identifiers only order the tries.
+
+    Names prove nothing: a root with the same names and another key is not the anchor.
+    """
+    issuer = certificate.issuer.public_bytes()
+    for anchor in sorted(anchors, key=lambda a: a.certificate.subject.public_bytes() != issuer):
+        try:
+            verify_issued(certificate, anchor.key)
+        except (VerificationError, MalformedError):
+            continue
+        return anchor
+    raise VerificationError(
+        Step.CHAIN,
+        Reason.ANCHOR_UNKNOWN,
+        f"no pinned anchor issued the certificate of {certificate.subject.rfc4514_string()!r}"
+        f" (issuer {certificate.issuer.rfc4514_string()!r})",
+        hint="pin its authority's root with --anchor FILE, after checking the fingerprint out of band",
+    )
+
+
+def verify_issued(certificate: x509.Certificate, issuer: PublicKey) -> None:
+    """The certificate's signature is by `issuer`, in the one algorithm that goes with that key."""
+    if certificate.signature_algorithm_oid != _ALGORITHM_OIDS[issuer.algorithm]:
+        raise MalformedError("its signature algorithm is not the one of its issuer's key")
+    keys.verify_signature(issuer, certificate.signature, certificate.tbs_certificate_bytes)
+
+
+def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
+    """Read a signing leaf under `profile`, refusing every departure that is not a listed remark."""
+    rules = RULES[profile]
+    found = _extensions(certificate, profile)
+    _check_end_entity(certificate, profile)
+    key = key_of(certificate)
+    if key.algorithm is not rules.algorithm:
+        raise _mismatch(
+            f"profile {profile} signs with {rules.algorithm}, the certificate holds {key.algorithm}"
+        )
+    remarks: list[str] = []
+    uri, emails = _names(certificate, profile)
+    values = _upstream_values(found, remarks) if SUBJECT in found else _signet_values(certificate)
+    claims = claims_codec.decode(found[CLAIMS]) if CLAIMS in found else None
+    leaf = BridgeCertificate(
+        certificate=certificate,
+        profile=profile,
+        key=key,
+        uri=uri,
+        emails=emails,
+        claims=claims,
+        subject=values.subject,
+        scopes=values.scopes,
+        epoch=values.epoch,
+        auth_method=values.auth_method,
+        binding=values.binding,
+        issued_at=values.issued_at,
+        remarks=tuple(remarks + _remarks(certificate, profile, values.issued_at)),
+    )
+    if rules.ours:
+        _check_ours(leaf)
+    return leaf
+
+
+def _check_ours(leaf: BridgeCertificate) -> None:
+    """What profiles notme and interop promise beyond upstream (design D1, D4)."""
+    claims = leaf.claims
+    if claims is None or leaf.remarks:
+        raise _mismatch(
+            f"profile {leaf.profile} does not allow: {', '.join(leaf.remarks) or 'missing claims'}"
+        )
+    if leaf.not_after - leaf.issued_at.replace(microsecond=0) > LIFETIME:
+        raise _mismatch("the certificate lives longer than five minutes from issue")
+    if leaf.issued_at.replace(microsecond=0) - leaf.not_before > BACKDATING:
+        raise _mismatch("the certificate begins more than a minute before its issue")
+    verifier = claims.actor_kind is PrincipalKind.VERIFIER
+    if leaf.profile is Profile.NOTME:
+        purposes = _purposes(leaf.certificate)
+        if purposes != ({ExtendedKeyUsageOID.CODE_SIGNING} if verifier else set()):
+            raise VerificationError(
+                Step.CHAIN,
+                Reason.PURPOSE_MISMATCH,
+                "the certificate is for another purpose than signing in git",
+            )
+    if leaf.profile is Profile.INTEROP and leaf.emails != (claims.actor_email,):
+        raise _mismatch("the e-mail name of the certificate is not the one of its actor")
+
+
+def _extensions(certificate: x509.Certificate, profile: Profile) -> dict[x509.ObjectIdentifier, bytes]:
+    """Extensions by OID; those of the placeholder arcs as raw bytes, the others empty."""
+    rules = RULES[profile]
+    found: dict[x509.ObjectIdentifier, bytes] = {}
+    allowed = {**rules.required, **rules.optional}
+    for extension in certificate.extensions:
+        if extension.oid not in allowed:
+            what = "critical extension" if extension.critical else "extension"
+            raise VerificationError(
+                Step.CHAIN,
+                Reason.EXTENSION_UNKNOWN,
+                f"{what} {extension.oid.dotted_string} is not in profile {profile}",
+            )
+        if extension.critical is not allowed[extension.oid]:
+            raise _mismatch(
+                f"extension {extension.oid.dotted_string} has the wrong criticality for profile {profile}"
+            )
+        value = extension.value
+        found[extension.oid] = value.value if isinstance(value, x509.UnrecognizedExtension) else b""
+    if missing := [oid.dotted_string for oid in rules.required if oid not in found]:
+        raise _mismatch(f"profile {profile} demands extension {missing[0]}")
+    return found
+
+
+def _check_end_entity(certificate: x509.Certificate, profile: Profile) -> None:
+    if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+        raise VerificationError(Step.CHAIN, Reason.PURPOSE_MISMATCH, "a CA certificate signs no commits")
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    beyond = (
+        usage.content_commitment,
+        usage.key_encipherment,
+        usage.data_encipherment,
+        usage.key_agreement,
+        usage.key_cert_sign,
+        usage.crl_sign,
+    )
+    purposes = _purposes(certificate)
+    if not usage.digital_signature or any(beyond) or ExtendedKeyUsageOID.CLIENT_AUTH in purposes:
+        raise VerificationError(
+            Step.CHAIN,
+            Reason.PURPOSE_MISMATCH,
+            "the certificate is not for signing (the TLS sibling of a pair?)",
+        )
+    wanted = RULES[profile].purposes
+    if wanted and purposes != wanted:
+        raise VerificationError(
+            Step.CHAIN, Reason.PURPOSE_MISMATCH, f"the certificate lacks the purposes of profile {profile}"
+        )
+
+
+def _verify_link(
+    child: x509.Certificate, issuer: x509.Certificate, key: PublicKey, profile: Profile, *, below: int = 0
+) -> list[str]:
+    """Checks 4 to 6 of the module's list for one link; `below` counts the CAs under `issuer`."""
+    verify_issued(child, key)
+    remarks = []
+    if child.issuer.public_bytes() != issuer.subject.public_bytes():
+        # Upstream writes one literal issuer name whatever its CA is called (`authority-protocol.md` 15, item 1).
+        if profile is not Profile.UPSTREAM:
+            raise _invalid("its issuer name is not its issuer's subject name")
+        remarks.append("issuer-name-mismatch")
+    theirs, ours = _key_identifier(issuer), _authority_key_identifier(child)
+    if ours is not None and theirs is not None and ours != theirs:
+        raise _invalid("its authority key identifier is not its issuer's key identifier")
+    constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+    usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+    if not constraints.ca or not usage.key_cert_sign:
+        raise _invalid("its issuer is not a CA that may sign certificates")
+    if constraints.path_length is not None and constraints.path_length < below:
+        raise _invalid("its issuer's path length leaves no room for an issuing CA")
+    if (
+        not (
+            issuer.not_valid_before_utc <= child.not_valid_before_utc
+            and child.not_valid_after_utc <= issuer.not_valid_after_utc
+        )
+        and profile is not Profile.UPSTREAM
+    ):
+        raise _invalid("its validity is not within its issuer's")
+    return remarks
+
+
+def _issuing_ca(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """The included CA that signed the leaf, found by its key. Two would be one too many."""
+    found = []
+    for candidate in others:
+        try:
+            verify_issued(leaf, key_of(candidate))
+        except (Error, ValueError):
+            continue
+        found.append(candidate)
+    if len(found) > 1:
+        raise _invalid("several included certificates hold the key that issued it")
+    return found[0] if found else None
+
+
+def _names(certificate: x509.Certificate, profile: Profile) -> tuple[str, tuple[str, ...]]:
+    """The one URI (empty for signet without one) and the e-mail addresses of the subject alternative name."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return "", ()
+    uris = [n.value for n in names if isinstance(n, x509.UniformResourceIdentifier)]
+    emails = tuple(n.value for n in names if isinstance(n, x509.RFC822Name))
+    if len(uris) + len(emails) != len(names) or (len(uris) != 1 and profile is not Profile.SIGNET):
+        raise _mismatch("the subject alternative name is not one URI")
+    if emails and profile in (Profile.NOTME, Profile.UPSTREAM):
+        raise _mismatch("the subject alternative name is more than one URI")
+    return (uris[0] if uris else ""), emails
+
+
+def _upstream_values(found: dict[x509.ObjectIdentifier, bytes], remarks: list[str]) -> _Values:
+    binding = found[BINDING]
+    if len(binding) != 32:
+        raise MalformedError(f"key binding of {len(binding)} bytes, not 32")
+    instant = _text(found[ISSUED_AT])
+    try:
+        issued_at = datetime.strptime(instant, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise MalformedError(f"issuance time {instant!r} is not RFC 3339 in UTC with milliseconds") from None
+    return _Values(
+        subject=_text(found[SUBJECT]),
+        issued_at=issued_at,
+        scopes=tuple(asn1.decode_strings(found[SCOPES], limit=MAX_CLAIMS_BYTES)),
+        epoch=_epoch(found[EPOCH], remarks),
+        auth_method=_text(found[AUTH_METHOD]),
+        binding=binding,
+    )
+
+
+def _signet_values(certificate: x509.Certificate) -> _Values:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if len(names) != 1:
+        raise MalformedError(f"the subject has {len(names)} common names, not one")
+    return _Values(subject=str(names[0].value), issued_at=certificate.not_valid_before_utc)
+
+
+def _epoch(value: bytes, remarks: list[str]) -> int:
+    """Upstream pads the INTEGER to four bytes (`authority-protocol.md` 3, item 7): read, and remarked on."""
+    if len(value) < 3 or value[0] != 2 or value[1] != len(value) - 2 or value[1] > 6 or value[2] & 0x80:
+        raise MalformedError("the epoch is not a non-negative INTEGER of at most six bytes")
+    number = int.from_bytes(value[2:], "big")
+    if asn1.encode(number) != value:
+        remarks.append("epoch-not-minimal")
+    return number
+
+
+def _remarks(certificate: x509.Certificate, profile: Profile, issued_at: datetime) -> list[str]:
+    """Departures of `authority-protocol.md` 15 that a leaf alone shows. Signet promises none of these."""
+    if profile is Profile.SIGNET:
+        return []
+    remarks = []
+    if _key_identifier(certificate) is None:
+        remarks.append("subject-key-identifier-missing")
+    if _authority_key_identifier(certificate) is None:
+        remarks.append("authority-key-identifier-missing")
+    if certificate.not_valid_before_utc >= issued_at.replace(
+        microsecond=0
+    ):
+        remarks.append("not-backdated")
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if any(len(str(n.value)) > MAX_COMMON_NAME for n in names):
+        remarks.append("common-name-too-long")
+    return remarks
+
+
+def _text(value: bytes) -> str:
+    return asn1.decode(str, value, limit=MAX_CLAIMS_BYTES)
+
+
+def _purposes(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
+    try:
+        return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return set()
+
+
+def _key_identifier(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _authority_key_identifier(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(
+            x509.AuthorityKeyIdentifier
+        ).value.key_identifier
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _mismatch(message: str) -> VerificationError:
+    return VerificationError(Step.CHAIN, Reason.PROFILE_MISMATCH, message)
+
+
+def _invalid(message: str) -> VerificationError:
+    return VerificationError(
+        Step.CHAIN, Reason.CERTIFICATE_INVALID, f"the signer's certificate does not hold: {message}"
+    )
