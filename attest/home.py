@@ -1,0 +1,124 @@
+"""What a home holds for the verifier: its own authority's anchors and bundle, and remembered sequences.
+
+`NOTME_HOME` names the folder that holds all state; without it that is `notme-git` in the XDG data
+directory. Two homes never mix: nothing is looked up in a second one.
+
+Read at the edge and handed on; nothing else in `attest` looks at files of a home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from attest import trust
+from attest.certificate import Anchor, load_pem
+from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.profile import Profile
+from attest.trust import MAX_BUNDLE_BYTES, Trust
+
+ANCHORS = Path("authority", "anchors.pem")
+BUNDLE = Path("authority", "bundle")
+SEQUENCES = Path("verifier", "sequences")
+MAX_ANCHOR_BYTES = 1024 * 1024
+
+
+def default(environ: Mapping[str, str]) -> Path:
+    """The home that `environ` names; a relative one is an error, because git changes directory."""
+    named = environ.get("NOTME_HOME")
+    if named is not None:
+        if not os.path.isabs(named):
+            raise UsageError(
+                f"NOTME_HOME is {named!r}, which is not an absolute path", hint="give an absolute path"
+            )
+        return Path(named)
+    data = environ.get("XDG_DATA_HOME", "")
+    if os.path.isabs(data):
+        return Path(data) / "notme-git"
+    user = environ.get("HOME", "")
+    if not os.path.isabs(user):
+        raise UsageError(
+            "neither NOTME_HOME nor HOME names a home", hint="set NOTME_HOME to an absolute path"
+        )
+    return Path(user) / ".local" / "share" / "notme-git"
+
+
+def read_trust(home: Path) -> Trust:
+    """The anchors and bundle of the authority in `home`, which this user made and therefore pins.
+
+    Raises `UnavailableError` when there are none or they cannot be read.
+    """
+    anchors = read_anchors(
+        home / ANCHORS,
+        None,
+        hint='make an authority (notme-git init --human "NAME <ADDRESS>") or name an anchor',
+    )
+    return read_bundle(home / BUNDLE, anchors, home)
+
+
+def read_anchors(
+    path: Path, profile: Profile | None, *, hint: str = "give a PEM file of root certificates"
+) -> tuple[Anchor, ...]:
+    """Anchors in a PEM file, each with `profile` or the one its key says."""
+    data = _read(path, MAX_ANCHOR_BYTES, "anchor", hint)
+    try:
+        return tuple(Anchor.read(certificate, profile) for certificate in load_pem(data))
+    except MalformedError as error:
+        raise UnavailableError(f"{path} holds no usable anchor: {error.message}", hint=hint) from None
+
+
+def read_bundle(path: Path, anchors: tuple[Anchor, ...], home: Path | None) -> Trust:
+    """A verified bundle; with a `home` its sequence may not be below the last one seen there, and is remembered."""
+    data = _read(
+        path,
+        MAX_BUNDLE_BYTES,
+        "trust bundle",
+        "fetch the bundle from the authority (notme-git trust export --format bundle)",
+    )
+    trusted = trust.verify_bundle(data, anchors)
+    if home is not None and trusted.bundle is not None:
+        mark = home / SEQUENCES / _safe(trusted.bundle.authority_id)
+        seen = _sequence(mark)
+        if trusted.bundle.sequence < seen:
+            trust.verify_bundle(data, anchors, minimum_sequence=seen)
+        if trusted.bundle.sequence > seen:
+            _remember(mark, trusted.bundle.sequence)
+    return trusted
+
+
+def _sequence(mark: Path) -> int:
+    try:
+        text = mark.read_text("ascii").strip()
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"cannot read the last seen bundle sequence in {mark}: {error}") from None
+    if not text.isdecimal():
+        raise UnavailableError(f"{mark} does not hold a bundle sequence", hint="look at it, then remove it")
+    return int(text)
+
+
+def _remember(mark: Path, sequence: int) -> None:
+    """Best effort: a verifier that cannot write its home still verifies; it only notices rollback later."""
+    with contextlib.suppress(OSError):
+        mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
+        temporary.write_text(f"{sequence}\n", "ascii")
+        os.replace(temporary, mark)
+
+
+def _safe(authority_id: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in authority_id)[:64] or "_"
+
+
+def _read(path: Path, limit: int, what: str, hint: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read the {what} {path}: {error.strerror}", hint=hint) from None
+    if len(data) > limit:
+        raise UnavailableError(f"{path} is larger than {limit} bytes and is no {what}", hint=hint)
+    return data
