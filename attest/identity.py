@@ -1,0 +1,142 @@
+"""Step 7: who acted, for whom, and do the object's own lines agree (design D14).
+
+The certificate alone gives the identity. Author, committer, tagger, pusher and trailers are claims:
+they can contradict the certificate, they never add to it.
+"""
+
+from __future__ import annotations
+
+from attest.certificate import BridgeCertificate
+from attest.errors import Reason, Step, VerificationError
+from attest.gitobject import Commit, PushCertificate, Tag
+from attest.profile import RULES
+from attest.types import Assurance, Authentication, Identity, Principal, PrincipalKind
+
+AUTHORED_BY_OTHER = "authored-by-other"
+"""Remark: rebase, cherry-pick and am keep the author of what they replay; the built-in rule lets that pass."""
+
+NO_ADDRESS = "no-address-in-certificate"
+"""Remark: the certificate names no e-mail address, so committer and author could not be held against it."""
+
+KEY_PREFIX = "notme:"
+"""How `user.signingkey` names one of our agents; git copies it into the pusher line of a push certificate."""
+
+
+def describe(leaf: BridgeCertificate) -> Identity:
+    """The identity in its stored form. A certificate that names no represented principal has none."""
+    claims = leaf.claims
+    if claims is None:
+        actor = Principal(
+            id=leaf.uri or leaf.subject,
+            kind=PrincipalKind.WORKLOAD,
+            name=leaf.subject,
+            display=leaf.subject,
+            email=leaf.emails[0] if leaf.emails else "",
+            authentication=Authentication.SELF_ASSERTED,
+        )
+        return _identity(leaf, actor, None, Assurance.REMOTE_AUTHORITY, "", b"")
+    actor = Principal(
+        id=leaf.uri,
+        kind=claims.actor_kind,
+        name=claims.actor_name,
+        display=claims.actor_name,
+        email=claims.actor_email,
+        authentication=Authentication.SELF_ASSERTED,
+    )
+    return _identity(leaf, actor, claims.represented, claims.assurance, claims.grant_id, claims.grant_sha256)
+
+
+def summary(leaf: BridgeCertificate) -> str:
+    """One line for a person, e.g. in git's `%GS`; control characters become `?`."""
+    text = (
+        leaf.claims.summary
+        if leaf.claims
+        else f"{leaf.subject} ({leaf.profile}; represented principal: none)"
+    )
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def verify_identity(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificate | None) -> list[str]:
+    """Returns remarks, or raises `VerificationError` (step 7). `parsed` is None for content that is no git object."""
+    scope = RULES[leaf.profile].scope
+    if scope and scope not in leaf.scopes:
+        held = ", ".join(leaf.scopes) or "none"
+        raise VerificationError(
+            Step.IDENTITY, Reason.SCOPE_MISSING, f"the certificate's scopes ({held}) do not include {scope}"
+        )
+    if parsed is None:
+        return []
+    addresses = known_addresses(leaf)
+    if not addresses:
+        return [NO_ADDRESS]
+    match parsed:
+        case Commit():
+            _check_address("committer", parsed.committer.email, addresses)
+            return [] if _fold(parsed.author.email) in addresses else [AUTHORED_BY_OTHER]
+        case Tag():
+            if parsed.tagger is None:
+                raise VerificationError(Step.IDENTITY, Reason.COMMITTER_MISMATCH, "the tag names no tagger")
+            _check_address("tagger", parsed.tagger.email, addresses)
+        case PushCertificate():
+            _check_pusher(parsed, leaf, addresses)
+    return []
+
+
+def known_addresses(leaf: BridgeCertificate) -> set[str]:
+    """Lower-cased e-mail addresses of actor and represented principal."""
+    claims = leaf.claims
+    if claims is None:
+        named = leaf.emails or ((leaf.subject,) if "@" in leaf.subject else ())
+        return {_fold(email) for email in named}
+    known = {_fold(claims.actor_email)}
+    if claims.represented is not None:
+        known.add(_fold(claims.represented.email))
+    return known - {""}
+
+
+def _check_address(role: str, email: str, addresses: set[str]) -> None:
+    if _fold(email) not in addresses:
+        raise VerificationError(
+            Step.IDENTITY,
+            Reason.COMMITTER_MISMATCH,
+            f"{role} <{email}> is neither the actor nor the represented principal ({', '.join(sorted(addresses))})",
+        )
+
+
+def _check_pusher(parsed: PushCertificate, leaf: BridgeCertificate, addresses: set[str]) -> None:
+    """git writes `user.signingkey` as the pusher where the format has key names, else name and e-mail."""
+    pusher = parsed.pusher.decode("utf-8", "replace")
+    name = leaf.claims.actor_name if leaf.claims else leaf.subject
+    named = {KEY_PREFIX + name, f"{KEY_PREFIX}{name}:{leaf.profile}"}
+    _, _, rest = pusher.rpartition("<")
+    if pusher not in named and _fold(rest.removesuffix(">")) not in addresses:
+        raise VerificationError(
+            Step.IDENTITY,
+            Reason.COMMITTER_MISMATCH,
+            f"pusher {pusher!r} is neither the actor nor the represented principal",
+        )
+
+
+def _identity(
+    leaf: BridgeCertificate,
+    actor: Principal,
+    represented: Principal | None,
+    assurance: Assurance,
+    grant_id: str,
+    grant_sha256: bytes,
+) -> Identity:
+    return Identity(
+        actor=actor,
+        represented=represented,
+        grant_id=grant_id,
+        grant_sha256=grant_sha256,
+        scopes=leaf.scopes,
+        epoch=leaf.epoch or 0,
+        assurance=assurance,
+        certificate_sha256=leaf.sha256,
+    )
+
+
+def _fold(email: str) -> str:
+    """Addresses differ in case alone in practice only; ASCII is folded, nothing else."""
+    return "".join(c.lower() if c.isascii() else c for c in email)

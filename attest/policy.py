@@ -1,0 +1,105 @@
+"""What a rule demands beyond the facts: step 8.
+
+Here stands the built-in policy, which knows no ref of its own: every signature by a pinned authority's
+bridge certificate is accepted, the signer's word alone for its time included, with a warning. A caller
+may demand better evidence of time, and says for which ref and repository an object is offered, because
+git shows neither to the signer and certificates can be constrained to both (design D4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from attest import patterns
+from attest.errors import Reason, Step, UnavailableError, VerificationError
+from attest.evidence import RANK
+from attest.types import Constraints, Evidence, Voucher
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`require_time`: the lowest voucher whose evidence of time is enough, or None for the signer's word."""
+
+    require_time: Voucher | None = None
+    max_bundle_age: timedelta | None = None
+
+    @property
+    def name(self) -> str:
+        """What verdicts and statements call it."""
+        return "builtin:default" if self == Policy() else f"builtin:{self._text()}"
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the policy's text."""
+        return hashlib.sha256(self._text().encode()).digest()
+
+    def _text(self) -> str:
+        age = "any" if self.max_bundle_age is None else f"{int(self.max_bundle_age.total_seconds())}s"
+        return f"require-time={self.require_time or Voucher.SIGNER},max-bundle-age={age}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the judged object is offered: full ref name and repository address, None when not known.
+
+    `git` says that git asks: it tells its verifying program neither, so that constraints are for others to check.
+    """
+
+    ref: str | None = None
+    repository: str | None = None
+    git: bool = False
+
+
+def check_time(policy: Policy, found: Sequence[Evidence], proven: bool) -> None:
+    """`VerificationError` (step 8) when the evidence of time is below what the policy requires."""
+    wanted = policy.require_time
+    if wanted is None or wanted is Voucher.SIGNER:
+        return
+    if not proven or not any(RANK[item.voucher] >= RANK[wanted] for item in found):
+        raise VerificationError(
+            Step.POLICY, Reason.TIME_REQUIRED, f"the policy requires evidence of time from {wanted} or better"
+        )
+
+
+def check_bundle_age(policy: Policy, age: timedelta | None) -> None:
+    """`UnavailableError` when the trust bundle is older than the policy lets it be, or absent though an age is set."""
+    limit = policy.max_bundle_age
+    if limit is not None and (age is None or age > limit):
+        raise UnavailableError(
+            "the trust bundle is absent or older than the policy allows",
+            hint="fetch the current bundle from the authority",
+            reason=Reason.BUNDLE_STALE,
+        )
+
+
+def check_constraints(constraints: Constraints, context: Context) -> None:
+    """The certificate's repository and branch patterns hold for the place the object is offered for."""
+    if context.git and (constraints.repositories or constraints.branches):
+        raise UnavailableError(
+            "the certificate is constrained to a repository or branch, which git does not show",
+            reason=Reason.UNSEEN,
+        )
+    _check(constraints.repositories, context.repository, "repository", "--repository ADDRESS")
+    _check(
+        constraints.branches, context.ref and context.ref.removeprefix("refs/heads/"), "branch", "--ref REF"
+    )
+
+
+def _check(allowed: Sequence[str], value: str | None, what: str, option: str) -> None:
+    if not allowed:
+        return
+    if value is None:
+        raise UnavailableError(
+            f"the certificate is good for {what} {' or '.join(allowed)} only; it is not known where this is offered",
+            hint=f"say it with {option}",
+            reason=Reason.CONTEXT_UNKNOWN,
+        )
+    if not any(patterns.matches(pattern, value) for pattern in allowed):
+        raise VerificationError(
+            Step.POLICY,
+            Reason.CONSTRAINT_MISMATCH,
+            f"the certificate is good for {what} {' or '.join(allowed)} only, not for {value}",
+        )

@@ -1,0 +1,1 @@
+"""Verdicts and findings for people and for programs."""

@@ -1,0 +1,79 @@
+"""Verdicts as lines for a person. Everything that comes from outside is shown without control characters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attest.errors import Step
+from attest.types import Finding, Findings, Outcome, Principal, StepStatus, Verdict
+
+_HEADLINES = {
+    Outcome.ACCEPTED: "accepted",
+    Outcome.ACCEPTED_TIME_UNPROVEN: "accepted, time unproven",
+    Outcome.REJECTED: "REJECTED",
+    Outcome.COULD_NOT_CHECK: "COULD NOT CHECK",
+}
+
+
+def printable(text: str) -> str:
+    """`text` with every control and formatting character replaced by `?`."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """Headline, identity, the eight findings, remarks."""
+    findings = verdict.findings
+    yield f"{findings.object_kind} {findings.object_id}: {_HEADLINES[verdict.outcome]}"
+    yield from _body(findings)
+    sequence = f", trust bundle {verdict.bundle_sequence}" if verdict.bundle_sequence else ""
+    yield f"  policy {verdict.policy}{sequence}"
+
+
+def findings_lines(findings: Findings) -> Iterator[str]:
+    """The same without a verdict."""
+    yield f"{findings.object_kind} {findings.object_id}"
+    yield from _body(findings)
+
+
+def git_lines(verdict: Verdict) -> Iterator[str]:
+    """What git shows beside a signature (`--show-signature`, `%GG`)."""
+    findings = verdict.findings
+    bad = [f for f in findings.findings if f.status is StepStatus.FAILED]
+    if verdict.outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK):
+        bad = bad or [f for f in findings.findings if f.status is StepStatus.UNAVAILABLE]
+        yield "Good signature NOT found" if verdict.outcome is Outcome.COULD_NOT_CHECK else "BAD signature"
+        yield from (finding_line(finding) for finding in bad)
+        return
+    signed = findings.findings[Step.TIME - 1]
+    yield f"Good signature by {printable(findings.findings[Step.IDENTITY - 1].detail)}"
+    yield f"  {printable(signed.detail)}"
+    unseen = ", ".join(_name(f) for f in findings.findings if f.status is StepStatus.UNAVAILABLE)
+    if unseen:
+        yield f"  not checked here: {unseen}; notme-attest verify looks at all eight steps"
+
+
+def finding_line(finding: Finding) -> str:
+    """`step 3 integrity: failed (digest-mismatch): ...`"""
+    reason = f" ({finding.reason})" if finding.reason else ""
+    return f"step {finding.step} {_name(finding)}: {finding.status}{reason}: {printable(finding.detail)}"
+
+
+def _body(findings: Findings) -> Iterator[str]:
+    if findings.identity is not None:
+        who = findings.identity
+        yield f"  actor      {_principal(who.actor)}"
+        yield f"  represents {_principal(who.represented) if who.represented else 'nobody named in the certificate'}"
+        yield f"  assurance  {who.assurance}"
+    for finding in findings.findings:
+        yield f"  {finding.step} {_name(finding):<10} {finding.status:<15} {printable(finding.detail)}"
+    if findings.remarks:
+        yield f"  remarks    {printable(', '.join(findings.remarks))}"
+
+
+def _principal(principal: Principal) -> str:
+    how = f", {principal.authentication}" if principal.kind == "human" else ""
+    return printable(f"{principal.display} <{principal.email}> ({principal.kind}{how})")
+
+
+def _name(finding: Finding) -> str:
+    return Step(finding.step).name.lower()

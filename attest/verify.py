@@ -1,0 +1,363 @@
+"""Examine one object, then judge the findings.
+
+An examination takes eight steps, numbered as in `errors.Step`; each ends *proven*, *failed*,
+*unavailable* (could not check) or *not applicable* (this kind of object or signature has no such step):
+
+ 1. object     the bytes are one well-formed commit, tag or push certificate; the id is recomputed from them
+ 2. signature  exactly one, in a known format, strictly decoded
+ 3. integrity  it verifies over exactly the signed bytes with the key the signer info names
+ 4. chain      leaf -> (at most one issuing CA) -> pinned anchor, the profile kept exactly
+ 5. time       what the evidence proves about when it was signed, against the certificate's validity
+ 6. epoch      the issuing epoch was acceptable then; principal, grant and session not revoked
+ 7. identity   scopes; committer (tagger, pusher) and author agree with actor and represented principal
+ 8. policy     what the rule in force demands of ref, repository and evidence; `judge` decides it
+
+Steps 1 to 7 are facts and are in the examination. Step 8 needs a policy and the place the object is
+offered for, so `judge` adds it. A step after a failed one is not guessed at: it says so. Steps 5, 6 and
+7 do not rest on each other, and all three are looked at whenever step 4 held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+from attest import certificate, cms, evidence, gitobject, identity, trust
+from attest.certificate import Chain
+from attest.cms import SignedMessage
+from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
+from attest.gitobject import (
+    Commit,
+    ObjectFormat,
+    ObjectKind,
+    PushCertificate,
+    Signature,
+    SignatureFormat,
+    Tag,
+)
+from attest.policy import Context, Policy, check_bundle_age, check_constraints, check_time
+from attest.profile import Profile
+from attest.trust import Trust
+from attest.types import Evidence, Finding, Findings, Outcome, StepStatus, Verdict
+
+T = TypeVar("T")
+GitObject: TypeAlias = Commit | Tag | PushCertificate
+
+FINDINGS_VERSION = 1
+_FOREIGN = {
+    SignatureFormat.SSH: "an SSH key",
+    SignatureFormat.OPENPGP: "an OpenPGP key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found for one object. `findings` holds steps 1 to 7; what was not reached is None or empty."""
+
+    kind: str
+    object_format: str
+    object_id: str
+    parsed: GitObject | None
+    payload: bytes
+    signature: bytes
+    signature_format: SignatureFormat | None
+    message: SignedMessage | None
+    chain: Chain | None
+    evidence: tuple[Evidence, ...]
+    findings: tuple[Finding, ...]
+    remarks: tuple[str, ...]
+    bundle_sequence: int
+    bundle_age: int
+
+    def finding(self, step: Step) -> Finding:
+        """The finding of one of the steps 1 to 7."""
+        return self.findings[step - 1]
+
+    def record(self) -> Findings:
+        """The form that is stored and digested (`schema/findings.capnp`)."""
+        return Findings(
+            version=FINDINGS_VERSION,
+            object_format=self.object_format,
+            object_id=self.object_id,
+            object_kind=self.kind,
+            findings=self.findings,
+            evidence=self.evidence,
+            identity=identity.describe(self.chain.leaf) if self.chain else None,
+            profile=str(self.chain.anchor.profile) if self.chain else "",
+            remarks=self.remarks,
+        )
+
+
+def examine(
+    raw: bytes,
+    kind: ObjectKind,
+    object_format: ObjectFormat,
+    object_id: str,
+    trusted: Trust,
+    *,
+    at: datetime,
+    profile: Profile | None = None,
+) -> Examination:
+    """Examine the raw bytes of a commit or tag that was asked for as `object_id` (lower-case hex)."""
+    walk = _Walk(trusted, at, profile)
+    parsed = walk.object(raw, kind, object_format, object_id)
+    if parsed is not None:
+        walk.certificate_steps(parsed.signature, parsed.payload, parsed)
+    return walk.done(kind, object_format, object_id, parsed, parsed.payload if parsed else raw)
+
+
+def examine_signature(
+    armour: bytes,
+    content: bytes,
+    trusted: Trust,
+    *,
+    at: datetime,
+    profile: Profile | None = None,
+    git: bool = False,
+) -> Examination:
+    """Examine a detached signature over `content`: steps 2 to 6 and the certificate's part of 7.
+
+    With `git` the content is what git hands to a verifying program: the payload of a commit, tag or push
+    certificate. Its id and stray headers git keeps to itself, so step 1 is unavailable, not inapplicable.
+    """
+    walk = _Walk(trusted, at, profile)
+    parsed = None
+    if git:
+        parsed = walk.run(Step.OBJECT, lambda: gitobject.parse_payload(content), Reason.OBJECT_MALFORMED)
+        if parsed is not None:
+            detail = "git shows neither the object's id nor its other headers"
+            walk.note(Step.OBJECT, StepStatus.UNAVAILABLE, Reason.UNSEEN, detail)
+    else:
+        walk.note(Step.OBJECT, StepStatus.NOT_APPLICABLE, None, "a detached signature over bytes")
+    if walk.open:
+        signature = walk.run(
+            Step.SIGNATURE, lambda: gitobject.read_armour(armour), Reason.SIGNATURE_MALFORMED
+        )
+        if signature is not None:
+            walk.certificate_steps(signature, content, parsed)
+    return walk.done("content", "", hashlib.sha256(content).hexdigest(), parsed, content)
+
+
+def judge(examination: Examination, policy: Policy, context: Context, *, at: datetime) -> Verdict:
+    """Step 8, and what the policy makes of all eight findings. `at` is the time of the decision."""
+    findings = (*examination.findings, _policy_step(examination, policy, context))
+    warned = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT}
+    return Verdict(
+        findings=replace(examination.record(), findings=findings),
+        outcome=_outcome(findings),
+        policy=policy.name,
+        policy_sha256=policy.digest,
+        at=int(at.timestamp()),
+        bundle_sequence=examination.bundle_sequence,
+        bundle_age=examination.bundle_age,
+        warnings=tuple(f.detail for f in findings if f.reason in warned),
+    )
+
+
+def _policy_step(examination: Examination, policy: Policy, context: Context) -> Finding:
+    failed = [f for f in examination.findings if f.status is StepStatus.FAILED]
+    if failed or examination.chain is None:
+        return _finding(
+            Step.POLICY, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, "not looked at: an earlier step failed"
+        )
+    claims = examination.chain.leaf.claims
+    age = timedelta(seconds=examination.bundle_age) if examination.bundle_sequence else None
+    try:
+        check_bundle_age(policy, age)
+        check_time(policy, examination.evidence, examination.finding(Step.TIME).status is StepStatus.PROVEN)
+        if claims is not None:
+            check_constraints(claims.constraints, context)
+    except VerificationError as error:
+        return _finding(Step.POLICY, StepStatus.FAILED, error.reason, _sentence(error))
+    except UnavailableError as error:
+        return _finding(Step.POLICY, StepStatus.UNAVAILABLE, error.reason, _sentence(error))
+    return _finding(Step.POLICY, StepStatus.PROVEN, None, f"policy {policy.name} is met")
+
+
+def _outcome(findings: tuple[Finding, ...]) -> Outcome:
+    """Failed beats unavailable. What the built-in policy lets pass unavailable is listed here and nowhere else."""
+    if any(f.status is StepStatus.FAILED for f in findings):
+        return Outcome.REJECTED
+    tolerated = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT, Reason.UNSEEN}
+    if any(f.status is StepStatus.UNAVAILABLE and f.reason not in tolerated for f in findings):
+        return Outcome.COULD_NOT_CHECK
+    if findings[Step.TIME - 1].status is StepStatus.UNAVAILABLE:
+        return Outcome.ACCEPTED_TIME_UNPROVEN
+    return Outcome.ACCEPTED
+
+
+class _Walk:
+    """The steps of one examination in order; `open` while no step that others rest on has failed."""
+
+    def __init__(self, trusted: Trust, at: datetime, profile: Profile | None) -> None:
+        self.trusted, self.at, self.profile = trusted, at, profile
+        self.open = True
+        self.found: dict[Step, Finding] = {}
+        self.message: SignedMessage | None = None
+        self.chain: Chain | None = None
+        self.evidence: tuple[Evidence, ...] = ()
+        self.signature = b""
+        self.format: SignatureFormat | None = None
+        self.remarks: list[str] = []
+
+    def note(self, step: Step, status: StepStatus, reason: Reason | None, detail: str) -> None:
+        self.found[step] = _finding(step, status, reason, detail)
+        if status is StepStatus.FAILED:
+            self.open = False
+
+    def run(self, step: Step, check: Callable[[], T], malformed: Reason) -> T | None:
+        """Run one step's check. It notes *proven* itself, or raises what the finding becomes."""
+        try:
+            return check()
+        except VerificationError as error:
+            self.note(step, StepStatus.FAILED, error.reason, _sentence(error))
+        except MalformedError as error:
+            self.note(step, StepStatus.FAILED, malformed, _sentence(error))
+        except UnavailableError as error:
+            self.note(step, StepStatus.UNAVAILABLE, error.reason, _sentence(error))
+        return None
+
+    def object(
+        self, raw: bytes, kind: ObjectKind, object_format: ObjectFormat, object_id: str
+    ) -> GitObject | None:
+        def check() -> GitObject:
+            actual = gitobject.object_id(kind, raw, object_format)
+            if actual != object_id:
+                raise VerificationError(
+                    Step.OBJECT, Reason.OBJECT_ID_MISMATCH, f"the bytes of {object_id} hash to {actual}"
+                )
+            parsed = gitobject.parse(raw, kind, object_format)
+            self.note(
+                Step.OBJECT, StepStatus.PROVEN, None, f"one well-formed {kind}, {object_format} id recomputed"
+            )
+            return parsed
+
+        return self.run(Step.OBJECT, check, Reason.OBJECT_MALFORMED)
+
+    def certificate_steps(
+        self, signature: Signature | None, content: bytes, parsed: GitObject | None
+    ) -> None:
+        """Steps 2 to 7."""
+        self.run(Step.SIGNATURE, lambda: self._signature(signature), Reason.SIGNATURE_MALFORMED)
+        if self.open and self.message is not None:
+            message = self.message
+            self.run(Step.INTEGRITY, lambda: self._integrity(message, content), Reason.SIGNATURE_INVALID)
+        if self.open and self.message is not None:
+            message = self.message
+            self.run(Step.CHAIN, lambda: self._chain(message), Reason.CERTIFICATE_INVALID)
+        if self.chain is not None and self.message is not None:
+            chain, message = self.chain, self.message
+            self.run(Step.TIME, lambda: self._time(chain, message), Reason.TIMESTAMP_INVALID)
+            self.run(Step.EPOCH, lambda: self._epoch(chain), Reason.BUNDLE_INVALID)
+            self.run(Step.IDENTITY, lambda: self._identity(chain, parsed), Reason.COMMITTER_MISMATCH)
+
+    def _signature(self, signature: Signature | None) -> None:
+        if signature is None:
+            raise VerificationError(Step.SIGNATURE, Reason.SIGNATURE_MISSING, "it carries no signature")
+        self.signature, self.format = signature.armour, signature.format
+        if signature.format is not SignatureFormat.X509:
+            raise VerificationError(
+                Step.SIGNATURE,
+                Reason.SIGNATURE_FOREIGN,
+                f"signed with {_FOREIGN[signature.format]}: a key of its owner's, not by this authority",
+            )
+        self.message = cms.parse(cms.dearmour(signature.armour))
+        self.note(Step.SIGNATURE, StepStatus.PROVEN, None, f"one CMS signature, {self.message.algorithm}")
+
+    def _integrity(self, message: SignedMessage, content: bytes) -> None:
+        key = cms.verify_content(message, content)
+        self.note(
+            Step.INTEGRITY, StepStatus.PROVEN, None, f"verifies over the signed bytes with key {key.key_id}"
+        )
+
+    def _chain(self, message: SignedMessage) -> None:
+        self.chain = certificate.verify_chain(
+            message.signer, message.others, self.trusted.anchors, self.profile
+        )
+        self.remarks += self.chain.remarks
+        if not message.certificates_sorted:
+            # go-cms writes the leaf first; DER wants the SET sorted (X.690 section 11.6). Ours always is.
+            if self.chain.anchor.profile is not Profile.SIGNET:
+                raise MalformedError("the certificates are not in DER SET order")
+            self.remarks.append("certificates-unordered")
+        anchor = self.chain.anchor
+        self.note(
+            Step.CHAIN,
+            StepStatus.PROVEN,
+            None,
+            f"under pinned anchor {anchor.key.key_id}, profile {anchor.profile}",
+        )
+
+    def _time(self, chain: Chain, message: SignedMessage) -> None:
+        self.evidence = evidence.collect(message, chain.leaf, self.trusted.anchors)
+        best = evidence.verify_time(self.evidence, chain.leaf, self.at)
+        when = datetime.fromtimestamp(best.not_after, UTC)
+        self.note(
+            Step.TIME,
+            StepStatus.PROVEN,
+            None,
+            f"signed while valid, by {when:%Y-%m-%dT%H:%M:%SZ}, says {best.voucher}",
+        )
+
+    def _epoch(self, chain: Chain) -> None:
+        epoch = trust.verify_epoch(self.trusted, chain, self.evidence, self.at)
+        bundle = self.trusted.bundle
+        sequence = bundle.sequence if bundle else 0
+        self.note(
+            Step.EPOCH, StepStatus.PROVEN, None, f"epoch {epoch.number} was acceptable (bundle {sequence})"
+        )
+
+    def _identity(self, chain: Chain, parsed: GitObject | None) -> None:
+        self.remarks += identity.verify_identity(chain.leaf, parsed)
+        self.note(Step.IDENTITY, StepStatus.PROVEN, None, identity.summary(chain.leaf))
+
+    def done(
+        self, kind: str, object_format: str, object_id: str, parsed: GitObject | None, payload: bytes
+    ) -> Examination:
+        foreign = self.found.get(Step.SIGNATURE, _NONE).reason in (
+            Reason.SIGNATURE_FOREIGN,
+            Reason.SIGNATURE_MISSING,
+        )
+        for step in Step:
+            if step in self.found or step is Step.POLICY:
+                continue
+            if foreign:
+                self.found[step] = _finding(
+                    step, StepStatus.NOT_APPLICABLE, None, "there is no signature of ours"
+                )
+            else:
+                self.found[step] = _finding(
+                    step, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, "not looked at: an earlier step failed"
+                )
+        bundle = self.trusted.bundle
+        age = self.trusted.age(self.at)
+        return Examination(
+            kind=kind,
+            object_format=object_format,
+            object_id=object_id,
+            parsed=parsed,
+            payload=payload,
+            signature=self.signature,
+            signature_format=self.format,
+            message=self.message,
+            chain=self.chain,
+            evidence=self.evidence,
+            findings=tuple(self.found[step] for step in Step if step is not Step.POLICY),
+            remarks=tuple(self.remarks),
+            bundle_sequence=bundle.sequence if bundle else 0,
+            bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,
+        )
+
+
+def _finding(step: Step, status: StepStatus, reason: Reason | None, detail: str) -> Finding:
+    return Finding(step=int(step), status=status, reason=str(reason) if reason else "", detail=detail)
+
+
+def _sentence(error: Error) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
+
+
+_NONE = _finding(Step.OBJECT, StepStatus.UNAVAILABLE, None, "")
