@@ -1,0 +1,406 @@
+"""One reader of git objects in front of two ways to get at them (design D11).
+
+SHA-1 repositories are read through libgit2's object database, SHA-256 ones, which libgit2 1.9 cannot
+open, through one `git cat-file --batch`. Where the objects lie (worktree, bare, quarantine of a hook,
+alternates) and whether the repository's owner is to be trusted, git itself is asked in both cases.
+
+Replace refs and grafts are not honoured: both show other bytes, or other parents, under an id that a
+signature vouches for. No id is checked here: step 1 recomputes it from the bytes, by one rule for both.
+Nothing is ever fetched: a verifier that reaches for a promisor remote is not offline.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import select
+import shutil
+import subprocess
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import IO, Protocol
+from urllib.parse import urlsplit
+
+from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat, ObjectKind
+
+GIT_TIMEOUT = 60.0
+"""Seconds for one git command, or for its next bytes: reading a cold disk is slow, a hung one never ends."""
+
+MAX_HEADER_BYTES = 256
+"""`<64 hex digits> commit <size>` and every message `cat-file` prints in its place."""
+
+MAPPED_BYTES = 128 * 1024 * 1024
+WINDOW_BYTES = 16 * 1024 * 1024
+"""Bounds on what libgit2 maps of packs; by default it maps whole packs up to 8 GiB (design D11)."""
+
+_CHUNK = 1 << 16
+_KINDS = {1: ObjectKind.COMMIT.value, 2: "tree", 3: "blob", 4: ObjectKind.TAG.value}
+
+# What every git command of ours is told, over the caller's environment.
+_SETTINGS = {
+    "LC_ALL": "C",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",  # git 2.44 on; before that the empty list of transports has to do
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+
+class _Reader(Protocol):
+    def read(self, oid: str) -> tuple[str, bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Repository:
+    """An open repository; get one from `open_repository`. Use it in a `with` block, or `close` it.
+
+    `path` is where git commands run, `object_format` the repository's hash. One instance may be shared by
+    threads; processes open their own.
+    """
+
+    def __init__(
+        self, path: Path, git: str, environ: Mapping[str, str], object_format: ObjectFormat, objects: Path
+    ) -> None:
+        self.path = path
+        self.object_format = object_format
+        self.quarantined = "GIT_QUARANTINE_PATH" in environ
+        self._git = git
+        self._environ = {**environ, **_SETTINGS}
+        self._reader: _Reader
+        if object_format is ObjectFormat.SHA1:
+            self._reader = _ObjectDatabase(objects, environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
+        else:
+            self._reader = _Batch(self)
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the reading process, if there is one."""
+        self._reader.close()
+
+    def read(self, oid: str) -> tuple[str, bytes]:
+        """Kind (`commit`, `tag`, `tree`, `blob`) and content of the object with this id, lower-case hex.
+
+        Raises `UnavailableError` when it is not here, `MalformedError` above `gitobject.MAX_OBJECT_BYTES`
+        and for what is not an id.
+        """
+        return self._reader.read(self.check_id(oid))
+
+    def read_many(self, oids: Iterable[str]) -> Iterator[tuple[str, str, bytes]]:
+        """`(oid, kind, content)` of each object, in the order asked for; errors as `read` raises them."""
+        for oid in oids:
+            yield oid, *self.read(oid)
+
+    def resolve(self, revision: str) -> str:
+        """The object id, lower-case hex, that git takes `revision` for; a tag's name gives the tag object.
+
+        An id given in full is returned whether the object exists or not. Raises `UsageError`.
+        """
+        done = self.git("rev-parse", "--verify", "--end-of-options", revision)
+        oid = done.stdout.decode("ascii", "replace").strip()
+        if done.returncode or len(oid) != self.object_format.hex_length:
+            raise UsageError(
+                f"{revision!r} is not one object of {self.path}",
+                hint="Name a commit or tag, such as HEAD; a clone with --depth or --single-branch lacks others.",
+            )
+        return oid
+
+    def full_ref(self, revision: str) -> str | None:
+        """The full name, such as `refs/heads/main`, when `revision` is or points to a ref, else None."""
+        done = self.git("rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", revision)
+        name = done.stdout.decode("utf-8", "replace").strip()
+        return name if done.returncode == 0 and name.startswith("refs/") else None
+
+    def remote(self) -> str | None:
+        """The address of `origin` as configured, without user and password, or None.
+
+        Statements carry it to anyone who can read them, and tokens are often written into addresses.
+        """
+        done = self.git("config", "--get", "remote.origin.url")
+        address = done.stdout.decode("utf-8", "replace").strip()
+        return _without_credentials(address) if done.returncode == 0 and address else None
+
+    def list_range(self, expression: str) -> Iterator[str]:
+        """Ids of the commits in `expression` (`A..B`, or `B` for all its history), newest first, as they come.
+
+        A shallow clone's history ends where it was cut, and so does this list. Raises `UsageError` when
+        git does not understand the expression, `UnavailableError` when the walk breaks off.
+        """
+        # A commit-graph could name other parents than the commits do.
+        arguments = ("-c", "core.commitGraph=false", "rev-list", "--end-of-options", expression, "--")
+        count = 0
+        process = self.start(*arguments, stdin=False)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                count += 1
+                yield line.decode("ascii", "replace").strip()
+            if process.wait() == 0:
+                return
+        finally:
+            _stop(process)  # the reader may have gone before the end
+        if count:
+            raise UnavailableError(
+                f"git could not walk {expression!r} to its end", hint="Run git fsck, or fetch what is missing."
+            )
+        raise UsageError(f"{expression!r} is not a range of {self.path}", hint="Write it as A..B, from A to B.")
+
+    def git(
+        self, *arguments: str, stdin: bytes = b"", timeout: float = GIT_TIMEOUT
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run one git command here and return how it ended; `UnavailableError` when it cannot be run."""
+        return _run(self._git, self.path, self._environ, arguments, stdin, timeout)
+
+    def start(self, *arguments: str, stdin: bool) -> subprocess.Popen[bytes]:
+        """Start one git command here with its output on a pipe, and its input too where `stdin` says so."""
+        try:
+            return subprocess.Popen(
+                [self._git, "--no-replace-objects", *arguments],
+                cwd=self.path,
+                env=self._environ,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0 if stdin else -1,
+            )
+        except ValueError as error:
+            raise UsageError(f"git takes no such argument: {error}") from None
+        except OSError as error:
+            raise UnavailableError(f"git cannot be run: {error}", hint="Install git.") from None
+
+    def check_id(self, oid: str) -> str:
+        """`oid` when it is a full object id in lower-case hex, else `MalformedError`."""
+        if len(oid) != self.object_format.hex_length or oid.strip("0123456789abcdef"):
+            raise MalformedError(f"{oid!r} is not a {self.object_format} object id")
+        return oid
+
+
+def open_repository(path: Path, environ: Mapping[str, str]) -> Repository:
+    """The repository that git finds from directory `path`.
+
+    `environ` is the environment git commands get. As with git, `GIT_DIR` and its like in it win over
+    `path`, which is how hooks name repository and quarantine: leave them out where the user named a path.
+    Raises `UnavailableError` without a repository, without git, or when git distrusts the owner.
+    """
+    git = _find_git(environ)
+    path = path.absolute()
+    done = _run(git, path, {**environ, **_SETTINGS}, ("rev-parse", "--show-object-format", "--git-path", "objects"))
+    if done.returncode:
+        raise _not_opened(path, done.stderr.decode("utf-8", "replace").strip())
+    name, _, objects = os.fsdecode(done.stdout).removesuffix("\n").partition("\n")
+    try:
+        object_format = ObjectFormat(name)
+    except ValueError:
+        raise UnavailableError(f"object format {name!r} is unknown here", hint="Use a newer version.") from None
+    return Repository(path, git, environ, object_format, path / objects)
+
+
+def _find_git(environ: Mapping[str, str]) -> str:
+    """git's absolute path. Relative parts of PATH are passed over: they would find the judged tree's `git`."""
+    places = [place for place in environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(place)]
+    git = shutil.which("git", path=os.pathsep.join(places)) if places else None
+    if git is None:
+        raise UnavailableError("git is not on the PATH", hint="Install git.")
+    return git
+
+
+def _run(
+    git: str,
+    path: Path,
+    environ: Mapping[str, str],
+    arguments: tuple[str, ...],
+    stdin: bytes = b"",
+    timeout: float = GIT_TIMEOUT,
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            [git, "--no-replace-objects", *arguments],
+            cwd=path,
+            env=environ,
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except ValueError as error:  # a NUL in an argument
+        raise UsageError(f"git takes no such argument: {error}") from None
+    except OSError as error:
+        raise UnavailableError(f"git cannot be run in {path}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"git {arguments[0]} did not end within {timeout:.0f} s") from None
+
+
+def _not_opened(path: Path, complaint: str) -> UnavailableError:
+    if "dubious ownership" in complaint:  # CVE-2022-24765: another user's configuration would be obeyed
+        return UnavailableError(
+            f"{path} belongs to another user, and git does not trust it",
+            hint=f"If you do: git config --global --add safe.directory {path}",
+        )
+    reason = complaint.splitlines()[-1].removeprefix("fatal: ") if complaint else "git gave no reason"
+    return UnavailableError(f"no repository at {path}: {reason}", hint="Name one with --repo DIRECTORY.")
+
+
+def _without_credentials(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        if not parts.netloc:
+            return address
+        user, at, host = parts.netloc.rpartition("@")
+        # ssh's user is part of the place (`git@`); for http it is a credential.
+        kept = user.partition(":")[0] + at if parts.scheme in ("ssh", "git+ssh") else ""
+        return parts._replace(netloc=kept + host).geturl()
+    except ValueError:
+        return address
+
+
+class _ObjectDatabase:
+    """libgit2's object database over one objects directory and its alternates."""
+
+    def __init__(self, objects: Path, alternates: str) -> None:
+        library = _libgit2()
+        self._errors = (library.GitError, ValueError, OSError)
+        try:
+            self._odb = library.Odb(str(objects))
+            for place in filter(None, alternates.split(os.pathsep)):
+                self._odb.add_disk_alternate(place)
+        except self._errors as error:
+            raise UnavailableError(f"the objects in {objects} cannot be opened: {error}") from None
+
+    def read(self, oid: str) -> tuple[str, bytes]:
+        try:
+            _, size = self._odb.read_header(oid)
+            if size > MAX_OBJECT_BYTES:
+                raise _too_large(oid, size)
+            kind, data = self._odb.read(oid)
+        except KeyError:
+            raise _missing(oid) from None
+        except self._errors as error:
+            raise UnavailableError(f"object {oid} cannot be read: {error}", hint="Run git fsck.") from None
+        return _KINDS[kind], data
+
+    def close(self) -> None: ...
+
+
+@functools.cache
+def _libgit2() -> ModuleType:
+    """pygit2, with libgit2's process-wide settings made once (design D11).
+
+    Imported here because it takes 57 ms, which verifying a SHA-256 repository need not pay.
+    """
+    import pygit2
+
+    settings = pygit2.settings
+    settings.enable_caching(False)
+    settings.mwindow_size = WINDOW_BYTES
+    settings.mwindow_mapped_limit = MAPPED_BYTES
+    # Bytes that do not hash to their name are a finding of step 1, not an unreadable object.
+    settings.enable_strict_hash_verification(False)
+    return pygit2
+
+
+class _Batch:
+    """One `git cat-file --batch`, started when first asked; a lock keeps question and answer together."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._process: subprocess.Popen[bytes] | None = None
+        self._buffer = bytearray()
+        self._lock = threading.Lock()
+
+    def read(self, oid: str) -> tuple[str, bytes]:
+        with self._lock:
+            try:
+                return self._ask(oid)
+            except BaseException:
+                # Whatever was left unread would be taken for the answer to the next question.
+                self._end()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _ask(self, oid: str) -> tuple[str, bytes]:
+        if self._process is None:
+            self._process = self._repository.start("cat-file", "--batch", stdin=True)
+            self._finalizer = weakref.finalize(self, _stop, self._process)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(oid.encode("ascii") + b"\n")
+        except OSError as error:
+            raise _broken(oid, str(error)) from None
+        header = self._take_line(stdout, oid).split(" ")
+        if header == [oid, "missing"]:
+            raise _missing(oid)
+        if len(header) != 3 or header[0] != oid or not header[2].isdecimal():
+            raise _broken(oid, " ".join(header))
+        size = int(header[2])
+        if size > MAX_OBJECT_BYTES:
+            raise _too_large(oid, size)
+        return header[1], self._take(stdout, size + 1, oid)[:-1]
+
+    def _take_line(self, stdout: IO[bytes], oid: str) -> str:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > MAX_HEADER_BYTES:
+                raise _broken(oid, "a line without end")
+            self._fill(stdout, oid)
+        return self._take(stdout, end + 1, oid)[:-1].decode("ascii", "replace")
+
+    def _take(self, stdout: IO[bytes], size: int, oid: str) -> bytes:
+        while len(self._buffer) < size:
+            self._fill(stdout, oid)
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _fill(self, stdout: IO[bytes], oid: str) -> None:
+        answer = select.poll()
+        answer.register(stdout, select.POLLIN)
+        if not answer.poll(GIT_TIMEOUT * 1000):
+            raise _broken(oid, f"no answer within {GIT_TIMEOUT:.0f} s")
+        data = os.read(stdout.fileno(), _CHUNK)
+        if not data:
+            raise _broken(oid, "it ended")
+        self._buffer += data
+
+    def _end(self) -> None:
+        self._buffer.clear()
+        if self._process is not None:
+            self._process = None
+            self._finalizer()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    with process:  # closes the pipes and collects the process
+        pass
+
+
+def _missing(oid: str) -> UnavailableError:
+    return UnavailableError(
+        f"object {oid} is not in this repository",
+        hint="In a shallow or partial clone, fetch it first (git fetch --unshallow, or --refetch --filter=blob:none).",
+    )
+
+
+def _too_large(oid: str, size: int) -> MalformedError:
+    return MalformedError(f"object {oid} has {size} bytes; at most {MAX_OBJECT_BYTES} are read")
+
+
+def _broken(oid: str, what: str) -> UnavailableError:
+    return UnavailableError(f"git cat-file gave no answer for {oid}: {what}", hint="Run git fsck.")
