@@ -1,0 +1,310 @@
+"""`notme-attest`: examine, verify, read statements. No secret, no network.
+
+Of this package only this module reads environment and clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from attest import dsse, home, repository, statement, store, verify
+from attest.command import ACCEPTED, REJECTED, UNCHECKED
+from attest.errors import Error, MalformedError, UnavailableError, UsageError
+from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
+from attest.policy import Context, Policy
+from attest.profile import Profile
+from attest.report import data, text
+from attest.repository import Repository
+from attest.trust import Trust
+from attest.types import Outcome, Verdict, Voucher
+from attest.verify import Examination
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PROFILES = click.Choice([p.value for p in Profile])
+VOUCHERS = click.Choice([v.value for v in Voucher])
+STATUS = {
+    Outcome.ACCEPTED: ACCEPTED,
+    Outcome.ACCEPTED_TIME_UNPROVEN: ACCEPTED,
+    Outcome.REJECTED: REJECTED,
+    Outcome.COULD_NOT_CHECK: UNCHECKED,
+}
+
+
+def trust_options(command: F) -> F:
+    """--anchor, --bundle, --profile: what a verifier goes by."""
+    for option in (
+        click.option("--bundle", type=click.Path(path_type=Path), help="The authority's trust bundle."),
+        click.option("--profile", type=PROFILES, help="Accept this certificate profile only."),
+        click.option(
+            "--anchor",
+            "anchors",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="PEM file of pinned root certificates; instead of the home's own. May be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def repository_option(command: F) -> F:
+    """--repo DIR"""
+    option = click.option(
+        "--repo", "directory", default=".", type=click.Path(path_type=Path), help="The repository."
+    )
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """--json"""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
+
+
+@click.group(name="notme-attest", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="notme-git", prog_name="notme-attest")
+def cli() -> None:
+    """Examine and judge signatures of AI agents in git, offline and without any secret.
+
+    Exit status: 0 accepted, 1 rejected, 2 could not check, 64 usage.
+    """
+
+
+@cli.command()
+@click.argument("rev")
+@repository_option
+@trust_options
+@json_option
+def examine(
+    rev: str,
+    directory: Path,
+    anchors: tuple[Path, ...],
+    profile: str | None,
+    bundle: Path | None,
+    as_json: bool,
+) -> int:
+    """Show what was found for REV (a commit, a tag, or a range A..B), without a verdict.
+
+    Exits 0 when every object was read, whatever the findings.
+    """
+    at = datetime.now(UTC)
+    trusted = load_trust(anchors, profile, bundle)
+    repo = repository.open_repository(directory, environ=os.environ)
+    found = [e.record() for e in examinations(repo, rev, trusted, profile, at)]
+    if as_json:
+        _print_json([data.findings_data(f) for f in found], single=".." not in rev)
+    else:
+        _print_blocks(text.findings_lines(f) for f in found)
+    return ACCEPTED
+
+
+@cli.command(name="verify")
+@click.argument("rev")
+@repository_option
+@trust_options
+@click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
+@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--repository", "address", help="The repository's address (default: remote origin).")
+@json_option
+def verify_command(
+    rev: str,
+    directory: Path,
+    anchors: tuple[Path, ...],
+    profile: str | None,
+    bundle: Path | None,
+    require_time: str | None,
+    ref: str | None,
+    address: str | None,
+    as_json: bool,
+) -> int:
+    """Judge REV (a commit, a tag, or a range A..B) under the built-in policy.
+
+    Over a range: 1 if any was rejected, else 2 if any could not be checked, else 0.
+    """
+    at = datetime.now(UTC)
+    trusted = load_trust(anchors, profile, bundle)
+    repo = repository.open_repository(directory, environ=os.environ)
+    context = read_context(repo, rev, ref, address)
+    policy = Policy(require_time=Voucher(require_time) if require_time else None)
+    verdicts = [
+        verify.judge(e, policy, context, at=at) for e in examinations(repo, rev, trusted, profile, at)
+    ]
+    return print_verdicts(verdicts, as_json=as_json, single=".." not in rev)
+
+
+@cli.command(name="verify-signature")
+@click.argument("signature", type=click.Path(path_type=Path))
+@click.argument("content", type=click.Path(path_type=Path))
+@trust_options
+@click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
+@json_option
+def verify_signature(
+    signature: Path,
+    content: Path,
+    anchors: tuple[Path, ...],
+    profile: str | None,
+    bundle: Path | None,
+    require_time: str | None,
+    as_json: bool,
+) -> int:
+    """Judge a detached SIGNATURE (armoured CMS) over the bytes of the file CONTENT."""
+    at = datetime.now(UTC)
+    trusted = load_trust(anchors, profile, bundle)
+    examination = verify.examine_signature(
+        _read(signature), _read(content), trusted, at=at, profile=Profile(profile) if profile else None
+    )
+    policy = Policy(require_time=Voucher(require_time) if require_time else None)
+    return print_verdicts([verify.judge(examination, policy, Context(), at=at)], as_json=as_json, single=True)
+
+
+@cli.command()
+@click.argument("rev")
+@repository_option
+@trust_options
+@json_option
+def show(
+    rev: str,
+    directory: Path,
+    anchors: tuple[Path, ...],
+    profile: str | None,
+    bundle: Path | None,
+    as_json: bool,
+) -> int:
+    """Show and verify the statements stored for REV.
+
+    Exits 0 when there is at least one and every one verifies, 1 otherwise.
+    """
+    at = datetime.now(UTC)
+    trusted = load_trust(anchors, profile, bundle)
+    repo = repository.open_repository(directory, environ=os.environ)
+    object_id = repo.resolve(rev)
+    items = [_statement(line, object_id, trusted, at) for line in store.read(repo, object_id)]
+    if as_json:
+        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
+    elif not items:
+        click.echo(f"no statement is stored for {object_id} (notme-git attest makes one)", err=True)
+    else:
+        _print_blocks(_statement_lines(item) for item in items)
+    return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
+
+
+def load_trust(anchors: tuple[Path, ...], profile: str | None, bundle: Path | None) -> Trust:
+    """Anchors and bundle as the options say; without --anchor those of the home."""
+    wanted = Profile(profile) if profile else None
+    place = home.default(os.environ)
+    if not anchors:
+        return (
+            home.read_trust(place)
+            if bundle is None
+            else home.read_bundle(bundle, home.read_trust(place).anchors, place)
+        )
+    # Our two profiles are told apart by the root's key; the foreign ones have to be named.
+    stated = wanted if wanted in (Profile.UPSTREAM, Profile.SIGNET) else None
+    pinned = tuple(anchor for path in anchors for anchor in home.read_anchors(path, stated))
+    return Trust(anchors=pinned) if bundle is None else home.read_bundle(bundle, pinned, None)
+
+
+def read_context(repo: Repository, rev: str, ref: str | None, address: str | None) -> Context:
+    """Where REV is offered: as the options say, else the ref that REV itself names and the remote it came from."""
+    return Context(ref=ref or repo.full_ref(rev), repository=address or repo.remote())
+
+
+def examinations(
+    repo: Repository, rev: str, trusted: Trust, profile: str | None, at: datetime
+) -> Iterable[Examination]:
+    """Examine every object that REV names: one, or those of a range, oldest wins no favour: git's own order."""
+    object_ids = repo.list_range(rev) if ".." in rev else [repo.resolve(rev)]
+    for object_id in object_ids:
+        kind, raw = repo.read(object_id)
+        if kind not in (ObjectKind.COMMIT, ObjectKind.TAG):
+            raise UsageError(f"{rev} is a {kind}; only commits and tags carry signatures")
+        yield verify.examine(
+            raw,
+            ObjectKind(kind),
+            repo.object_format,
+            object_id,
+            trusted,
+            at=at,
+            profile=Profile(profile) if profile else None,
+        )
+
+
+def print_verdicts(verdicts: list[Verdict], *, as_json: bool, single: bool) -> int:
+    """Print them and return the exit status that goes with all of them together."""
+    if as_json:
+        _print_json([data.verdict_data(v) for v in verdicts], single=single)
+    else:
+        _print_blocks(text.verdict_lines(v) for v in verdicts)
+        for warning in sorted({w for v in verdicts for w in v.warnings}):
+            click.echo(f"warning: {text.printable(warning)}", err=True)
+    statuses = {STATUS[v.outcome] for v in verdicts}
+    return REJECTED if REJECTED in statuses else max(statuses, default=ACCEPTED)
+
+
+def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dict[str, Any]:
+    """One stored line: what it says, and whether it verifies for this object."""
+    try:
+        verified = dsse.verify_bundle(dsse.parse_bundle(line), trusted, at)
+        said = statement.read(verified.payload)
+        if object_id not in said.subject_digests.values():
+            raise MalformedError("the statement is about another object")
+    except Error as error:
+        return {
+            "verified": False,
+            "error": error.message,
+            "predicateType": None,
+            "result": None,
+            "signer": None,
+        }
+    return {
+        "verified": True,
+        "error": None,
+        "predicateType": said.predicate_type,
+        "result": said.result,
+        "signer": {"identity": verified.signer.uri, "issuer": verified.issuer, "kind": verified.actor_kind},
+        "signedAt": data.instant(int(verified.time.timestamp())),
+        "statement": json.loads(verified.payload),
+    }
+
+
+def _statement_lines(item: dict[str, Any]) -> Iterable[str]:
+    if not item["verified"]:
+        yield f"statement NOT verified: {text.printable(item['error'])}"
+        return
+    yield f"statement {item['predicateType']}: {item['result']}"
+    yield f"  signed by {text.printable(item['signer']['identity'])} at {item['signedAt']}"
+    identity = item["statement"]["predicate"].get("identity") or {}
+    for role in ("actor", "representedPrincipal"):
+        who = identity.get(role)
+        if isinstance(who, dict):
+            yield f"  {role} {text.printable(json.dumps(who, ensure_ascii=False))}"
+
+
+def _print_json(items: list[dict[str, Any]], *, single: bool) -> None:
+    click.echo(json.dumps(items[0] if single and items else items, indent=2, ensure_ascii=False))
+
+
+def _print_blocks(blocks: Iterable[Iterable[str]]) -> None:
+    for number, block in enumerate(blocks):
+        if number:
+            click.echo()
+        for line in block:
+            click.echo(line)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_OBJECT_BYTES + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
+    if len(content) > MAX_OBJECT_BYTES:
+        raise UnavailableError(f"{path} is larger than {MAX_OBJECT_BYTES} bytes")
+    return content
