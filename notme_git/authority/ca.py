@@ -1,0 +1,145 @@
+"""The only module that touches the authority's private keys.
+
+An epoch has three: the Ed25519 root, the P-256 root of the interop profile, and the P-256 time-stamping
+key, which both roots certify so that whoever pinned one anchor can check a token (design D1). Keys are
+loaded for one piece of work and never leave this module. A missing or unreadable key is an error and is
+never replaced: a new key is a new epoch.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
+from cryptography.x509 import CertificateBuilder
+
+from attest import profile, timestamp
+from attest.errors import UnavailableError
+from attest.profile import Profile
+from attest.types import BundleSignature, Epoch, Retirement, SignerRole
+from notme_git.authority.keystore import KeyStore
+
+ROOT_LIFETIME = timedelta(days=3650)
+SERIAL_BITS = 127
+"""Sixteen bytes with the top bit clear; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+
+
+def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> Epoch:
+    """Make the three keys of epoch `number` and their certificates; the keys are in `keys` when this returns."""
+    root_key = ed25519.Ed25519PrivateKey.generate()
+    interop_key = ec.generate_private_key(ec.SECP256R1())
+    tsa_key = ec.generate_private_key(ec.SECP256R1())
+    root = _root(f"notme authority {authority_id} epoch {number}", root_key, at)
+    interop = _root(f"notme interop authority {authority_id} epoch {number}", interop_key, at)
+    name = f"notme time-stamping {authority_id} epoch {number}"
+    tokens = [
+        _sign(profile.timestamping(name, tsa_key.public_key(), issuer, serial=new_serial(), at=at), key)
+        for issuer, key in ((root, root_key), (interop, interop_key))
+    ]
+    for role, key in (("root", root_key), ("interop", interop_key), ("tsa", tsa_key)):
+        keys.save(_name(number, role), key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    return Epoch(
+        number=number,
+        root=_der(root),
+        interop_root=_der(interop),
+        timestamp_certificates=tuple(_der(token) for token in tokens),
+        began_at=int(at.timestamp()),
+        retired_at=0,
+        retirement=Retirement.CURRENT,
+        compromised_at=0,
+    )
+
+
+def sign_leaf(keys: KeyStore, epoch: Epoch, build: Profile, leaf: CertificateBuilder) -> x509.Certificate:
+    """Sign a prepared leaf with the root of its profile."""
+    return _sign(leaf, _load(keys, epoch.number, "interop" if build is Profile.INTEROP else "root"))
+
+
+def issuer(epoch: Epoch, build: Profile) -> x509.Certificate:
+    """The root certificate that issues leaves of profile `build`."""
+    return x509.load_der_x509_certificate(epoch.interop_root if build is Profile.INTEROP else epoch.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamper:
+    """The time-stamping key of an epoch, for one signature or for a batch of statements."""
+
+    certificate: x509.Certificate
+    _key: PrivateKey = field(repr=False)
+
+    def stamp(self, data: bytes, at: datetime) -> bytes:
+        """DER of an RFC 3161 token over `data`."""
+        pending = timestamp.to_be_signed(data, at=at, serial=new_serial(), tsa=self.certificate)
+        return timestamp.assemble(pending, sign_with(self._key, pending.attributes.data), tsa=self.certificate)
+
+
+def stamper(keys: KeyStore, epoch: Epoch, build: Profile) -> Stamper:
+    """A stamper whose certificate is under the root of profile `build`."""
+    tsa = x509.load_der_x509_certificate(epoch.timestamp_certificates[build is Profile.INTEROP])
+    return Stamper(tsa, _load(keys, epoch.number, "tsa"))
+
+
+def sign_bundle(keys: KeyStore, number: int, role: SignerRole, message: bytes) -> list[BundleSignature]:
+    """Signatures over a trust bundle by both roots of epoch `number`."""
+    return [bundle_signature(_load(keys, number, name), role, message) for name in ("root", "interop")]
+
+
+def bundle_signature(key: PrivateKey, role: SignerRole, message: bytes) -> BundleSignature:
+    """One signature over a trust bundle."""
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return BundleSignature(role=role, spki=spki, signature=sign_with(key, message))
+
+
+def sign_with(key: PrivateKey, data: bytes) -> bytes:
+    """Ed25519, or ECDSA with SHA-256 in DER."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
+    return key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def new_serial() -> int:
+    """A random positive serial number of at most sixteen bytes."""
+    return secrets.randbits(SERIAL_BITS) | 1
+
+
+def _root(name: str, key: PrivateKey, at: datetime) -> x509.Certificate:
+    builder = profile.root(name, key.public_key(), serial=new_serial(), at=at, until=at + ROOT_LIFETIME)
+    return _sign(builder, key)
+
+
+def _sign(builder: CertificateBuilder, key: PrivateKey) -> x509.Certificate:
+    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+
+
+def _load(keys: KeyStore, number: int, role: str) -> PrivateKey:
+    try:
+        key = load_der_private_key(keys.load(_name(number, role)), None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+        raise UnavailableError(
+            f"the {role} key of epoch {number} is not a private key this program wrote",
+            hint="restore it from a backup, or begin a new epoch with the recovery key: notme-git epoch recover",
+        )
+    return key
+
+
+def _name(number: int, role: str) -> str:
+    return f"epoch-{number}-{role}"
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)

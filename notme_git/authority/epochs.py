@@ -1,0 +1,175 @@
+"""Epochs: the first, the next, and the bundle that tells verifiers (design D6).
+
+Everything here is one database transaction around keys that already lie in the key store, so a process
+killed at any point leaves either the old state or the new one. The recovery key is made once, given to
+the caller, and kept nowhere; the bundle carries its SHA-256 from the first issue on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from attest import canonical, trust
+from attest.errors import RefusedError, UnavailableError
+from attest.types import BundleSignature, Epoch, Retirement, SignedTrustBundle, SignerRole, TrustBundle
+from notme_git.authority import ca
+from notme_git.authority.embedded import Authority
+
+ANCHORS = "anchors.pem"
+BUNDLE = "bundle"
+
+
+def begin(authority: Authority, at: datetime) -> bytes:
+    """Epoch 1 and the first bundle; returns the recovery key (PKCS #8 PEM), which is kept nowhere."""
+    recovery = Ed25519PrivateKey.generate()
+    spki = recovery.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    epoch = ca.make_epoch(authority.keys, authority.id, 1, at)
+    with authority.store.transaction(durable=True):
+        authority.store.set_setting("recovery_commitment", hashlib.sha256(spki).hexdigest())
+        authority.store.add_epoch(epoch)
+        _publish(authority, at, [])
+    export(authority)
+    return recovery.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def rotate(authority: Authority, at: datetime) -> Epoch:
+    """Retire the current epoch at `at` and begin the next; both keys sign the bundle."""
+    current = authority.epoch
+    new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
+    retired = replace(current, retired_at=int(at.timestamp()), retirement=Retirement.ROUTINE)
+    with authority.store.transaction(durable=True):
+        authority.store.update_epoch(retired)
+        authority.store.add_epoch(new)
+        _publish(authority, at, [])
+    export(authority)
+    return new
+
+
+def recover(authority: Authority, recovery_pem: bytes, *, compromised_at: datetime, at: datetime) -> Epoch:
+    """Retire the current epoch as compromised since `compromised_at`; its keys need not exist any more."""
+    recovery = _recovery_key(authority, recovery_pem)
+    current = authority.epoch
+    new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
+    retired = replace(
+        current,
+        retired_at=int(at.timestamp()),
+        retirement=Retirement.COMPROMISE,
+        compromised_at=int(compromised_at.timestamp()),
+    )
+    with authority.store.transaction(durable=True):
+        authority.store.update_epoch(retired)
+        authority.store.add_epoch(new)
+        signature = ca.bundle_signature(
+            recovery, SignerRole.RECOVERY, trust.retirement_to_be_signed(authority.id, retired)
+        )
+        _publish(authority, at, [signature])
+    export(authority)
+    return new
+
+
+def revoke_grant(authority: Authority, grant_id: str, *, reason: str, at: datetime) -> None:
+    """Revoke a grant from `at` on and tell verifiers with the next bundle, both or neither."""
+    with authority.store.transaction(durable=True):
+        authority.store.revoke_grant(grant_id, int(at.timestamp()), reason)
+        _publish(authority, at, [])
+    export(authority)
+
+
+def export(authority: Authority) -> None:
+    """Write `anchors.pem` and `bundle` beside the database when they differ from what it holds."""
+    pem = b"".join(
+        x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+        for der in (authority.epoch.root, authority.epoch.interop_root)
+    )
+    _write(authority.directory / ANCHORS, pem)
+    latest = authority.store.latest_bundle()
+    if latest is None:
+        raise UnavailableError(
+            "the authority's database holds no trust bundle", hint="restore it from a backup"
+        )
+    _write(authority.directory / BUNDLE, latest)
+
+
+def _publish(authority: Authority, at: datetime, recovery: list[BundleSignature]) -> None:
+    """Compose, sign and keep the next bundle. Its sequence is one above every earlier one, across restarts.
+
+    The recovery key's signatures are over retirements, not bundles: each bundle carries on those before it.
+    """
+    store = authority.store
+    epochs, latest = store.epochs(), store.latest_bundle()
+    bundle = TrustBundle(
+        version=trust.BUNDLE_VERSION,
+        authority_id=authority.id,
+        sequence=store.latest_sequence() + 1,
+        issued_at=int(at.timestamp()),
+        recovery_commitment=bytes.fromhex(store.setting("recovery_commitment") or ""),
+        epochs=tuple(epochs),
+        revocations=tuple(store.revocations()),
+    )
+    message = trust.bundle_to_be_signed(bundle)
+    signatures = ca.sign_bundle(authority.keys, epochs[-1].number, SignerRole.CURRENT, message)
+    signatures += _previous(authority, epochs, message)
+    signatures += _recovery_signatures(latest) + recovery
+    signed = SignedTrustBundle(bundle=canonical.encode(bundle), signatures=tuple(signatures))
+    store.put_bundle(bundle.sequence, canonical.encode(signed))
+
+
+def _previous(authority: Authority, epochs: Sequence[Epoch], message: bytes) -> list[BundleSignature]:
+    """The previous key's signatures, which let a verifier that pinned it follow; a compromised key's are worthless."""
+    if len(epochs) < 2 or epochs[-2].retirement is Retirement.COMPROMISE:
+        return []
+    return ca.sign_bundle(authority.keys, epochs[-2].number, SignerRole.PREVIOUS, message)
+
+
+def _recovery_signatures(latest: bytes | None) -> list[BundleSignature]:
+    if latest is None:
+        return []
+    return [
+        s
+        for s in canonical.decode(SignedTrustBundle, latest).signatures
+        if s.role is SignerRole.RECOVERY
+    ]
+
+
+def _recovery_key(authority: Authority, pem: bytes) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise RefusedError("that is not a recovery key", hint="give the PEM text that notme-git init showed")
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if hashlib.sha256(spki).hexdigest() != authority.store.setting("recovery_commitment"):
+        raise RefusedError("that is the recovery key of another authority")
+    return key
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        if path.exists() and path.read_bytes() == data:
+            return
+        temporary = path.with_name(f".{path.name}-{os.getpid()}")
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot write {path}: {error.strerror}", hint="make room or mend the permissions"
+        ) from None

@@ -1,0 +1,1 @@
+"""Ways from a proof of who is asking to a bridge certificate."""

@@ -1,0 +1,98 @@
+"""Enrolment with the embedded authority: keys made in memory, proofs, and a checked certificate.
+
+The embedded authority runs as the same user as its client, so it proves attribution and no separation:
+assurance is always `same-user` (design 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from attest import certificate
+from attest.certificate import Anchor, Chain
+from attest.keys import KeyAlgorithm
+from attest.profile import RULES, Profile
+from attest.types import Assurance, Grant
+from notme_git.authority import ca
+from notme_git.authority.ca import PrivateKey, Stamper
+from notme_git.authority.embedded import Authority
+from notme_git.authority.issue import Proofs, Request, binding_preimage, issue
+
+AUTH_METHOD = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A signing key in memory with its bridge certificate. It signs; nothing hands the key out."""
+
+    chain: Chain
+    certificate: x509.Certificate = field(repr=False)
+    _key: PrivateKey = field(repr=False)
+    _stamper: Stamper = field(repr=False)
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        """What `sign` makes: Ed25519, or ECDSA with SHA-256 in DER."""
+        return self.chain.leaf.key.algorithm
+
+    def sign(self, data: bytes) -> bytes:
+        """A signature over `data`."""
+        return ca.sign_with(self._key, data)
+
+    def stamp(self, data: bytes, at: datetime) -> bytes:
+        """The authority's RFC 3161 token over `data`, under the same root as the certificate."""
+        return self._stamper.stamp(data, at)
+
+
+def enroll(
+    authority: Authority,
+    grant: Grant,
+    profile: Profile,
+    scope: str,
+    anchors: tuple[Anchor, ...],
+    at: datetime,
+) -> Credential:
+    """Make a pair of keys, prove them, and check the answer against the pinned `anchors` before using it."""
+    mtls = ec.generate_private_key(ec.SECP256R1())
+    signing: PrivateKey
+    if RULES[profile].algorithm is KeyAlgorithm.ED25519:
+        signing = ed25519.Ed25519PrivateKey.generate()
+    else:
+        signing = ec.generate_private_key(ec.SECP256R1())
+    spki = tuple(_spki(key) for key in (mtls, signing))
+    message = binding_preimage(*spki)
+    pair = issue(
+        authority,
+        Request(
+            grant=grant,
+            profile=profile,
+            scope=scope,
+            mtls_key=spki[0],
+            signing_key=spki[1],
+            proofs=Proofs(mtls=_proof(mtls, message), signing=_proof(signing, message)),
+        ),
+        assurance=Assurance.SAME_USER,
+        auth_method=AUTH_METHOD,
+        at=at,
+    )
+    chain = certificate.verify_chain(pair.signing, (), anchors, profile)
+    return Credential(chain, pair.signing, signing, ca.stamper(authority.keys, authority.epoch, profile))
+
+
+def _proof(key: PrivateKey, message: bytes) -> bytes:
+    """Ed25519 over the message, or P-256 as raw r||s (`authority-protocol.md` 2)."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(message)
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def _spki(key: PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
