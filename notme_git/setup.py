@@ -1,0 +1,382 @@
+"""What `notme-git setup` does to git's configuration, and how `setup --undo` takes it back.
+
+A setup is made in this order, and may be killed between any two steps:
+
+1. Hold this home's setup lock and git's lock on the configuration file.
+2. Edit a copy of the file as it was before any setup, with `git config`.
+3. Write the record: what the file was, what it will be, which values were there. On disk before step 4.
+4. Put the edited copy in the file's place in one step.
+
+So the file is always as it was or as it shall be, and whenever it is ours the record is there. A second
+setup or an undo begins by finding out which, and clears away what a killed one left.
+
+Undo restores the file byte for byte where nobody else changed it since. Where somebody did, only values
+that are still the ones setup wrote are put back; a value changed since is its owner's.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attest.errors import RefusedError, UnavailableError, UsageError
+from notme_git import gitconfig, shim
+from notme_git.gitconfig import LOCK_ATTEMPTS, LOCK_PAUSE_S, ConfigFile, GitConfig
+
+PROGRAM = "gpg.x509.program"
+PREVIOUS_PROGRAM = "notme.previousX509Program"
+"""The program that was configured before us: it keeps the signatures of foreign roots (design D2)."""
+
+DEFAULT_PROGRAM = "gpgsm"
+"""What git calls for x509 where nothing is configured (git-config(1), gpg.<format>.program)."""
+
+PROFILES = ("notme", "interop")
+
+KEYS = (
+    "gpg.format",
+    PROGRAM,
+    "user.signingkey",
+    "commit.gpgsign",
+    "tag.gpgsign",
+    # Not user.*: these win over it, and the human's own identity stays what it is (design D14).
+    "author.name",
+    "author.email",
+    "committer.name",
+    "committer.email",
+    PREVIOUS_PROGRAM,
+)
+
+MAX_RECORD_BYTES = 16 * gitconfig.MAX_CONFIG_BYTES
+"""The configuration in base64, and values out of it once more, at worst six characters of JSON a byte."""
+
+_DRAFT = "draft-"
+
+Values = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What setup left. `shadowed`: keys with another value in force, from an include or a worktree's own file."""
+
+    file: Path
+    previous_program: str | None
+    shadowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What undo left. `exact`: the very bytes from before setup. `kept`: keys whose value was changed since."""
+
+    file: Path
+    exact: bool
+    kept: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        if self.exact:
+            return f"{self.file} is what it was before setup, byte for byte"
+        kept = f"; changed since and left alone: {', '.join(self.kept)}" if self.kept else ""
+        return f"{self.file} was edited since setup: what setup had set was put back value by value{kept}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is remembered of one configuration file.
+
+    `original` is the file before setup (None: absent), with later edits by others worked in if `edited`.
+    `states` are SHA-256 of the file as setup leaves or found it, `previous` the original's values, and
+    `written` every value a setup wrote.
+    """
+
+    original: bytes | None
+    edited: bool
+    states: tuple[str, ...]
+    previous: Values
+    written: Values
+
+    def covers(self, current: bytes | None) -> bool:
+        """Whether nobody but setup changed the file."""
+        return current == self.original or (current is not None and _digest(current) in self.states)
+
+    def encode(self, file: Path) -> bytes:
+        """JSON; `file` is for whoever reads the record. Bytes that are not UTF-8 keep as lone surrogates."""
+        value = {
+            "version": 1,
+            "file": str(file),
+            "original": None if self.original is None else base64.b64encode(self.original).decode("ascii"),
+            "edited": self.edited,
+            "states": self.states,
+            "previous": {key: list(values) for key, values in self.previous.items()},
+            "written": {key: list(values) for key, values in self.written.items()},
+        }
+        return json.dumps(value, indent=1).encode("ascii") + b"\n"
+
+    @classmethod
+    def read(cls, path: Path) -> _Record | None:
+        """The record at `path`, None where there is none; `UnavailableError` for one that setup did not write."""
+        with gitconfig.file_errors(path):
+            try:
+                with open(path, "rb") as file:
+                    data = file.read(MAX_RECORD_BYTES + 1)
+            except FileNotFoundError:
+                return None
+        try:
+            if len(data) > MAX_RECORD_BYTES:
+                raise ValueError("too large")
+            return cls._parse(json.loads(data))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise UnavailableError(
+                f"{path} is not a record that setup wrote ({error})",
+                hint="its `original` is the former git configuration in base64; restore that by hand, then remove it",
+            ) from None
+
+    @classmethod
+    def _parse(cls, value: dict[str, Any]) -> _Record:
+        if value["version"] != 1 or not isinstance(value["edited"], bool):
+            raise ValueError("of another version")
+        original = value["original"]
+        return cls(
+            original=None if original is None else base64.b64decode(original, validate=True),
+            edited=value["edited"],
+            states=_strings(value["states"]),
+            previous={key: _strings(value["previous"][key]) for key in KEYS},
+            written={key: _strings(value["written"][key]) for key in KEYS},
+        )
+
+
+def config_file(environ: Mapping[str, str], *, everywhere: bool, directory: Path = Path()) -> Path:
+    """The configuration file of the user (`everywhere`), or of the repository at `directory`.
+
+    Raises `UsageError` outside a repository, `UnavailableError` without git or where git cannot go on.
+    """
+    if everywhere:
+        return gitconfig.global_file(environ)
+    return GitConfig.find(environ).repository_file(directory)
+
+
+def apply(
+    home: Path,
+    *,
+    config_file: Path,
+    agent: str,
+    profile: str,
+    program: Path,
+    identity: tuple[str, str],
+    environ: Mapping[str, str],
+) -> Applied:
+    """Make git sign as `agent` (name and address in `identity`) through `program`, where `config_file` applies.
+
+    May be repeated, for the same or another agent. Raises `UsageError` for an agent or profile that has no
+    key name, `UnavailableError` when the configuration is broken, held by another git or cannot be written;
+    it is as before then.
+    """
+    values = _wanted(agent, profile, program, identity)
+    git, file = GitConfig.find(environ), ConfigFile.locate(config_file)
+    with _held(home, file) as record_path:
+        current, now = file.read(), git.in_file(KEYS, file.path)
+        previous = _configured_program(git, home, config_file) or next(iter(now[PREVIOUS_PROGRAM]), None)
+        if previous is not None:
+            values[PREVIOUS_PROGRAM] = (previous,)
+        before = _before(git, record_path, current, now)
+        edited = _edited(git, record_path.parent, before.original, values)
+        record = _Record(
+            original=before.original,
+            edited=before.edited,
+            states=tuple(_digest(state) for state in (current, edited) if state is not None),
+            previous=before.previous,
+            written={key: tuple(dict.fromkeys((*before.written[key], *values.get(key, ())))) for key in KEYS},
+        )
+        gitconfig.replace_file(record_path, record.encode(file.path), mode=0o600)
+        file.replace(edited)
+    in_force = git.in_force_beside(values, config_file)
+    shadowed = tuple(key for key, wanted in values.items() if tuple(in_force[key][-1:]) != tuple(wanted))
+    return Applied(file.path, previous, shadowed)
+
+
+def undo(home: Path, *, config_file: Path, environ: Mapping[str, str]) -> Undone:
+    """Take back what setup did to `config_file`, and forget it.
+
+    Raises `RefusedError` where there is nothing to take back, `UnavailableError` when that cannot be done.
+    """
+    file = ConfigFile.locate(config_file)
+    nothing = RefusedError(
+        f"{file.path} was not set up from {home}, or that was undone",
+        hint="name the place that was set up: its repository, or --global; NOTME_HOME names the home",
+    )
+    if not _record_path(home, file).exists():
+        raise nothing
+    with _held(home, file) as record_path:
+        record, current = _Record.read(record_path), file.read()
+        if record is None:
+            raise nothing
+        kept: tuple[str, ...] = ()
+        restored, exact = record.original, record.covers(current) and not record.edited
+        if not record.covers(current):
+            git = GitConfig.find(environ)
+            restored, kept = _withdrawn(git, record_path.parent, current, git.in_file(KEYS, file.path), record)
+        if restored != current:
+            file.replace(restored)
+        with gitconfig.file_errors(record_path):
+            record_path.unlink()
+            gitconfig.sync_folder(record_path.parent)
+    return Undone(file.path, exact, kept)
+
+
+def previous_program(home: Path, *, environ: Mapping[str, str], directory: Path = Path()) -> str | None:
+    """The program for signatures that are not ours, as an absolute path: the remembered one, else gpgsm on PATH.
+
+    Never a shim of ours, which would call itself for ever. None where there is no program. Raises
+    `UnavailableError` when the remembered one is gone: another in its place would judge by other roots.
+    """
+    remembered = GitConfig.find(environ).in_force((PREVIOUS_PROGRAM,), directory)[PREVIOUS_PROGRAM]
+    if remembered and remembered[-1]:
+        program = _resolve(remembered[-1], environ, directory)
+        if program is None:
+            raise UnavailableError(
+                f"{remembered[-1]!r}, the gpg.x509.program from before setup, is gone",
+                hint=f"install it again, or set {PREVIOUS_PROGRAM} to another",
+            )
+        if not _is_ours(program, home):
+            return program
+    return next((p for p in gitconfig.find_programs(DEFAULT_PROGRAM, environ) if not _is_ours(p, home)), None)
+
+
+def _wanted(agent: str, profile: str, program: Path, identity: tuple[str, str]) -> dict[str, tuple[str, ...]]:
+    """The values that make git sign so; the key's name is taken apart by `gpg.parse_key`."""
+    if not agent or ":" in agent or not agent.isprintable():
+        raise UsageError(f"{agent!r} is no agent's name", hint="notme-git grant list shows the agents")
+    if profile not in PROFILES:
+        raise UsageError(f"{profile!r} is no profile to sign with", hint=f"choose one of {', '.join(PROFILES)}")
+    name, email = identity
+    return {
+        "gpg.format": ("x509",),
+        PROGRAM: (str(program),),
+        "user.signingkey": (f"notme:{agent}" if profile == "notme" else f"notme:{agent}:{profile}",),
+        "commit.gpgsign": ("true",),
+        "tag.gpgsign": ("true",),
+        "author.name": (name,),
+        "author.email": (email,),
+        "committer.name": (name,),
+        "committer.email": (email,),
+    }
+
+
+def _before(git: GitConfig, record_path: Path, current: bytes | None, now: Values) -> _Record:
+    """The file before any setup: as remembered; as it is, the first time; or edited since, without what is ours."""
+    record = _Record.read(record_path)
+    if record is None:
+        return _Record(current, False, (), now, dict.fromkeys(KEYS, ()))
+    if record.covers(current):
+        return record
+    original, kept = _withdrawn(git, record_path.parent, current, now, record)
+    previous = {key: now[key] if key in kept else record.previous[key] for key in KEYS}
+    return _Record(original, True, (), previous, record.written)
+
+
+def _withdrawn(
+    git: GitConfig, folder: Path, current: bytes | None, now: Values, record: _Record
+) -> tuple[bytes | None, tuple[str, ...]]:
+    """`current` without our values, and the keys whose values, changed since setup, were kept."""
+    ours = [key for key in KEYS if len(now[key]) == 1 and now[key][0] in record.written[key]]
+    kept = tuple(key for key in KEYS if key not in ours and tuple(now[key]) != tuple(record.previous[key]))
+    result = _edited(git, folder, current, {key: record.previous[key] for key in ours})
+    if record.original is None and not (result or b"").strip():
+        return None, kept
+    return result, kept
+
+
+def _edited(git: GitConfig, folder: Path, data: bytes | None, changes: Values) -> bytes | None:
+    """The configuration `data` after these changes, made on a copy in `folder` that nobody else sees."""
+    with gitconfig.file_errors(folder), tempfile.TemporaryDirectory(prefix=_DRAFT, dir=folder) as place:
+        draft = ConfigFile.locate(Path(place, "config"))
+        if data is not None:
+            draft.path.write_bytes(data)
+        for key, values in changes.items():
+            git.put(draft.path, key, values)
+        return draft.read()
+
+
+def _configured_program(git: GitConfig, home: Path, config_file: Path) -> str | None:
+    """The program that is in force now, as configured, unless it is a shim of ours."""
+    values = git.in_force_beside((PROGRAM,), config_file)[PROGRAM]
+    if not values or not values[-1]:
+        return None
+    program = _resolve(values[-1], git.environ, Path())
+    ours = values[-1] == str(shim.path(home)) if program is None else _is_ours(program, home)
+    return None if ours else values[-1]
+
+
+def _resolve(program: str, environ: Mapping[str, str], directory: Path) -> str | None:
+    """The executable that git would run (run-command.c): by PATH if a bare name; `~/` since git 2.51."""
+    if os.sep not in program:
+        return next(gitconfig.find_programs(program, environ), None)
+    if program.startswith("~/"):
+        program = environ.get("HOME", "") + program[1:]
+    path = os.path.abspath(directory / program)
+    return path if os.path.isfile(path) and os.access(path, os.X_OK) else None
+
+
+def _is_ours(program: str, home: Path) -> bool:
+    return shim.is_shim(program) or os.path.realpath(program) == os.path.realpath(shim.path(home))
+
+
+@contextlib.contextmanager
+def _held(home: Path, file: ConfigFile) -> Iterator[Path]:
+    """Hold this home's setups and git's configuration file; gives the path of the file's record."""
+    path = _record_path(home, file)
+    holder = f"notme-git-setup-{_digest(os.fsencode(home))[:16]}"
+    with _alone(path.parent):
+        with gitconfig.file_errors(path.parent):
+            for left in path.parent.iterdir():
+                if left.name.startswith(_DRAFT):
+                    shutil.rmtree(left)
+                elif ".json." in left.name:  # a draft of a record
+                    left.unlink()
+        with file.locked(holder):
+            yield path
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One setup of a home at a time. The kernel lets go of the lock when its process ends, however it ends."""
+    with gitconfig.file_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # records hold configurations, and those may hold tokens
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        for _ in range(LOCK_ATTEMPTS):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            raise UnavailableError("another notme-git setup is running", hint="wait for it to end, then try again")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _record_path(home: Path, file: ConfigFile) -> Path:
+    return home / "setup" / f"{_digest(os.fsencode(file.path))}.json"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of strings is missing")
+    return tuple(value)
