@@ -1,0 +1,94 @@
+"""Sign what was verified, as the verifier principal, and store it beside the objects (design D10).
+
+One enrolment serves a whole batch; its key exists in memory for that long and is never the key that
+signed a commit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from attest.types import Outcome, Verdict
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attest import dsse, statement, store, timestamp
+from attest.errors import UnavailableError
+from attest.policy import Context
+from attest.profile import Profile
+from attest.repository import Repository
+from attest.trust import Trust
+from attest.verify import Examination
+from notme_git.authority import embedded, grants
+from notme_git.authority.embedded import Authority
+from notme_git.enroll import local
+from notme_git.enroll.local import Credential
+
+SCOPE = "sign:attestation"
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """One stored statement: about which object, with what result, signed by whom (URI)."""
+
+    object_id: str
+    result: str
+    signer: str
+    bundle: bytes
+
+    def data(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"object": self.object_id, "result": self.result, "signer": {"identity": self.signer}}
+
+
+def attest(
+    authority: Authority,
+    trusted: Trust,
+    repository: Repository,
+    pairs: Sequence[tuple[Examination, Verdict]],
+    context: Context,
+    at: datetime,
+) -> list[Attested]:
+    """Sign and store a statement for each judged object; what could not be checked gets none."""
+    judged = [(e, v) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
+    if not judged:
+        return []
+    grant = grants.select(authority.store.grants(), embedded.VERIFIER, scope=SCOPE, at=at)
+    credential = local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
+    made = [_sign(credential, examination, verdict, context, at) for examination, verdict in judged]
+    store.append(repository, {item.object_id: [item.bundle] for item in made}, at=at)
+    return made
+
+
+def write_out(path: Path, bundle: bytes) -> None:
+    """Write one bundle to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        temporary.write_bytes(bundle if bundle.endswith(b"\n") else bundle + b"\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UnavailableError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _sign(
+    credential: Credential, examination: Examination, verdict: Verdict, context: Context, at: datetime
+) -> Attested:
+    leaf = credential.chain.leaf
+    payload = statement.build(
+        examination, verdict, verifier_id=leaf.uri, repository=context.repository, ref=context.ref, at=at
+    )
+    signature = credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+    bundle = dsse.assemble(
+        payload,
+        signature,
+        certificate=credential.certificate.public_bytes(Encoding.DER),
+        timestamp_response=timestamp.response(credential.stamp(signature, at)),
+        keyid=leaf.key.key_id,
+    )
+    result = "PASSED" if verdict.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN) else "FAILED"
+    return Attested(examination.object_id, result, leaf.uri, bundle.encode())

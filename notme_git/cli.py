@@ -1,0 +1,452 @@
+"""`notme-git`: the authority on this machine, the user's own repository, and everything `notme-attest` can."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attest import cli as attest_cli
+from attest import home, repository, verify
+from attest.certificate import Anchor
+from attest.cli import json_option, repository_option
+from attest.command import REJECTED
+from attest.errors import UnavailableError, UsageError
+from attest.policy import Policy
+from attest.profile import Profile
+from attest.report import data, text
+from attest.types import Constraints, Grant, Outcome, PrincipalKind
+from notme_git import attesting, setup, shim
+from notme_git.authority import embedded, epochs, grants, trusted_root
+from notme_git.authority.embedded import Authority, opened
+from notme_git.config import Config
+
+OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
+
+
+@click.group(name="notme-git", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="notme-git", prog_name="notme-git")
+def cli() -> None:
+    """Sign in git as an AI agent, on behalf of a named human, and verify who did.
+
+    Exit status: 0 accepted or done, 1 rejected or refused, 2 could not, 64 usage.
+    """
+
+
+@cli.command()
+@click.option("--human", required=True, metavar='"NAME <ADDRESS>"', help="On whose behalf agents act.")
+@click.option(
+    "--key-store",
+    type=click.Choice(["auto", "keyring", "file"]),
+    default="auto",
+    help="Where the authority's keys are kept; auto takes the desktop's keyring if there is one.",
+)
+@json_option
+def init(human: str, key_store: Literal["auto", "keyring", "file"], as_json: bool) -> None:
+    """Make an authority on this machine, with the human principal and the anchor that verifiers pin."""
+    config = Config.read()
+    display, email = grants.parse_human(human)
+    with embedded.creating(config.home, key_store) as (authority, warning):
+        principal = embedded.principal(authority.id, PrincipalKind.HUMAN, "", display, email)
+        authority.store.add_principal(principal)
+        authority.store.set_setting("human", principal.id)
+        authority.store.add_grant(_verifier_grant(authority, config.at))
+        recovery = epochs.begin(authority, config.at).decode()
+        root = Anchor.read(x509.load_der_x509_certificate(authority.epoch.root))
+        authority_id, kind = authority.id, authority.store.setting("key_store")
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
+    fingerprint = root.key.spki_sha256.hex()
+    if as_json:
+        _print_json(
+            {
+                "authority": authority_id,
+                "home": str(config.home),
+                "human": {
+                    "id": principal.id,
+                    "display": display,
+                    "email": email,
+                    "authentication": "self-asserted",
+                },
+                "anchorSha256": fingerprint,
+                "keyStore": kind,
+                "recoveryKey": recovery,
+            }
+        )
+        return
+    click.echo(f"authority {authority_id} for {display} <{email}> (self-asserted), in {config.home}")
+    click.echo(f"anchor    SHA-256 {fingerprint}")
+    click.echo(
+        "recovery  the key below is shown once and kept nowhere: store it offline. It retires a stolen epoch."
+    )
+    click.echo(recovery.strip())
+    click.echo("next      notme-git grant add AGENT")
+
+
+@cli.group()
+def grant() -> None:
+    """Who may act on the human's behalf."""
+
+
+@grant.command(name="add")
+@click.argument("agent")
+@click.option("--email", help="The agent's address (default: AGENT@AUTHORITY.invalid).")
+@click.option(
+    "--scope", "scopes", multiple=True, default=("sign:git",), show_default=True, help="May be repeated."
+)
+@click.option("--expires", default="30d", show_default=True, help="90s, 5m, 12h, 30d or 2w from now.")
+@click.option(
+    "--repo", "repositories", multiple=True, metavar="PATTERN", help="Good for these repositories only."
+)
+@click.option("--branch", "branches", multiple=True, metavar="PATTERN", help="Good for these branches only.")
+@json_option
+def grant_add(
+    agent: str,
+    email: str | None,
+    scopes: tuple[str, ...],
+    expires: str,
+    repositories: tuple[str, ...],
+    branches: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Let AGENT sign on the human's behalf."""
+    config = Config.read()
+    with opened(config.home) as authority:
+        new = grants.new_grant(
+            authority.id,
+            agent,
+            authority.human,
+            email=email,
+            scopes=scopes,
+            expires=grants.parse_duration(expires),
+            repositories=repositories,
+            branches=branches,
+            at=config.at,
+            grant_id=str(uuid.uuid4()),
+        )
+        authority.store.add_grant(new)
+    if as_json:
+        _print_json(_grant_data(new, None, config.at))
+        return
+    click.echo(f"grant {new.id}: {_grant_line(new)}")
+    click.echo(f"next: in the agent's repository, notme-git setup --agent {agent}")
+
+
+@grant.command(name="list")
+@json_option
+def grant_list(as_json: bool) -> None:
+    """Every grant, revoked and expired ones included."""
+    config = Config.read()
+    with opened(config.home) as authority:
+        stored = authority.store.grants()
+    if as_json:
+        _print_json([_grant_data(item.grant, item.revoked_at, config.at) for item in stored])
+        return
+    for item in stored:
+        click.echo(
+            f"{_state(item.grant, item.revoked_at, config.at):<8} {item.grant.id}  {_grant_line(item.grant)}"
+        )
+
+
+@grant.command(name="revoke")
+@click.argument("grant_or_agent")
+@click.option("--reason", default="", help="Told to verifiers.")
+@json_option
+def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
+    """Revoke a grant by its id, or every grant of an agent by its name. What was signed before stays good."""
+    config = Config.read()
+    with opened(config.home) as authority:
+        stored = authority.store.grants()
+        chosen = [
+            s.grant.id
+            for s in stored
+            if grant_or_agent in (s.grant.id, s.grant.actor.name) and s.revoked_at is None
+        ]
+        if not chosen:
+            raise UsageError(
+                f"no grant in force has the id or agent {grant_or_agent!r}",
+                hint="notme-git grant list shows them",
+            )
+        for grant_id in chosen:
+            epochs.revoke_grant(authority, grant_id, reason=reason, at=config.at)
+    if as_json:
+        _print_json({"revoked": chosen, "at": data.instant(int(config.at.timestamp()))})
+        return
+    for grant_id in chosen:
+        click.echo(f"revoked {grant_id}")
+
+
+@cli.command(name="setup")
+@click.option("--agent", help="The agent that signs in this repository.")
+@click.option(
+    "--profile",
+    type=OURS,
+    default="notme",
+    show_default=True,
+    help="interop: P-256, for openssl, gpgsm, GitLab.",
+)
+@click.option(
+    "--global", "everywhere", is_flag=True, help="For every repository of this user, not only this one."
+)
+@click.option("--undo", is_flag=True, help="Put back what was configured before, byte for byte.")
+@json_option
+def setup_command(agent: str | None, profile: str, everywhere: bool, undo: bool, as_json: bool) -> None:
+    """Make git here sign as AGENT and verify with us; remembers what was configured before."""
+    config = Config.read()
+    file = setup.config_file(config.environ, everywhere=everywhere)
+    if undo:
+        undone = setup.undo(config.home, config_file=file, environ=config.environ)
+        if as_json:
+            _print_json({"file": str(file), "exact": undone.exact, "kept": list(undone.kept)})
+        else:
+            click.echo(undone.sentence)
+        return
+    if agent is None:
+        raise UsageError(
+            "setup needs --agent AGENT (or --undo)", hint="notme-git grant list shows the agents"
+        )
+    with opened(config.home) as authority:
+        usable = grants.select(authority.store.grants(), agent, scope="sign:git", at=config.at)
+    program = shim.install(config.home, config.python)
+    applied = setup.apply(
+        config.home,
+        config_file=file,
+        agent=agent,
+        profile=profile,
+        program=program,
+        identity=(usable.actor.display, usable.actor.email),
+        environ=config.environ,
+    )
+    if as_json:
+        _print_json({"file": str(file), "agent": agent, "profile": profile, "program": str(program)})
+    else:
+        click.echo(f"git signs as {agent} <{usable.actor.email}> from now on (in {file})")
+        click.echo("back to what was there before: notme-git setup --undo")
+    for key in applied.shadowed:
+        click.echo(f"warning: another configuration file sets {key}, which wins over this one", err=True)
+
+
+@cli.group()
+def trust() -> None:
+    """What others need to verify."""
+
+
+@trust.command(name="export")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pem", "spki", "sigstore", "bundle"]),
+    default="pem",
+    show_default=True,
+)
+@click.option("--profile", type=OURS, help="The anchor of this profile only.")
+def trust_export(form: str, profile: str | None) -> None:
+    """Print the anchors of the current epoch: Ed25519 root first, interop root second.
+
+    pem: certificates; spki: SHA-256 fingerprints of their keys; sigstore: a trusted root for cosign, time-stamping
+    included; bundle: the signed trust bundle (binary) for --bundle.
+    """
+    config = Config.read()
+    with opened(config.home) as authority:
+        epochs.export(authority)
+        epoch, latest = authority.epoch, authority.store.latest_bundle()
+    wanted = [
+        (root, tsa)
+        for root, tsa, kind in zip(
+            (epoch.root, epoch.interop_root),
+            epoch.timestamp_certificates,
+            (Profile.NOTME, Profile.INTEROP),
+            strict=True,
+        )
+        if profile in (None, kind)
+    ]
+    if form == "bundle" and latest is not None:
+        sys.stdout.buffer.write(latest)
+    elif form == "sigstore":
+        _print_json(trusted_root.build(wanted))
+    else:
+        for root, _ in wanted:
+            certificate = x509.load_der_x509_certificate(root)
+            if form == "pem":
+                click.echo(certificate.public_bytes(Encoding.PEM).decode(), nl=False)
+            else:
+                anchor = Anchor.read(certificate)
+                click.echo(f"{anchor.key.spki_sha256.hex()}  {anchor.profile}")
+
+
+@cli.group()
+def epoch() -> None:
+    """Generations of the authority's keys."""
+
+
+@epoch.command(name="list")
+@json_option
+def epoch_list(as_json: bool) -> None:
+    """Every epoch, the current one last."""
+    config = Config.read()
+    with opened(config.home) as authority:
+        known = authority.store.epochs()
+    items = [
+        {
+            "epoch": e.number,
+            "anchorSha256": Anchor.read(x509.load_der_x509_certificate(e.root)).key.spki_sha256.hex(),
+            "beganAt": data.instant(e.began_at),
+            "retiredAt": data.instant(e.retired_at) if e.retired_at else None,
+            "state": e.retirement.value,
+        }
+        for e in known
+    ]
+    if as_json:
+        _print_json(items)
+        return
+    for item in items:
+        until = f" until {item['retiredAt']}" if item["retiredAt"] else ""
+        click.echo(
+            f"{item['epoch']}  {item['state']:<10} SHA-256 {item['anchorSha256']}  since {item['beganAt']}{until}"
+        )
+
+
+@epoch.command(name="rotate")
+@json_option
+def epoch_rotate(as_json: bool) -> None:
+    """Begin a new epoch with new keys. What the old one signed before stays good."""
+    config = Config.read()
+    with opened(config.home) as authority:
+        new = epochs.rotate(authority, config.at)
+    _print_json({"epoch": new.number}) if as_json else click.echo(f"epoch {new.number} has begun")
+
+
+@epoch.command(name="recover")
+@click.option(
+    "--recovery-key",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File with the PEM text that init showed.",
+)
+@click.option("--since", help="When the keys were stolen or lost (RFC 3339; default: now).")
+@json_option
+def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
+    """Retire the current epoch as compromised, also when its keys are lost, and begin a new one."""
+    config = Config.read()
+    try:
+        compromised = datetime.fromisoformat(since) if since else config.at
+        pem = recovery_key.read_bytes()[:4096]
+    except ValueError:
+        raise UsageError(f"{since!r} is no time", hint="write it like 2026-11-23T12:00:00Z") from None
+    except OSError as error:
+        raise UnavailableError(f"cannot read {recovery_key}: {error.strerror}") from None
+    if compromised.tzinfo is None:
+        raise UsageError("the time needs a zone", hint="write it like 2026-11-23T12:00:00Z")
+    with opened(config.home) as authority:
+        new = epochs.recover(authority, pem, compromised_at=compromised.astimezone(UTC), at=config.at)
+    _print_json({"epoch": new.number}) if as_json else click.echo(
+        f"epoch {new.number} has begun; the one before is retired"
+    )
+
+
+@cli.command()
+@click.argument("rev")
+@repository_option
+@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--repository", "address", help="The repository's address (default: remote origin).")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the one bundle to this file.")
+@json_option
+def attest(
+    rev: str, directory: Path, ref: str | None, address: str | None, out: Path | None, as_json: bool
+) -> int:
+    """Verify REV (or a range A..B) and store a signed statement of what was found.
+
+    Exits like verify. Nothing is stored for an object that could not be checked.
+    """
+    config = Config.read()
+    if out is not None and ".." in rev:
+        raise UsageError(
+            "--out takes one bundle; a range makes several", hint="leave --out away, or name one commit"
+        )
+    trusted = home.read_trust(config.home)
+    repo = repository.open_repository(directory, environ=config.environ)
+    context = attest_cli.read_context(repo, rev, ref, address)
+    pairs = [
+        (examination, verify.judge(examination, Policy(), context, at=config.at))
+        for examination in attest_cli.examinations(repo, rev, trusted, None, config.at)
+    ]
+    with opened(config.home) as authority:
+        made = attesting.attest(authority, trusted, repo, pairs, context, config.at)
+    if out is not None and made:
+        attesting.write_out(out, made[0].bundle)
+    if as_json:
+        _print_json([item.data() for item in made])
+    else:
+        for item in made:
+            click.echo(f"{item.object_id} {item.result}: stored, signed by {item.signer}")
+        for _, verdict in pairs:
+            if verdict.outcome is Outcome.COULD_NOT_CHECK:
+                for line in text.verdict_lines(verdict):
+                    click.echo(line, err=True)
+    statuses = {attest_cli.STATUS[verdict.outcome] for _, verdict in pairs}
+    return REJECTED if REJECTED in statuses else max(statuses, default=0)
+
+
+for command in ("examine", "verify", "verify-signature", "show"):
+    cli.add_command(attest_cli.cli.commands[command])
+
+
+def _verifier_grant(authority: Authority, at: datetime) -> Grant:
+    """The verifier principal's own grant: it signs statements and nothing else."""
+    name = embedded.VERIFIER
+    return Grant(
+        version=grants.GRANT_VERSION,
+        id=str(uuid.uuid4()),
+        actor=embedded.principal(
+            authority.id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority.id}.invalid"
+        ),
+        represented=authority.human,
+        scopes=("sign:attestation",),
+        created_at=int(at.timestamp()),
+        expires_at=int((at + grants.MAX_LIFETIME - timedelta(days=1)).timestamp()),
+        constraints=Constraints(repositories=(), branches=()),
+        delegation_depth=0,
+        purpose="sign statements of what was verified on this machine",
+    )
+
+
+def _grant_line(item: Grant) -> str:
+    who = f" for {item.represented.display} <{item.represented.email}>" if item.represented else ""
+    limits = [*item.constraints.repositories, *item.constraints.branches]
+    only = f", only {' '.join(limits)}" if limits else ""
+    until = data.instant(item.expires_at)
+    return f"{item.actor.name} <{item.actor.email}>{who}: {', '.join(item.scopes)} until {until}{only}"
+
+
+def _state(item: Grant, revoked_at: int | None, at: datetime) -> str:
+    if revoked_at is not None:
+        return "revoked"
+    return "expired" if item.expires_at <= at.timestamp() else "active"
+
+
+def _grant_data(item: Grant, revoked_at: int | None, at: datetime) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "state": _state(item, revoked_at, at),
+        "agent": item.actor.name,
+        "kind": item.actor.kind.value,
+        "email": item.actor.email,
+        "represented": item.represented.email if item.represented else None,
+        "scopes": list(item.scopes),
+        "createdAt": data.instant(item.created_at),
+        "expiresAt": data.instant(item.expires_at),
+        "revokedAt": data.instant(revoked_at) if revoked_at is not None else None,
+        "repositories": list(item.constraints.repositories),
+        "branches": list(item.constraints.branches),
+    }
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

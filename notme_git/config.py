@@ -1,0 +1,31 @@
+"""Environment and clock, read once at the edge and handed on.
+
+Two homes never mix: everything comes from the one that `attest.home.default` names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attest import home
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a run goes by: its home, its environment, and the time at which it began."""
+
+    home: Path
+    environ: Mapping[str, str]
+    at: datetime
+    python: str
+
+    @classmethod
+    def read(cls) -> Config:
+        """From this process's environment and clock."""
+        environ = dict(os.environ)
+        return cls(home.default(environ), environ, datetime.now(UTC), sys.executable)
