@@ -83,9 +83,7 @@ def check_constraints(constraints: Constraints, context: Context) -> None:
             reason=Reason.UNSEEN,
         )
     _check(constraints.repositories, context.repository, "repository", "--repository ADDRESS")
-    _check(
-        constraints.branches, context.ref and context.ref.removeprefix("refs/heads/"), "branch", "--ref REF"
-    )
+    _check(constraints.branches, context.ref, "branch", "--ref REF")
 
 
 def _check(allowed: Sequence[str], value: str | None, what: str, option: str) -> None:
@@ -97,9 +95,16 @@ def _check(allowed: Sequence[str], value: str | None, what: str, option: str) ->
             hint=f"say it with {option}",
             reason=Reason.CONTEXT_UNKNOWN,
         )
-    if not any(patterns.matches(pattern, value) for pattern in allowed):
+    if not any(_matches(pattern, value) for pattern in allowed):
         raise VerificationError(
             Step.POLICY,
             Reason.CONSTRAINT_MISMATCH,
             f"the certificate is good for {what} {' or '.join(allowed)} only, not for {value}",
         )
+
+
+def _matches(pattern: str, value: str) -> bool:
+    """A branch goes by its short name too; a tag or another ref only by a pattern that spells `refs/` out."""
+    if value.startswith("refs/") and not pattern.startswith("refs/"):
+        return value.startswith("refs/heads/") and patterns.matches(pattern, value.removeprefix("refs/heads/"))
+    return patterns.matches(pattern, value)

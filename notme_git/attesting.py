@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attest.types import Outcome, Verdict
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import dsse, statement, store, timestamp
@@ -22,8 +21,9 @@ from attest.policy import Context
 from attest.profile import Profile
 from attest.repository import Repository
 from attest.trust import Trust
+from attest.types import Outcome, Verdict
 from attest.verify import Examination
-from notme_git.authority import embedded, grants
+from notme_git.authority import grants
 from notme_git.authority.embedded import Authority
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
@@ -57,7 +57,7 @@ def attest(
     judged = [(e, v) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
     if not judged:
         return []
-    grant = grants.select(authority.store.grants(), embedded.VERIFIER, scope=SCOPE, at=at)
+    grant = grants.select(authority.store.grants(), grants.VERIFIER, scope=SCOPE, at=at)
     credential = local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
     made = [_sign(credential, examination, verdict, context, at) for examination, verdict in judged]
     store.append(repository, {item.object_id: [item.bundle] for item in made}, at=at)

@@ -400,7 +400,7 @@ for command in ("examine", "verify", "verify-signature", "show"):
 
 def _verifier_grant(authority: Authority, at: datetime) -> Grant:
     """The verifier principal's own grant: it signs statements and nothing else."""
-    name = embedded.VERIFIER
+    name = grants.VERIFIER
     return Grant(
         version=grants.GRANT_VERSION,
         id=str(uuid.uuid4()),

@@ -78,6 +78,9 @@ PEERS: Mapping[str, Peer] = {
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),
         Peer("faketime", "apt install faketime", ("faketime",)),
         Peer("git", "apt install git", ("git",)),
+        Peer(
+            "gnome-keyring", "apt install gnome-keyring dbus-daemon", ("dbus-run-session", "gnome-keyring-daemon")
+        ),
         Peer("gpgsm", "apt install gpgsm gpg-agent", ("gpgsm", "gpg-agent", "gpgconf")),
         Peer("node", "apt install nodejs", ("node",)),
         Peer("openssl", "apt install openssl", ("openssl",)),

@@ -26,8 +26,6 @@ from notme_git.authority.store import Store
 ID_BYTES = 8
 """The authority's id names it in URIs and mail addresses; sixteen hex digits collide by no accident."""
 
-VERIFIER = "verifier"
-
 
 @dataclass(frozen=True, slots=True)
 class Authority:

@@ -20,6 +20,7 @@ SCOPES = ("bridgeCert", "authorityManage", "certMint", "sign:git", "sign:attesta
 """The upstream authority's vocabulary (`authority-protocol.md` 9); nothing else can be granted."""
 
 GRANT_VERSION = 1
+VERIFIER = "verifier"
 
 MAX_AGENT_NAME = 63
 """A DNS label (RFC 1035 section 2.3.4), because the name stands in the agent's URI and e-mail address."""
@@ -48,8 +49,11 @@ class Human(NamedTuple):
 
 
 def parse_agent(text: str) -> str:
-    """An agent's name: lower-case letters, digits and `._-`, at most 63, beginning with a letter or digit."""
-    if not _AGENT.fullmatch(text):
+    """An agent's name: lower-case letters, digits and `._-`, at most 63, beginning with a letter or digit.
+
+    `verifier` is the name of the principal that signs statements here, and so of no agent.
+    """
+    if not _AGENT.fullmatch(text) or text == VERIFIER:
         raise UsageError(
             f"{text[:MAX_AGENT_NAME]!r} is no name for an agent",
             hint="use lower-case letters, digits, '.', '_' and '-', for example claude-code",

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from attest.types import Assurance, Grant
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
@@ -22,6 +21,7 @@ from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import RULES, LeafSpec, Profile
+from attest.types import Assurance, Grant
 from notme_git.authority import ca, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.store import Issued
@@ -67,9 +67,10 @@ def issue(
 ) -> Pair:
     """Issue under the current epoch, or raise `RefusedError`. The issuance is logged before this returns."""
     _check_clock(authority, at)
-    grants.check_usable(
-        request.grant, authority.store.revoked_at(request.grant.id), scope=request.scope, at=at
-    )
+    stored = authority.store.grant(request.grant.id)
+    if stored.grant != request.grant:
+        raise RefusedError(f"grant {request.grant.id} is not what this authority granted under that id")
+    grants.check_usable(stored.grant, stored.revoked_at, scope=request.scope, at=at)
     mtls_key, signing_key = _verify_possession(request)
     spec = _spec(authority, request, assurance, auth_method, at)
     epoch = authority.epoch

@@ -7,13 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.peers import ROOT, SEARCH, peer
 
-from tests.peers import ROOT, SEARCH, Peer
-
-KEYRING = Peer(
-    "gnome-keyring", "apt install gnome-keyring dbus-daemon", ("dbus-run-session", "gnome-keyring-daemon")
-)
 SECONDS = 60
 
 SESSION = """
@@ -51,9 +46,7 @@ except keystore.UnavailableError as error:
 
 def session(code: str, *, unlock: bool = True) -> str:
     """Run `code` in a new session with the keyring of this home; returns what it prints."""
-    dbus = KEYRING.find()
-    if dbus is None:
-        pytest.skip(KEYRING.absence)
+    dbus = peer("gnome-keyring")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": SEARCH}
     script = SESSION.format(unlock="--unlock" if unlock else "--start")
     command = [str(dbus), "--", "sh", "-c", script, sys.executable, code]
@@ -64,7 +57,6 @@ def session(code: str, *, unlock: bool = True) -> str:
     return ended.stdout
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")
 def test_a_key_outlives_the_session_it_was_made_in_and_is_not_replaced() -> None:
     key = bytes(range(48)).hex()
     assert session(SAVE).splitlines() == [
@@ -79,9 +71,7 @@ def test_without_a_secret_service_the_recorded_keyring_is_unavailable_and_files_
     tmp_path: Path,
 ) -> None:
     """A message bus without a keeper of secrets, as on a server."""
-    dbus = KEYRING.find()
-    if dbus is None:
-        pytest.skip(KEYRING.absence)
+    dbus = peer("gnome-keyring")
     (tmp_path / "session.conf").write_text(
         "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>"
         "<policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/>"
