@@ -21,6 +21,7 @@ all: .venv/installed
 
 .venv/installed: .venv/locked pyproject.toml
 	$(pip) install --no-deps --no-build-isolation -e .
+	$(venv)/python -m compileall -q attest notme_git
 	@touch $@
 
 demo: .venv/installed

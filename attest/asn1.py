@@ -6,16 +6,23 @@ re-encoding with the input (`decode`), so that no second spelling of a value is 
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.asn1 import TLV, Explicit, Implicit, Null, SetOf, sequence
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import ObjectIdentifier
 
 from attest.errors import MalformedError
 
 T = TypeVar("T")
+
+# RFC 5280 section 4.1.2.2: serial numbers are positive. The library announces that it will refuse others, and
+# until then reads them and prints a warning; here they are refused already.
+warnings.filterwarnings("error", "Parsed a serial number", CryptographyDeprecationWarning)
+_UNREADABLE = (ValueError, OverflowError, TypeError, CryptographyDeprecationWarning)
 
 DATA = ObjectIdentifier("1.2.840.113549.1.7.1")
 SIGNED_DATA = ObjectIdentifier("1.2.840.113549.1.7.2")
@@ -212,11 +219,27 @@ def decode(kind: type[T], data: bytes, *, limit: int) -> T:
     try:
         value = asn1.decode_der(kind, data)
         canonical = asn1.encode_der(value)
-    except (ValueError, OverflowError, TypeError) as error:
+    except _UNREADABLE as error:
         raise MalformedError(f"not DER of {kind.__name__}: {error}") from None
     if canonical != data:
         raise MalformedError(f"not the canonical DER of {kind.__name__}")
     return value
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """The certificate in `der`, or `MalformedError`."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except _UNREADABLE as error:
+        raise MalformedError(f"no readable certificate: {error}") from None
+
+
+def load_certificates(pem: bytes) -> list[x509.Certificate]:
+    """Every certificate in PEM text; `MalformedError` when there is none or one cannot be read."""
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except _UNREADABLE as error:
+        raise MalformedError(f"no readable PEM certificate: {error}") from None
 
 
 def encode(value: object) -> bytes:

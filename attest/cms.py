@@ -146,10 +146,7 @@ def assemble(
         unsigned = SetOf([asn1.Attribute(type=asn1.TIMESTAMP_TOKEN, values=SetOf([token]))])
     info = asn1.SignerInfo(
         version=1,
-        sid=asn1.IssuerAndSerialNumber(
-            issuer=asn1.decode(TLV, signer.issuer.public_bytes(), limit=MAX_CMS_BYTES),
-            serial=signer.serial_number,
-        ),
+        sid=_identifier(signer),
         digest_algorithm=_algorithm(_DIGESTS[algorithm]),
         signed_attributes=pending.attributes,
         signature_algorithm=_algorithm(_SIGNATURES[algorithm]),
@@ -347,6 +344,12 @@ def _ess_hash(value: TLV) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)
+def _identifier(signer: x509.Certificate) -> asn1.IssuerAndSerialNumber:
+    issuer = asn1.decode(TLV, signer.issuer.public_bytes(), limit=MAX_CMS_BYTES)
+    return asn1.IssuerAndSerialNumber(issuer=issuer, serial=signer.serial_number)
+
+
+@functools.lru_cache(maxsize=4)
 def _content_type(content_type: x509.ObjectIdentifier) -> asn1.Attribute:
     return _attribute(asn1.CONTENT_TYPE, content_type)
 
@@ -361,6 +364,7 @@ def _attribute(kind: x509.ObjectIdentifier, value: object) -> asn1.Attribute:
     return asn1.Attribute(type=kind, values=SetOf([asn1.tlv(value)]))
 
 
+@functools.cache
 def _algorithm(oid: x509.ObjectIdentifier) -> asn1.AlgorithmIdentifier:
     return asn1.AlgorithmIdentifier(algorithm=oid, parameters=None)
 

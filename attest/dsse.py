@@ -192,9 +192,9 @@ def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundl
     """
     signature = bundle.envelope.signatures[0].sig
     try:
-        leaf = x509.load_der_x509_certificate(bundle.certificate)
+        leaf = asn1.load_certificate(bundle.certificate)
         key = certificate.key_of(leaf)
-    except (ValueError, Error) as error:
+    except Error as error:
         raise VerificationError(
             Step.CHAIN, Reason.CERTIFICATE_INVALID, f"the bundle's certificate cannot be read: {error}"
         ) from None
@@ -261,14 +261,11 @@ def _evidence(bundle: Bundle, leaf: BridgeCertificate, trusted: Trust) -> tuple[
 
 def _issuer(leaf: x509.Certificate) -> str:
     """Fulcio's issuer extension, OID 1.3.6.1.4.1.57264.1.8: a DER UTF8String; empty without one."""
-    try:
-        value = leaf.extensions.get_extension_for_oid(FULCIO_ISSUER).value
-    except x509.ExtensionNotFound:
-        return ""
-    if not isinstance(value, x509.UnrecognizedExtension):
+    found = [e.value for e in leaf.extensions if e.oid == FULCIO_ISSUER]
+    if not found or not isinstance(found[0], x509.UnrecognizedExtension):
         return ""
     try:
-        return asn1.decode(str, value.value, limit=MAX_ISSUER_BYTES)
+        return asn1.decode(str, found[0].value, limit=MAX_ISSUER_BYTES)
     except MalformedError as error:
         raise VerificationError(Step.CHAIN, Reason.CERTIFICATE_INVALID, f"issuer extension: {error.message}") from None
 
@@ -313,12 +310,8 @@ def _envelope(top: Mapping[str, Any]) -> Envelope:
 
 
 def _timestamps(material: Mapping[str, Any]) -> tuple[bytes, ...]:
-    if "timestampVerificationData" not in material:
-        return ()
-    stamps = _object(material, "timestampVerificationData")
-    if "rfc3161Timestamps" not in stamps:
-        return ()
-    items = _objects(stamps, "rfc3161Timestamps", most=MAX_TIMESTAMPS)
+    stamps = _object(material, "timestampVerificationData") if "timestampVerificationData" in material else {}
+    items = _objects(stamps, "rfc3161Timestamps", most=MAX_TIMESTAMPS) if "rfc3161Timestamps" in stamps else []
     return tuple(_bytes(item, "signedTimestamp") for item in items)
 
 

@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import IO, Protocol
+from typing import IO
 from urllib.parse import urlsplit
 
 from attest.errors import MalformedError, UnavailableError, UsageError
@@ -43,19 +43,12 @@ _KINDS = {1: ObjectKind.COMMIT.value, 2: "tree", 3: "blob", 4: ObjectKind.TAG.va
 # What every git command of ours is told, over the caller's environment.
 _SETTINGS = {
     "LC_ALL": "C",
-    "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
-    "GIT_NO_LAZY_FETCH": "1",  # git 2.44 on; before that the empty list of transports has to do
+    "GIT_NO_LAZY_FETCH": "1",  # known since 2.44 and 2.39.4; to an older git, no transport is allowed
     "GIT_ALLOW_PROTOCOL": "",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
 }
-
-
-class _Reader(Protocol):
-    def read(self, oid: str) -> tuple[str, bytes]: ...
-
-    def close(self) -> None: ...
 
 
 class Repository:
@@ -73,7 +66,7 @@ class Repository:
         self.quarantined = "GIT_QUARANTINE_PATH" in environ
         self._git = git
         self._environ = {**environ, **_SETTINGS}
-        self._reader: _Reader
+        self._reader: _ObjectDatabase | _Batch
         if object_format is ObjectFormat.SHA1:
             self._reader = _ObjectDatabase(objects, environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
         else:
@@ -142,7 +135,7 @@ class Repository:
         # A commit-graph could name other parents than the commits do.
         arguments = ("-c", "core.commitGraph=false", "rev-list", "--end-of-options", expression, "--")
         count = 0
-        process = self.start(*arguments, stdin=False)
+        process = self._start(*arguments, stdin=False)
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -164,7 +157,7 @@ class Repository:
         """Run one git command here and return how it ended; `UnavailableError` when it cannot be run."""
         return _run(self._git, self.path, self._environ, arguments, stdin, timeout)
 
-    def start(self, *arguments: str, stdin: bool) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, stdin: bool) -> subprocess.Popen[bytes]:
         """Start one git command here with its output on a pipe, and its input too where `stdin` says so."""
         try:
             return subprocess.Popen(
@@ -335,7 +328,7 @@ class _Batch:
 
     def _ask(self, oid: str) -> tuple[str, bytes]:
         if self._process is None:
-            self._process = self._repository.start("cat-file", "--batch", stdin=True)
+            self._process = self._repository._start("cat-file", "--batch", stdin=True)
             self._finalizer = weakref.finalize(self, _stop, self._process)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None

@@ -20,12 +20,11 @@ from cryptography import x509
 
 from attest import identity
 from attest.certificate import BridgeCertificate
-from attest.cms import SignedMessage
 from attest.dsse import read_json
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit, Ident, ObjectKind, Tag
 from attest.keys import KeyAlgorithm
-from attest.types import Constraints, Evidence, Finding, Outcome, Principal, StepStatus, Verdict
+from attest.types import Evidence, Finding, Outcome, Principal, StepStatus, Verdict
 from attest.verify import Examination
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -255,18 +254,12 @@ def _signature_section(examination: Examination) -> JsonObject:
     if examination.signature_format is not None:
         section["format"] = str(examination.signature_format)
         section["signatureSha256"] = _sha256(examination.signature)
-    if examination.message is not None:
-        section |= _cms_fields(examination.message)
+    message = examination.message
+    if message is not None:
+        section["algorithm"] = str(message.algorithm)
+        section["digestAlgorithm"] = _DIGEST_ALGORITHMS[message.algorithm]
+        section["cmsSigningTime"] = _text(message.signing_time) if message.signing_time is not None else None
     return section
-
-
-def _cms_fields(message: SignedMessage) -> JsonObject:
-    when = message.signing_time
-    return {
-        "algorithm": str(message.algorithm),
-        "digestAlgorithm": _DIGEST_ALGORITHMS[message.algorithm],
-        "cmsSigningTime": _text(when) if when is not None else None,
-    }
 
 
 def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
@@ -292,8 +285,9 @@ def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
         "keyBinding": f"sha256:{leaf.binding.hex()}" if leaf.binding else None,
     }
     if leaf.claims is not None:
+        limits = leaf.claims.constraints
         section["claims"] = {
-            "constraints": _constraints(leaf.claims.constraints),
+            "constraints": {"repositories": list(limits.repositories), "branches": list(limits.branches)},
             "taskDigest": leaf.claims.task_digest.hex() or None,
         }
     if leaf.remarks:
@@ -305,10 +299,6 @@ def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
 def _distinguished_name(name: x509.Name) -> str:
     """RFC 4514. Cached: a batch has one issuer, or a few."""
     return name.rfc4514_string()
-
-
-def _constraints(limits: Constraints) -> JsonObject:
-    return {"repositories": list(limits.repositories), "branches": list(limits.branches)}
 
 
 def _identity_section(examination: Examination) -> JsonObject:

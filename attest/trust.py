@@ -15,9 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-
-from attest import canonical, evidence, keys
+from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.evidence import SKEW
@@ -194,8 +192,8 @@ def _epoch_anchors(bundle: TrustBundle) -> list[tuple[Epoch, tuple[Anchor, ...]]
             raise MalformedError("epochs are not in ascending order")
         last = epoch.number
         try:
-            roots = [x509.load_der_x509_certificate(der) for der in (epoch.root, epoch.interop_root) if der]
-        except ValueError as error:
+            roots = [asn1.load_certificate(der) for der in (epoch.root, epoch.interop_root) if der]
+        except MalformedError as error:
             raise MalformedError(f"the root of epoch {epoch.number} cannot be read: {error}") from None
         pairs.append((epoch, tuple(Anchor.read(root) for root in roots)))
     if any(epoch.retirement is Retirement.CURRENT for epoch in bundle.epochs[:-1]):

@@ -13,8 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from attest import dsse, statement, store, timestamp
 from attest.errors import UnavailableError
 from attest.policy import Context
@@ -57,11 +55,36 @@ def attest(
     judged = [(e, v) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
     if not judged:
         return []
-    grant = grants.select(authority.store.grants(), grants.VERIFIER, scope=SCOPE, at=at)
-    credential = local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
-    made = [_sign(credential, examination, verdict, context, at) for examination, verdict in judged]
+    credential = enroll(authority, trusted, at)
+    made = [sign(credential, examination, verdict, context, at) for examination, verdict in judged]
     store.append(repository, {item.object_id: [item.bundle] for item in made}, at=at)
     return made
+
+
+def enroll(authority: Authority, trusted: Trust, at: datetime) -> Credential:
+    """A credential of the verifier principal, good for statements only."""
+    grant = grants.select(authority.store.grants(), grants.VERIFIER, scope=SCOPE, at=at)
+    return local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
+
+
+def sign(
+    credential: Credential, examination: Examination, verdict: Verdict, context: Context, at: datetime
+) -> Attested:
+    """One signed and time-stamped statement."""
+    leaf = credential.chain.leaf
+    payload = statement.build(
+        examination, verdict, verifier_id=leaf.uri, repository=context.repository, ref=context.ref, at=at
+    )
+    signature = credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+    bundle = dsse.assemble(
+        payload,
+        signature,
+        certificate=credential.der,
+        timestamp_response=timestamp.response(credential.stamp(signature, at)),
+        keyid=leaf.key.key_id,
+    )
+    result = "PASSED" if verdict.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN) else "FAILED"
+    return Attested(examination.object_id, result, leaf.uri, bundle.encode())
 
 
 def write_out(path: Path, bundle: bytes) -> None:
@@ -73,22 +96,3 @@ def write_out(path: Path, bundle: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UnavailableError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _sign(
-    credential: Credential, examination: Examination, verdict: Verdict, context: Context, at: datetime
-) -> Attested:
-    leaf = credential.chain.leaf
-    payload = statement.build(
-        examination, verdict, verifier_id=leaf.uri, repository=context.repository, ref=context.ref, at=at
-    )
-    signature = credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
-    bundle = dsse.assemble(
-        payload,
-        signature,
-        certificate=credential.certificate.public_bytes(Encoding.DER),
-        timestamp_response=timestamp.response(credential.stamp(signature, at)),
-        keyid=leaf.key.key_id,
-    )
-    result = "PASSED" if verdict.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN) else "FAILED"
-    return Attested(examination.object_id, result, leaf.uri, bundle.encode())

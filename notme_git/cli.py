@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,10 +22,10 @@ from attest.errors import UnavailableError, UsageError
 from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import data, text
-from attest.types import Constraints, Grant, Outcome, PrincipalKind
+from attest.types import Grant, Outcome
 from notme_git import attesting, setup, shim
-from notme_git.authority import embedded, epochs, grants, trusted_root
-from notme_git.authority.embedded import Authority, opened
+from notme_git.authority import epochs, founding, grants, trusted_root
+from notme_git.authority.embedded import opened
 from notme_git.config import Config
 
 OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
@@ -53,39 +53,25 @@ def init(human: str, key_store: Literal["auto", "keyring", "file"], as_json: boo
     """Make an authority on this machine, with the human principal and the anchor that verifiers pin."""
     config = Config.read()
     display, email = grants.parse_human(human)
-    with embedded.creating(config.home, key_store) as (authority, warning):
-        principal = embedded.principal(authority.id, PrincipalKind.HUMAN, "", display, email)
-        authority.store.add_principal(principal)
-        authority.store.set_setting("human", principal.id)
-        authority.store.add_grant(_verifier_grant(authority, config.at))
-        recovery = epochs.begin(authority, config.at).decode()
-        root = Anchor.read(x509.load_der_x509_certificate(authority.epoch.root))
-        authority_id, kind = authority.id, authority.store.setting("key_store")
-    if warning:
-        click.echo(f"warning: {warning}", err=True)
-    fingerprint = root.key.spki_sha256.hex()
+    new = founding.found(config.home, display, email, key_store, config.at)
+    if new.warning:
+        click.echo(f"warning: {new.warning}", err=True)
+    fingerprint, recovery = new.anchor.key.spki_sha256.hex(), new.recovery_key.decode()
     if as_json:
         _print_json(
             {
-                "authority": authority_id,
+                "authority": new.authority_id,
                 "home": str(config.home),
-                "human": {
-                    "id": principal.id,
-                    "display": display,
-                    "email": email,
-                    "authentication": "self-asserted",
-                },
+                "human": {"id": new.human.id, "display": display, "email": email, "authentication": "self-asserted"},
                 "anchorSha256": fingerprint,
-                "keyStore": kind,
+                "keyStore": new.key_store,
                 "recoveryKey": recovery,
             }
         )
         return
-    click.echo(f"authority {authority_id} for {display} <{email}> (self-asserted), in {config.home}")
+    click.echo(f"authority {new.authority_id} for {display} <{email}> (self-asserted), in {config.home}")
     click.echo(f"anchor    SHA-256 {fingerprint}")
-    click.echo(
-        "recovery  the key below is shown once and kept nowhere: store it offline. It retires a stolen epoch."
-    )
+    click.echo("recovery  the key below is shown once and kept nowhere: store it offline. It retires a stolen epoch.")
     click.echo(recovery.strip())
     click.echo("next      notme-git grant add AGENT")
 
@@ -396,25 +382,6 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
-
-
-def _verifier_grant(authority: Authority, at: datetime) -> Grant:
-    """The verifier principal's own grant: it signs statements and nothing else."""
-    name = grants.VERIFIER
-    return Grant(
-        version=grants.GRANT_VERSION,
-        id=str(uuid.uuid4()),
-        actor=embedded.principal(
-            authority.id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority.id}.invalid"
-        ),
-        represented=authority.human,
-        scopes=("sign:attestation",),
-        created_at=int(at.timestamp()),
-        expires_at=int((at + grants.MAX_LIFETIME - timedelta(days=1)).timestamp()),
-        constraints=Constraints(repositories=(), branches=()),
-        delegation_depth=0,
-        purpose="sign statements of what was verified on this machine",
-    )
 
 
 def _grant_line(item: Grant) -> str:

@@ -34,6 +34,7 @@ class Credential:
 
     chain: Chain
     certificate: x509.Certificate = field(repr=False)
+    der: bytes = field(repr=False)
     _key: PrivateKey = field(repr=False)
     _stamper: Stamper = field(repr=False)
 
@@ -83,7 +84,8 @@ def enroll(
         at=at,
     )
     chain = certificate.verify_chain(pair.signing, (), anchors, profile)
-    return Credential(chain, pair.signing, signing, ca.stamper(authority.keys, authority.epoch, profile))
+    der = pair.signing.public_bytes(Encoding.DER)
+    return Credential(chain, pair.signing, der, signing, ca.stamper(authority.keys, authority.epoch, profile))
 
 
 def _proof(key: PrivateKey, message: bytes) -> bytes:

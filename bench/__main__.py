@@ -1,0 +1,76 @@
+"""`python -m bench [--quick]`: each number of the design that this version has to reach, with what it reached.
+
+Ratios are medians over pairs run in turn on this machine; absolute times are this machine's and say little elsewhere.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import statements
+from bench.harness import Command, Home
+
+IMPORTS = (
+    "import notme_git.config, notme_git.gpg, notme_git.sign, notme_git.authority.embedded, attest.home, attest.verify,"
+    " attest.policy"
+)
+
+
+def main() -> None:
+    """Run all of them and print a table."""
+    quick = "--quick" in sys.argv[1:]
+    runs = 3 if quick else 21
+    print(f"{'what':<58} {'reached':>16} {'to reach':>12}")
+    with tempfile.TemporaryDirectory(prefix="notme-bench-") as directory:
+        root = Path(directory).resolve()
+        first = [first_use(root / f"first-{n}") for n in range(1 if quick else 5)]
+        row("first use: init, grant, setup, commit", f"{statistics.median(first):.2f} s", "<= 1.5 s")
+        home = Home(root / "home")
+        home.first_use()
+        in_process(home, runs)
+        verifying(home, runs)
+    rate = statements.rate(200 if quick else 4000)
+    row("commit statements signed, two processes", f"{rate:,.0f} /s", ">= 10,000 /s")
+
+
+def first_use(root: Path) -> float:
+    """Seconds for a newcomer's four commands, the repository made before."""
+    home = Home(root)
+    start = time.perf_counter()
+    home.first_use()
+    return time.perf_counter() - start
+
+
+def in_process(home: Home, runs: int) -> None:
+    """A whole signing process against one that only imports the same modules."""
+    payload = home.run("git", "cat-file", "commit", "HEAD").split(b"\ngpgsig ")[0]
+    payload += b"\n\nx\n"
+    sign = Command(
+        (sys.executable, "-I", "-m", "notme_git", "gpgsm", "--status-fd=2", "-bsau", "notme:claude-code"), payload
+    )
+    imports = Command((sys.executable, "-I", "-c", IMPORTS))
+    signing, importing, ratio = home.compare(sign, imports, runs)
+    what = f"in-process signature ({signing * 1000:.0f} ms) / its imports ({importing * 1000:.0f} ms)"
+    row(what, f"{ratio:.2f}", "<= 1.6")
+
+
+def verifying(home: Home, runs: int) -> None:
+    """The whole process of `notme-attest verify HEAD`, beside git's own verification with ours as its program."""
+    ours = Command(("notme-attest", "verify", "HEAD"))
+    git = Command(("git", "verify-commit", "HEAD"))
+    verify, _, ratio = home.compare(ours, git, runs)
+    row("notme-attest verify HEAD, whole process", f"{verify * 1000:.0f} ms", "<= 350 ms")
+    row("the same / git verify-commit through the shim", f"{ratio:.2f}", "")
+
+
+def row(what: str, reached: str, goal: str) -> None:
+    """One line of the table."""
+    print(f"{what:<58} {reached:>16} {goal:>12}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""How many commit statements a second two processes build, sign and time-stamp, each with a credential of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from attest import gitobject, home, verify
+from attest.gitobject import ObjectFormat, ObjectKind
+from attest.policy import Context, Policy
+from attest.profile import Profile
+from attest.trust import Trust
+from attest.types import Grant
+from notme_git import attesting, sign
+from notme_git.authority import founding, grants
+from notme_git.authority.embedded import Authority, opened
+
+AGENT = "claude-code"
+PROCESSES = 2
+COMMITS = 50
+"""Distinct commits a process goes round, each with a certificate of its own."""
+
+
+def rate(count: int) -> float:
+    """Statements a second over all processes, `count` in each; the slowest process ends the clock."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="notme-bench-") as directory:
+        place = Path(directory)
+        founding.found(place, "Alice Example", "alice@example.org", "file", datetime.now(UTC))
+        with opened(place) as authority:
+            authority.store.add_grant(_grant(authority, datetime.now(UTC)))
+        barrier, results = context.Barrier(PROCESSES), context.Queue()
+        workers = [
+            context.Process(target=_work, args=(str(place), count, barrier, results)) for _ in range(PROCESSES)
+        ]
+        for worker in workers:
+            worker.start()
+        spans = [results.get(timeout=300) for _ in workers]
+        for worker in workers:
+            worker.join()
+    seconds: float = max(end for _, end in spans) - min(start for start, _ in spans)
+    return PROCESSES * count / seconds
+
+
+def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Queue[tuple[float, float]]) -> None:
+    at = datetime.now(UTC)
+    trusted = home.read_trust(Path(place))
+    with opened(Path(place)) as authority:
+        judged = []
+        for number in range(COMMITS):
+            grant = grants.select(authority.store.grants(), AGENT, scope=sign.SCOPE, at=at)
+            raw = _commit(authority, trusted, grant.actor.email, number, at)
+            object_id = gitobject.object_id(ObjectKind.COMMIT, raw, ObjectFormat.SHA1)
+            examined = verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, object_id, trusted, at=at)
+            judged.append((examined, verify.judge(examined, Policy(), Context(), at=at)))
+        credential = attesting.enroll(authority, trusted, at)
+    barrier.wait()
+    start = time.monotonic()
+    for number in range(count):
+        attesting.sign(credential, *judged[number % COMMITS], Context(), at)
+    results.put((start, time.monotonic()))
+
+
+def _grant(authority: Authority, at: datetime) -> Grant:
+    return grants.new_grant(
+        authority.id,
+        AGENT,
+        authority.human,
+        email=None,
+        scopes=[sign.SCOPE],
+        expires=timedelta(days=1),
+        repositories=[],
+        branches=[],
+        at=at,
+        grant_id=str(uuid.uuid4()),
+    )
+
+
+def _commit(authority: Authority, trusted: Trust, email: str, number: int, at: datetime) -> bytes:
+    """The raw bytes of a commit by the agent, signed with a certificate of its own."""
+    who = f"{AGENT} <{email}> {int(at.timestamp())} +0000"
+    head = f"tree {'4b825dc642cb6eb9a060e54bf8d69288fbee4904'}\nauthor {who}\ncommitter {who}\n"
+    message = f"\nchange {number}\n"
+    signed = sign.sign_payload(
+        authority,
+        trusted,
+        (head + message).encode(),
+        agent=AGENT,
+        profile=Profile.NOTME,
+        replaying=False,
+        at=at,
+    )
+    folded = signed.armour.rstrip(b"\n").replace(b"\n", b"\n ")
+    return head.encode() + b"gpgsig " + folded + b"\n" + message.encode()

@@ -1,0 +1,64 @@
+"""How an authority comes into being: its human, its verifier principal, epoch 1 and the first bundle."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+
+from attest.certificate import Anchor
+from attest.types import Constraints, Grant, Principal, PrincipalKind
+from notme_git.authority import embedded, epochs, grants
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A new authority. `recovery_key` (PKCS #8 PEM) is shown to the human and kept nowhere."""
+
+    authority_id: str
+    human: Principal
+    anchor: Anchor
+    key_store: str
+    warning: str
+    recovery_key: bytes = field(repr=False)
+
+
+def found(home: Path, display: str, email: str, key_store: Literal["auto", "keyring", "file"], at: datetime) -> Founded:
+    """Make the authority of `home`, all of it or nothing; `RefusedError` when there is one already."""
+    with embedded.creating(home, key_store) as (authority, warning):
+        human = embedded.principal(authority.id, PrincipalKind.HUMAN, "", display, email)
+        authority.store.add_principal(human)
+        authority.store.set_setting("human", human.id)
+        authority.store.add_grant(_verifier_grant(authority.id, human, at))
+        recovery = epochs.begin(authority, at)
+        return Founded(
+            authority_id=authority.id,
+            human=human,
+            anchor=Anchor.read(x509.load_der_x509_certificate(authority.epoch.root)),
+            key_store=authority.store.setting("key_store") or "",
+            warning=warning,
+            recovery_key=recovery,
+        )
+
+
+def _verifier_grant(authority_id: str, human: Principal, at: datetime) -> Grant:
+    """The verifier principal signs statements and nothing else, for as long as a root lives."""
+    name = grants.VERIFIER
+    return Grant(
+        version=grants.GRANT_VERSION,
+        id=str(uuid.uuid4()),
+        actor=embedded.principal(
+            authority_id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority_id}.invalid"
+        ),
+        represented=human,
+        scopes=("sign:attestation",),
+        created_at=int(at.timestamp()),
+        expires_at=int((at + grants.MAX_LIFETIME).timestamp()),
+        constraints=Constraints(repositories=(), branches=()),
+        delegation_depth=0,
+        purpose="sign statements of what was verified on this machine",
+    )
