@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from attest import dsse, home, repository, statement, store, verify
-from attest.command import ACCEPTED, REJECTED, UNCHECKED
-from attest.errors import Error, MalformedError, UnavailableError, UsageError
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, MalformedError, UnavailableError, UsageError
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile

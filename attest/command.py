@@ -7,9 +7,7 @@ import sys
 
 import click
 
-from attest.errors import Error, UnavailableError, UsageError
-
-ACCEPTED, REJECTED, UNCHECKED, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
+from attest.errors import ACCEPTED, INTERRUPTED, UNCHECKED, USAGE, Error, as_error, exit_status
 
 
 def main(group: click.Group) -> int:
@@ -19,35 +17,19 @@ def main(group: click.Group) -> int:
         result = group.main(standalone_mode=False, prog_name=name)
         sys.stdout.flush()
         return result if isinstance(result, int) else ACCEPTED
-    except click.ClickException as error:
-        error.show()
+    except click.ClickException as usage:
+        usage.show()
         return USAGE
-    except Error as error:
-        complain(name, error)
-        return exit_status(error)
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said on stdout, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNCHECKED
-    except OSError as error:
-        complain(
-            name, UnavailableError(f"{error.strerror}: {error.filename}" if error.filename else str(error))
-        )
-        return UNCHECKED
-    except Exception as error:
-        complain(
-            name, UnavailableError(f"unexpected {type(error).__name__}: {error}", hint="please report this")
-        )
-        return UNCHECKED
-
-
-def exit_status(error: Error) -> int:
-    """1 for what was refused or found false, 2 for what could not be checked or done, 64 for usage."""
-    if isinstance(error, UsageError):
-        return USAGE
-    return UNCHECKED if isinstance(error, UnavailableError) else REJECTED
+    except Exception as exception:
+        error = as_error(exception)
+        complain(name, error)
+        return exit_status(error)
 
 
 def complain(name: str, error: Error) -> None:

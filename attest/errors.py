@@ -113,3 +113,23 @@ class RefusedError(Error):
 
 class UsageError(Error):
     """The command line or a setting makes no sense."""
+
+
+ACCEPTED, REJECTED, UNCHECKED, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
+
+
+def exit_status(error: Error) -> int:
+    """1 for what was refused or found false, 2 for what could not be checked or done, 64 for usage."""
+    if isinstance(error, UsageError):
+        return USAGE
+    return UNCHECKED if isinstance(error, UnavailableError) else REJECTED
+
+
+def as_error(exception: Exception) -> Error:
+    """Any exception as one of ours: what nobody foresaw is "could not", never "checked and false"."""
+    if isinstance(exception, Error):
+        return exception
+    if isinstance(exception, OSError):
+        where = f": {exception.filename}" if exception.filename else ""
+        return UnavailableError(f"{exception.strerror or exception}{where}")
+    return UnavailableError(f"unexpected {type(exception).__name__}: {exception}", hint="please report this")

@@ -17,8 +17,7 @@ from attest import cli as attest_cli
 from attest import home, repository, verify
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
-from attest.command import REJECTED
-from attest.errors import UnavailableError, UsageError
+from attest.errors import REJECTED, UnavailableError, UsageError
 from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import data, text

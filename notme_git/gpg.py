@@ -25,11 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from attest.types import Verdict
-
     from attest.errors import Error
     from attest.profile import Profile
     from attest.trust import Trust
+    from attest.types import Verdict
     from attest.verify import Examination
     from notme_git.config import Config
 
@@ -77,9 +76,12 @@ class Call:
 
 def run(argv: Sequence[str]) -> int:
     """One call by git. Returns the exit status: 0, 1 refused, 2 could not, 64 usage."""
-    from attest.errors import Error
+    import resource
+
+    from attest.errors import INTERRUPTED, as_error, exit_status
     from notme_git.config import Config
 
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the signing key
     call = Call(argv)
     try:
         config = Config.read()
@@ -88,18 +90,14 @@ def run(argv: Sequence[str]) -> int:
         if call.mode == "verify" and len(call.files) == 2 and call.files[1] == "-":
             return _verify(call, argv, config)
         return _hand_over(argv, config, "this call is neither git's way to sign nor to verify")
-    except Error as error:
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as exception:
+        error = as_error(exception)
         _complain(error)
         if call.mode == "verify":
             _status(call, [f"ERRSIG {NO_KEY} 0 0 00 0 9", "TRUST_NEVER 0 x509"])
         return exit_status(error)
-
-
-def exit_status(error: Error) -> int:
-    """1 for a refusal or a false signature, 2 for what could not be checked or done, 64 for usage."""
-    from attest.errors import UnavailableError, UsageError
-
-    return 64 if isinstance(error, UsageError) else 2 if isinstance(error, UnavailableError) else 1
 
 
 def parse_key(key: str) -> tuple[str, Profile]:
@@ -167,10 +165,9 @@ def _verify(call: Call, argv: Sequence[str], config: Config) -> int:
 
 def _report(call: Call, examination: Examination, verdict: Verdict) -> int:
     """The status lines of `formats.md` 7.4, and sentences for a person on stderr."""
-    from attest.types import Outcome
-
     from attest import identity
     from attest.report import text
+    from attest.types import Outcome
 
     sys.stderr.write("".join(f"notme-git: {line}\n" for line in text.git_lines(verdict)))
     fingerprint = _fingerprint(examination)

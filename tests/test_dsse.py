@@ -14,13 +14,23 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import dsse, keys, timestamp
+from attest import canonical, dsse, keys, timestamp, trust
 from attest.dsse import Bundle, Envelope, EnvelopeSignature
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.profile import Profile
 from attest.trust import Trust
-from attest.types import Epoch, PrincipalKind, Retirement, Revocation, RevocationKind, TrustBundle
-from tests.forge import AGENT, ALICE, NOW, VERIFIER, Forge, Leaf, named
+from attest.types import (
+    BundleSignature,
+    Epoch,
+    PrincipalKind,
+    Retirement,
+    Revocation,
+    RevocationKind,
+    SignedTrustBundle,
+    SignerRole,
+    TrustBundle,
+)
+from tests.forge import AGENT, ALICE, NOW, VERIFIER, Forge, Leaf, named, sign
 
 # formats.md 10, vectors 1 and 5: seed, payload, signature as its emitter wrote it.
 VECTORS = {
@@ -491,9 +501,15 @@ def test_a_revoked_verifier_no_longer_counts(forge: Forge, forge_bundle: Bundle)
             epochs=(epoch,),
             revocations=revocations,
         )
-        return Trust(anchors=forge.trusted.anchors, bundle=bundle)
+        signature = BundleSignature(
+            role=SignerRole.CURRENT,
+            spki=forge.trusted.anchors[0].key.spki,
+            signature=sign(forge.root_key, trust.bundle_to_be_signed(bundle)),
+        )
+        signed = SignedTrustBundle(bundle=canonical.encode(bundle), signatures=(signature,))
+        return trust.verify_bundle(canonical.encode(signed), forge.trusted.anchors)
 
-    assert dsse.verify_bundle(forge_bundle, trusting(), NOW)
+    assert dsse.verify_bundle(forge_bundle, trusting(), NOW).payload == STATEMENT
     with pytest.raises(VerificationError) as caught:
         dsse.verify_bundle(forge_bundle, trusting(revoked), NOW)
     assert (caught.value.step, caught.value.reason) == (Step.EPOCH, Reason.REVOKED)

@@ -280,6 +280,7 @@ def test_neither_message_nor_names_beyond_headers_and_trailers_are_in_a_statemen
     ("message", "count"),
     [
         pytest.param(b"Fixes: x\n", 0, id="the subject is no trailer"),
+        pytest.param(b"\n\n\nFixes: x\n", 0, id="nor is a subject after empty lines"),
         pytest.param(b"subject\n\nFixes: x\n", 1, id="one trailer"),
         pytest.param(b"subject\n\nFixes: x\n\n\n", 1, id="empty lines at the end"),
         pytest.param(b"subject\n\nFixes: x\nand prose\n", 0, id="prose among trailers"),

@@ -200,6 +200,19 @@ def test_an_object_over_the_bound_is_refused_before_it_is_read(
     assert repo.read(oid) == ("blob", bytes(5000))
 
 
+def test_closing_ends_the_reading_process(work: Work, tmp_path: Path) -> None:
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho $$ >"{tmp_path}/pid"\nexec "{peer("git")}" "$@"\n')
+    wrapper.chmod(0o755)
+    repo = work.open(PATH=str(wrapper.parent))
+    repo.read(work.git("rev-parse", "HEAD"))
+    pid = int((tmp_path / "pid").read_text())  # of the reader, or of what ran before where there is none
+    repo.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_an_object_written_after_opening_is_seen(work: Work, repo: Repository) -> None:
     repo.read(repo.resolve("HEAD"))
     work.git("commit", "--quiet", "--allow-empty", "-m", "later")
@@ -302,7 +315,7 @@ def test_a_git_in_a_relative_part_of_the_path_is_never_run(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = work.path / "git"
-    planted.write_text(f'#!/bin/sh\ntouch "{tmp_path}/run"\n')
+    planted.write_text(f'#!/bin/sh\n: >"{tmp_path}/run"\n')
     planted.chmod(0o755)
     monkeypatch.chdir(work.path)
     with pytest.raises(UnavailableError):

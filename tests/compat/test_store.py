@@ -146,10 +146,10 @@ def test_writers_at_once_lose_nothing(repo: Repository) -> None:
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
-    everything = sorted(b"shared %d %d" % (writer, number) for writer in range(WRITERS) for number in range(ROUNDS))
+    everything = sorted(b"shared %d %d" % (who, number) for who in range(WRITERS) for number in range(ROUNDS))
     assert store.read(repo, oid(repo, 1)) == everything
-    for writer in range(WRITERS):
-        assert len(store.read(repo, oid(repo, 10 + writer))) == ROUNDS
+    for who in range(WRITERS):
+        assert len(store.read(repo, oid(repo, 10 + who))) == ROUNDS
     assert commits(repo) == WRITERS * ROUNDS
 
 
