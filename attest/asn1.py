@@ -22,7 +22,7 @@ T = TypeVar("T")
 # RFC 5280 section 4.1.2.2: serial numbers are positive. The library announces that it will refuse others, and
 # until then reads them and prints a warning; here they are refused already.
 warnings.filterwarnings("error", "Parsed a serial number", CryptographyDeprecationWarning)
-_UNREADABLE = (ValueError, OverflowError, TypeError, CryptographyDeprecationWarning)
+_UNREADABLE = (ValueError, OverflowError, TypeError, x509.InvalidVersion, CryptographyDeprecationWarning)
 
 DATA = ObjectIdentifier("1.2.840.113549.1.7.1")
 SIGNED_DATA = ObjectIdentifier("1.2.840.113549.1.7.2")

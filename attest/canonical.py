@@ -121,9 +121,8 @@ class _Plan(NamedTuple):
     types: tuple[Any, ...]
 
 
-@functools.cache
-def _plan(cls: type) -> _Plan:
-    layout: Layout = cls.LAYOUT  # type: ignore[attr-defined]
+def _make_plan(cls: Any) -> _Plan:
+    layout: Layout = cls.LAYOUT
     members = tuple(tuple(layout.enums[name]) if name in layout.enums else None for name in layout.numbers)
     return _Plan(
         struct.Struct(layout.data),
@@ -135,6 +134,9 @@ def _plan(cls: type) -> _Plan:
         tuple((field.name, field.kind, _NODES[field.kind]) for field in layout.pointers),
         tuple(field.type for field in layout.pointers),
     )
+
+
+_plan: Callable[[type], _Plan] = functools.cache(_make_plan)
 
 
 # Writing, first half: a value becomes nodes, already without their trailing zeros. None is a null pointer.
@@ -156,7 +158,7 @@ class _Structs(NamedTuple):
 _Node = bytes | _Struct | _Blobs | _Structs | None
 
 
-def _struct(value: object) -> _Struct:
+def _struct(value: Any) -> _Struct:
     plan = _plan(type(value))
     try:
         data = plan.data.pack(
@@ -166,7 +168,7 @@ def _struct(value: object) -> _Struct:
             ]
         )
     except (struct.error, KeyError):
-        raise MalformedError(f"{type(value).__name__}: a number does not fit into its field") from None
+        raise MalformedError(f"{type(value).__name__}: a number or word does not fit into its field") from None
     used = len(data.rstrip(b"\0"))
     pointers = [node(getattr(value, name)) for name, _, node in plan.pointers]
     while pointers and pointers[-1] is None:
@@ -327,7 +329,7 @@ class _Reader:
             values[name] = self._field(kind, type_, end + index * _WORD if index < pointers else None)
         return cls(**values)
 
-    def _field(self, kind: Kind, cls: type, at: int | None) -> Any:
+    def _field(self, kind: Kind, cls: Any, at: int | None) -> Any:
         """What the pointer at byte `at` leads to; None is a pointer beyond the section's end, which is null."""
         match kind:
             case Kind.TEXT:
@@ -372,7 +374,7 @@ class _Reader:
         start, count = found
         return range(start, start + count * _WORD, _WORD)
 
-    def _structs(self, cls: type, at: int | None) -> Iterator[Any]:
+    def _structs(self, cls: Any, at: int | None) -> Iterator[Any]:
         found = self._list(at, _COMPOSITE)
         if found is None:
             return

@@ -49,6 +49,9 @@ from attest.profile import (
 from attest.types import PrincipalKind
 
 MAX_PEM_BYTES = 1024 * 1024
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""The library parses a certificate's fields when they are asked for, and this is what it then raises."""
+
 _ALGORITHM_OIDS = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
 
 
@@ -159,7 +162,7 @@ def verify_chain(
         return _walk(leaf, others, anchors, profile)
     except VerificationError:
         raise
-    except (Error, ValueError) as error:
+    except (Error, *_UNREADABLE) as error:
         raise VerificationError(
             Step.CHAIN, Reason.CERTIFICATE_INVALID, f"the signer's certificate does not hold: {error}"
         ) from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PROFILES = click.Choice([p.value for p in Profile])
 VOUCHERS = click.Choice([v.value for v in Voucher])
+_LOCATION = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_COMMON_DIR",
+        "GIT_INDEX_FILE",
+        "GIT_PREFIX",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_QUARANTINE_PATH",
+        "GIT_NAMESPACE",
+    }
+)
 STATUS = {
     Outcome.ACCEPTED: ACCEPTED,
     Outcome.ACCEPTED_TIME_UNPROVEN: ACCEPTED,
@@ -83,7 +96,7 @@ def cli() -> None:
 @json_option
 def examine(
     rev: str,
-    directory: Path,
+    directory: Path | None,
     anchors: tuple[Path, ...],
     profile: str | None,
     bundle: Path | None,
@@ -95,7 +108,7 @@ def examine(
     """
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
-    repo = repository.open_repository(directory, environ=os.environ)
+    repo = open_repository(directory, os.environ)
     found = [e.record() for e in examinations(repo, rev, trusted, profile, at)]
     if as_json:
         _print_json([data.findings_data(f) for f in found], single=".." not in rev)
@@ -114,7 +127,7 @@ def examine(
 @json_option
 def verify_command(
     rev: str,
-    directory: Path,
+    directory: Path | None,
     anchors: tuple[Path, ...],
     profile: str | None,
     bundle: Path | None,
@@ -129,7 +142,7 @@ def verify_command(
     """
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
-    repo = repository.open_repository(directory, environ=os.environ)
+    repo = open_repository(directory, os.environ)
     context = read_context(repo, rev, ref, address)
     policy = Policy(require_time=Voucher(require_time) if require_time else None)
     verdicts = [
@@ -170,7 +183,7 @@ def verify_signature(
 @json_option
 def show(
     rev: str,
-    directory: Path,
+    directory: Path | None,
     anchors: tuple[Path, ...],
     profile: str | None,
     bundle: Path | None,
@@ -182,7 +195,7 @@ def show(
     """
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
-    repo = repository.open_repository(directory, environ=os.environ)
+    repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
     items = [_statement(line, object_id, trusted, at) for line in store.read(repo, object_id)]
     if as_json:
@@ -192,6 +205,14 @@ def show(
     else:
         _print_blocks(_statement_lines(item) for item in items)
     return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
+
+
+def open_repository(directory: Path | None, environ: Mapping[str, str]) -> Repository:
+    """The repository that was named, else the one git finds (in a hook: the one its environment names)."""
+    if directory is None:
+        return repository.open_repository(Path(), environ)
+    # A directory that was named wins over GIT_DIR and its like, which git sets for its hooks.
+    return repository.open_repository(directory, {k: v for k, v in environ.items() if k not in _LOCATION})
 
 
 def load_trust(anchors: tuple[Path, ...], profile: str | None, bundle: Path | None) -> Trust:

@@ -156,12 +156,6 @@ def object_id(kind: ObjectKind, raw: bytes, fmt: ObjectFormat) -> str:
     return hasher.hexdigest()
 
 
-def signature_format(armour: bytes) -> SignatureFormat | None:
-    """The format an armour block announces in its first line, or None for one git does not know."""
-    known = _ARMOURS.get(armour.split(b"\n", 1)[0])
-    return known[0] if known else None
-
-
 def read_armour(armour: bytes) -> Signature:
     """One armour block of a known format, from first to last byte."""
     first, _, _ = armour.partition(b"\n")
@@ -317,8 +311,8 @@ def _headers(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, list[tuple[i
         # A commit without a message ends with the blank line, which git writes all the same.
         raise MalformedError("no blank line ends the headers")
     head = raw[: end + 1]
-    if b"\0" in head or b"\r" in head:
-        raise MalformedError("a header holds a NUL or a carriage return")
+    if b"\0" in head:
+        raise MalformedError("a header holds a NUL")
     headers: list[tuple[bytes, bytes]] = []
     spans: list[tuple[int, int]] = []
     at = 0
@@ -331,8 +325,8 @@ def _headers(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, list[tuple[i
             spans[-1] = (spans[-1][0], at + size)
         else:
             name, space, value = line.partition(b" ")
-            if not space or not name:
-                raise MalformedError("a header line has no name and value")
+            if not space or not name or b"\r" in line:
+                raise MalformedError("a header line has no name and value, or a carriage return")
             headers.append((name, value))
             spans.append((at, at + size))
         at += size

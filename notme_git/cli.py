@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import cli as attest_cli
-from attest import home, repository, verify
+from attest import home, verify
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
 from attest.errors import REJECTED, UnavailableError, UsageError
@@ -344,7 +344,7 @@ def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the one bundle to this file.")
 @json_option
 def attest(
-    rev: str, directory: Path, ref: str | None, address: str | None, out: Path | None, as_json: bool
+    rev: str, directory: Path | None, ref: str | None, address: str | None, out: Path | None, as_json: bool
 ) -> int:
     """Verify REV (or a range A..B) and store a signed statement of what was found.
 
@@ -356,7 +356,7 @@ def attest(
             "--out takes one bundle; a range makes several", hint="leave --out away, or name one commit"
         )
     trusted = home.read_trust(config.home)
-    repo = repository.open_repository(directory, environ=config.environ)
+    repo = attest_cli.open_repository(directory, config.environ)
     context = attest_cli.read_context(repo, rev, ref, address)
     pairs = [
         (examination, verify.judge(examination, Policy(), context, at=config.at))
