@@ -36,6 +36,12 @@ PREFIX = "[GNUPG:] "
 MAX_SIGNATURE_BYTES = 1024 * 1024
 NO_KEY = "0" * 40
 
+REPLAY_STATE = ("CHERRY_PICK_HEAD", "rebase-merge", "rebase-apply", "sequencer")
+"""What git keeps in its folder while it replays commits."""
+
+MAX_PATH_BYTES = 4096
+"""PATH_MAX of Linux; a longer path could not be opened."""
+
 
 class Call:
     """One parsed argument vector. `mode` is `sign`, `verify` or empty for everything else."""
@@ -225,9 +231,26 @@ def _hand_over(argv: Sequence[str], config: Config, why: str) -> int:
 
 
 def _replaying(config: Config) -> bool:
-    """Whether git says that it replays existing commits (GIT_REFLOG_ACTION, which git itself sets)."""
+    """Whether git replays existing commits (rebase, cherry-pick, am), which keep their authors.
+
+    git tells its signing program so in no way of its own, but it stands in the working tree and git keeps the
+    state of a replay in its folder (gitrepository-layout(5), sequencer.c, builtin/am.c). GIT_REFLOG_ACTION, which
+    rebase exports up to 2.39 and only for `--apply` after it, says the same without a folder.
+    """
     action = config.environ.get("GIT_REFLOG_ACTION", "")
-    return action.startswith(("cherry-pick", "rebase", "am", "pull", "revert"))
+    if action.startswith(("cherry-pick", "rebase", "am", "pull", "revert")):
+        return True
+    folder = config.environ.get("GIT_DIR") or _git_folder()
+    return any(os.path.exists(os.path.join(folder, name)) for name in REPLAY_STATE)
+
+
+def _git_folder() -> str:
+    """The `.git` of the working tree git stands in; a worktree's is a file that names its folder."""
+    try:
+        with open(".git", "rb") as file:
+            return os.fsdecode(file.read(MAX_PATH_BYTES).removeprefix(b"gitdir: ").rstrip(b"\n"))
+    except OSError:
+        return ".git"
 
 
 def _read_payload(limit: int) -> bytes:
