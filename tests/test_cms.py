@@ -146,7 +146,7 @@ MALFORMED = [
     ),
     (
         "an unknown signed attribute",
-        replace(PLAIN, attributes=(TYPE, TIME, attribute(der.CHALLENGE_PASSWORD, der.utf8("x")), DIGEST)).der(),
+        replace(PLAIN, attributes=(attribute(der.CHALLENGE_PASSWORD, der.utf8("x")), TYPE, TIME, DIGEST)).der(),
         "unknown signed attribute 1.2.840.113549.1.9.7",
     ),
     (
