@@ -117,8 +117,7 @@ class _Plan(NamedTuple):
     data: struct.Struct
     numbers: tuple[tuple[str, dict[enum.StrEnum, int] | None], ...]
     members: tuple[tuple[enum.StrEnum, ...] | None, ...]
-    pointers: tuple[tuple[str, Kind, Callable[[Any], _Node]], ...]
-    types: tuple[Any, ...]
+    pointers: tuple[tuple[Pointer, Callable[[Any], _Node]], ...]
 
 
 def _make_plan(cls: Any) -> _Plan:
@@ -131,8 +130,7 @@ def _make_plan(cls: Any) -> _Plan:
             for name, texts in zip(layout.numbers, members, strict=True)
         ),
         members,
-        tuple((field.name, field.kind, _NODES[field.kind]) for field in layout.pointers),
-        tuple(field.type for field in layout.pointers),
+        tuple((field, _NODES[field.kind]) for field in layout.pointers),
     )
 
 
@@ -170,7 +168,7 @@ def _struct(value: Any) -> _Struct:
     except (struct.error, KeyError):
         raise MalformedError(f"{type(value).__name__}: a number or word does not fit into its field") from None
     used = len(data.rstrip(b"\0"))
-    pointers = [node(getattr(value, name)) for name, _, node in plan.pointers]
+    pointers = [node(getattr(value, field.name)) for field, node in plan.pointers]
     while pointers and pointers[-1] is None:
         pointers.pop()
     return _Struct(data[: used + -used % _WORD], pointers)
@@ -188,39 +186,19 @@ def _text(value: str) -> bytes | None:
     return raw + b"\0"
 
 
-def _data(value: bytes) -> bytes | None:
-    return value or None
-
-
 def _default_struct(value: object) -> _Struct | None:
     node = _struct(value)
     return node if node.data or node.pointers else None
 
 
-def _optional_struct(value: object) -> _Struct | None:
-    return None if value is None else _struct(value)
-
-
-def _texts(value: Sequence[str]) -> _Blobs | None:
-    return _Blobs([_text(item) for item in value]) if value else None
-
-
-def _datas(value: Sequence[bytes]) -> _Blobs | None:
-    return _Blobs([_data(item) for item in value]) if value else None
-
-
-def _structs(value: Sequence[object]) -> _Structs | None:
-    return _Structs([_struct(item) for item in value]) if value else None
-
-
 _NODES: Mapping[Kind, Callable[[Any], _Node]] = {
     Kind.TEXT: _text,
-    Kind.DATA: _data,
+    Kind.DATA: lambda value: value or None,
     Kind.STRUCT: _default_struct,
-    Kind.OPTIONAL: _optional_struct,
-    Kind.TEXTS: _texts,
-    Kind.DATAS: _datas,
-    Kind.STRUCTS: _structs,
+    Kind.OPTIONAL: lambda value: None if value is None else _struct(value),
+    Kind.TEXTS: lambda items: _Blobs([_text(item) for item in items]) if items else None,
+    Kind.DATAS: lambda items: _Blobs([item or None for item in items]) if items else None,
+    Kind.STRUCTS: lambda items: _Structs([_struct(item) for item in items]) if items else None,
 }
 
 
@@ -325,13 +303,14 @@ class _Reader:
             if members is not None and number >= len(members):
                 self.fail(f"{cls.__name__}.{name} has a value that this version does not know: {number}", _NEWER)
             values[name] = number if members is None else members[number]
-        for index, ((name, kind, _), type_) in enumerate(zip(plan.pointers, plan.types, strict=True)):
-            values[name] = self._field(kind, type_, end + index * _WORD if index < pointers else None)
+        for index, (field, _) in enumerate(plan.pointers):
+            values[field.name] = self._field(field, end + index * _WORD if index < pointers else None)
         return cls(**values)
 
-    def _field(self, kind: Kind, cls: Any, at: int | None) -> Any:
+    def _field(self, field: Pointer, at: int | None) -> Any:
         """What the pointer at byte `at` leads to; None is a pointer beyond the section's end, which is null."""
-        match kind:
+        cls = field.type
+        match field.kind:
             case Kind.TEXT:
                 return self._text(at)
             case Kind.DATA:

@@ -12,8 +12,8 @@ An examination takes eight steps, numbered as in `errors.Step`; each ends *prove
  7. identity   scopes; committer (tagger, pusher) and author agree with actor and represented principal
  8. policy     what the rule in force demands of ref, repository and evidence; `judge` decides it
 
-Steps 1 to 7 are facts and are in the examination. Step 8 needs a policy and the place the object is
-offered for, so `judge` adds it. A step after a failed one is not guessed at: it says so. Steps 5, 6 and
+Steps 1 to 7 are facts. Step 8 needs a policy and the place the object is offered for: an examination
+leaves it to `judge`, which fills it in. A step after a failed one is not guessed at: it says so. Steps 5, 6 and
 7 do not rest on each other, and all three are looked at whenever step 4 held.
 """
 
@@ -55,7 +55,7 @@ _FOREIGN = {
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found for one object. `findings` holds steps 1 to 7; what was not reached is None or empty."""
+    """What was found for one object. `findings` holds all eight; what was not reached is None or empty."""
 
     kind: str
     object_format: str
@@ -73,7 +73,7 @@ class Examination:
     bundle_age: int
 
     def finding(self, step: Step) -> Finding:
-        """The finding of one of the steps 1 to 7."""
+        """The finding of one step."""
         return self.findings[step - 1]
 
     def record(self) -> Findings:
@@ -143,7 +143,7 @@ def examine_signature(
 
 def judge(examination: Examination, policy: Policy, context: Context, *, at: datetime) -> Verdict:
     """Step 8, and what the policy makes of all eight findings. `at` is the time of the decision."""
-    findings = (*examination.findings, _policy_step(examination, policy, context))
+    findings = (*examination.findings[: Step.POLICY - 1], _policy_step(examination, policy, context))
     warned = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT}
     return Verdict(
         findings=replace(examination.record(), findings=findings),
@@ -262,7 +262,7 @@ class _Walk:
             raise VerificationError(
                 Step.SIGNATURE,
                 Reason.SIGNATURE_FOREIGN,
-                f"signed with {_FOREIGN[signature.format]}: a key of its owner's, not by this authority",
+                f"signed with {_FOREIGN[signature.format]}: its owner's own key, not by this authority",
             )
         self.message = cms.parse(cms.dearmour(signature.armour))
         self.note(Step.SIGNATURE, StepStatus.PROVEN, None, f"one CMS signature, {self.message.algorithm}")
@@ -321,8 +321,9 @@ class _Walk:
             Reason.SIGNATURE_FOREIGN,
             Reason.SIGNATURE_MISSING,
         )
+        self.found[Step.POLICY] = _finding(Step.POLICY, StepStatus.NOT_APPLICABLE, None, "no policy was asked for")
         for step in Step:
-            if step in self.found or step is Step.POLICY:
+            if step in self.found:
                 continue
             if foreign:
                 self.found[step] = _finding(
@@ -345,7 +346,7 @@ class _Walk:
             message=self.message,
             chain=self.chain,
             evidence=self.evidence,
-            findings=tuple(self.found[step] for step in Step if step is not Step.POLICY),
+            findings=tuple(self.found[step] for step in Step),
             remarks=tuple(self.remarks),
             bundle_sequence=bundle.sequence if bundle else 0,
             bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,

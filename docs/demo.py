@@ -110,7 +110,7 @@ def agent_signs(demo: Demo) -> None:
 
 
 def human_signs(demo: Demo) -> None:
-    demo.say("One commit by the human, with a key of her own")
+    demo.say("One commit by the human with an own ssh key: human's key, not by this authority")
     if not demo.has("ssh-keygen"):
         print("  skipped: ssh-keygen is not installed")
         return
@@ -131,7 +131,9 @@ def look(demo: Demo) -> None:
     demo.run("git log --format='%h %G? %GS' main")
     demo.run("git verify-commit HEAD")
     demo.run("git verify-tag v1")
-    demo.say("What our verifier finds, in eight steps, and its verdict")
+    demo.say("What our verifier finds in eight steps; it gives no verdict yet")
+    demo.run("notme-attest examine HEAD~1")
+    demo.say("The verdict, for a commit and for the tag")
     demo.run("notme-attest verify HEAD")
     demo.run("notme-attest verify v1")
 
