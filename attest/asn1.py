@@ -22,6 +22,8 @@ T = TypeVar("T")
 # RFC 5280 section 4.1.2.2: serial numbers are positive. The library announces that it will refuse others, and
 # until then reads them and prints a warning; here they are refused already.
 warnings.filterwarnings("error", "Parsed a serial number", CryptographyDeprecationWarning)
+# A name longer than RFC 5280 appendix A.1 allows becomes a remark, not a line on stderr that anybody can cause.
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning)
 _UNREADABLE = (ValueError, OverflowError, TypeError, x509.InvalidVersion, CryptographyDeprecationWarning)
 
 DATA = ObjectIdentifier("1.2.840.113549.1.7.1")

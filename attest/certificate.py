@@ -50,7 +50,7 @@ from attest.profile import (
 from attest.types import PrincipalKind
 
 MAX_PEM_BYTES = 1024 * 1024
-UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 """The library parses a certificate's fields when they are asked for, and this is what it then raises."""
 
 _ALGORITHM_OIDS = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
@@ -338,6 +338,10 @@ def _check_link(
     Check 4, the signature, is what found the issuer: `find_anchor` and `_issuing_ca`.
     """
     remarks = []
+    # How many bits of the BIT STRING are unused stands outside what is signed: whoever changes it has a second
+    # certificate, and a second object with the same good signature. RFC 8410 and RFC 3279 fill whole octets.
+    if not child.public_bytes(Encoding.DER).endswith(b"\0" + child.signature):
+        raise _invalid("its signature is not in whole octets")
     if child.issuer.public_bytes() != issuer.subject.public_bytes():
         # Upstream writes one literal issuer name whatever its CA is called (`authority-protocol.md` 15, item 1).
         if profile is not Profile.UPSTREAM:
@@ -369,7 +373,7 @@ def _issuing_ca(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> x
     for candidate in others:
         try:
             verify_issued(leaf, key_of(candidate))
-        except (Error, ValueError):
+        except (Error, *UNREADABLE):
             continue
         found.append(candidate)
     if len(found) > 1:
