@@ -8,6 +8,7 @@ import sys
 import click
 
 from attest.errors import ACCEPTED, INTERRUPTED, UNCHECKED, USAGE, Error, as_error, exit_status
+from attest.report.text import printable
 
 
 def main(group: click.Group) -> int:
@@ -34,10 +35,6 @@ def main(group: click.Group) -> int:
 
 def complain(name: str, error: Error) -> None:
     """The error's sentence and hint on stderr."""
-    click.echo(f"{name}: {_plain(error.message)}", err=True)
-    if error.hint:
-        click.echo(f"{name}: {_plain(error.hint)}", err=True)
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+    for line in (error.message, error.hint):
+        if line:
+            click.echo(f"{name}: {printable(line)}", err=True)

@@ -142,15 +142,9 @@ def _sign(call: Call, argv: Sequence[str], config: Config) -> int:
         )
     fingerprint = _fingerprint(signed.examination)
     algorithm, digest = ("22", "10") if profile == "notme" else ("19", "8")
-    sys.stdout.buffer.write(signed.armour)
-    sys.stdout.buffer.flush()
-    _status(
-        call,
-        [
-            "BEGIN_SIGNING",
-            f"SIG_CREATED D {algorithm} {digest} 00 {int(config.at.timestamp())} {fingerprint}",
-        ],
-    )
+    _status(call, ["BEGIN_SIGNING"])  # tells whether anybody listens, before there is anything on stdout
+    _write(1, signed.armour)
+    _status(call, [f"SIG_CREATED D {algorithm} {digest} 00 {int(config.at.timestamp())} {fingerprint}"])
     return 0
 
 
@@ -287,15 +281,23 @@ def _status(call: Call, lines: Sequence[str]) -> None:
     if call.status_fd < 0:
         return
     first = ["NEWSIG"] if call.mode == "verify" else []
-    data = "".join(f"{PREFIX}{line}\n" for line in (*first, *lines)).encode()
+    _write(call.status_fd, "".join(f"{PREFIX}{line}\n" for line in (*first, *lines)).encode())
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """All of `data`, past Python's own buffers: what they kept would be written again at exit."""
     while data:
-        data = data[os.write(call.status_fd, data) :]
+        data = data[os.write(descriptor, data) :]
 
 
 def _complain(error: Error) -> None:
-    hint = f"\nnotme-git: {error.hint}" if error.hint else ""
-    sys.stderr.write(f"notme-git: {error.message}{hint}\n")
-    sys.stderr.flush()
+    """The error's sentence and hint on stderr, if there is one, without control characters."""
+    from attest.report.text import printable
+
+    for line in (error.message, error.hint):
+        if line and sys.stderr is not None:
+            sys.stderr.write(f"notme-git: {printable(line)}\n")
+            sys.stderr.flush()
 
 
 def _day(seconds: int) -> str:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import CertificateBuilder
 
 from attest import profile, timestamp
-from attest.errors import UnavailableError
+from attest.errors import RefusedError, UnavailableError
 from attest.profile import Profile
 from attest.types import BundleSignature, Epoch, Retirement, SignerRole
 from notme_git.authority.keystore import KeyStore
@@ -38,7 +38,10 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 
 def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> Epoch:
-    """Make the three keys of epoch `number` and their certificates; the keys are in `keys` when this returns."""
+    """Make the three keys of epoch `number`, which is not on record yet, and their certificates.
+
+    The keys are in `keys` when this returns. The caller holds the database's lock: a key of that number is nobody's.
+    """
     root_key = ed25519.Ed25519PrivateKey.generate()
     interop_key = ec.generate_private_key(ec.SECP256R1())
     tsa_key = ec.generate_private_key(ec.SECP256R1())
@@ -50,7 +53,7 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
         for issuer, key in ((root, root_key), (interop, interop_key))
     ]
     for role, key in (("root", root_key), ("interop", interop_key), ("tsa", tsa_key)):
-        keys.save(_name(number, role), key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+        _save(keys, _name(number, role), key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
     return Epoch(
         number=number,
         root=_der(root),
@@ -65,7 +68,7 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
 
 def sign_leaf(keys: KeyStore, epoch: Epoch, build: Profile, leaf: CertificateBuilder) -> x509.Certificate:
     """Sign a prepared leaf with the root of its profile."""
-    return _sign(leaf, _load(keys, epoch.number, "interop" if build is Profile.INTEROP else "root"))
+    return _sign(leaf, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
 
 
 def issuer(epoch: Epoch, build: Profile) -> x509.Certificate:
@@ -89,12 +92,12 @@ class Stamper:
 def stamper(keys: KeyStore, epoch: Epoch, build: Profile) -> Stamper:
     """A stamper whose certificate is under the root of profile `build`."""
     tsa = x509.load_der_x509_certificate(epoch.timestamp_certificates[build is Profile.INTEROP])
-    return Stamper(tsa, _load(keys, epoch.number, "tsa"))
+    return Stamper(tsa, _load(keys, epoch, "tsa"))
 
 
-def sign_bundle(keys: KeyStore, number: int, role: SignerRole, message: bytes) -> list[BundleSignature]:
-    """Signatures over a trust bundle by both roots of epoch `number`."""
-    return [bundle_signature(_load(keys, number, name), role, message) for name in ("root", "interop")]
+def sign_bundle(keys: KeyStore, epoch: Epoch, role: SignerRole, message: bytes) -> list[BundleSignature]:
+    """Signatures over a trust bundle by both roots of `epoch`."""
+    return [bundle_signature(_load(keys, epoch, name), role, message) for name in ("root", "interop")]
 
 
 def bundle_signature(key: PrivateKey, role: SignerRole, message: bytes) -> BundleSignature:
@@ -124,17 +127,29 @@ def _sign(builder: CertificateBuilder, key: PrivateKey) -> x509.Certificate:
     return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
 
 
-def _load(keys: KeyStore, number: int, role: str) -> PrivateKey:
+def _load(keys: KeyStore, epoch: Epoch, role: str) -> PrivateKey:
+    """The key of that role, which must be the very one that the epoch's certificate names."""
     try:
-        key = load_der_private_key(keys.load(_name(number, role)), None)
+        key = load_der_private_key(keys.load(_name(epoch.number, role)), None)
     except (ValueError, TypeError):
         key = None
-    if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+    certificates = {"root": epoch.root, "interop": epoch.interop_root, "tsa": epoch.timestamp_certificates[0]}
+    named = x509.load_der_x509_certificate(certificates[role]).public_key()
+    if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) or key.public_key() != named:
         raise UnavailableError(
-            f"the {role} key of epoch {number} is not a private key this program wrote",
+            f"what is kept as the {role} key of epoch {epoch.number} is not that key",
             hint="restore it from a backup, or begin a new epoch with the recovery key: notme-git epoch recover",
         )
     return key
+
+
+def _save(keys: KeyStore, name: str, der: bytes) -> None:
+    """A process killed between its keys and its epoch leaves keys that no epoch names and nothing was signed with."""
+    try:
+        keys.save(name, der)
+    except RefusedError:
+        keys.delete(name)
+        keys.save(name, der)
 
 
 def _name(number: int, role: str) -> str:

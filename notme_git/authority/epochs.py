@@ -38,8 +38,8 @@ def begin(authority: Authority, at: datetime) -> bytes:
     """Epoch 1 and the first bundle; returns the recovery key (PKCS #8 PEM), which is kept nowhere."""
     recovery = Ed25519PrivateKey.generate()
     spki = recovery.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    epoch = ca.make_epoch(authority.keys, authority.id, 1, at)
     with authority.store.transaction(durable=True):
+        epoch = ca.make_epoch(authority.keys, authority.id, 1, at)
         authority.store.set_setting("recovery_commitment", hashlib.sha256(spki).hexdigest())
         authority.store.add_epoch(epoch)
         _publish(authority, at, [])
@@ -49,10 +49,10 @@ def begin(authority: Authority, at: datetime) -> bytes:
 
 def rotate(authority: Authority, at: datetime) -> Epoch:
     """Retire the current epoch at `at` and begin the next; both keys sign the bundle."""
-    current = authority.epoch
-    new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
-    retired = replace(current, retired_at=int(at.timestamp()), retirement=Retirement.ROUTINE)
     with authority.store.transaction(durable=True):
+        current = authority.epoch
+        new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
+        retired = replace(current, retired_at=int(at.timestamp()), retirement=Retirement.ROUTINE)
         authority.store.update_epoch(retired)
         authority.store.add_epoch(new)
         _publish(authority, at, [])
@@ -63,15 +63,15 @@ def rotate(authority: Authority, at: datetime) -> Epoch:
 def recover(authority: Authority, recovery_pem: bytes, *, compromised_at: datetime, at: datetime) -> Epoch:
     """Retire the current epoch as compromised since `compromised_at`; its keys need not exist any more."""
     recovery = _recovery_key(authority, recovery_pem)
-    current = authority.epoch
-    new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
-    retired = replace(
-        current,
-        retired_at=int(at.timestamp()),
-        retirement=Retirement.COMPROMISE,
-        compromised_at=int(compromised_at.timestamp()),
-    )
     with authority.store.transaction(durable=True):
+        current = authority.epoch
+        new = ca.make_epoch(authority.keys, authority.id, current.number + 1, at)
+        retired = replace(
+            current,
+            retired_at=int(at.timestamp()),
+            retirement=Retirement.COMPROMISE,
+            compromised_at=int(compromised_at.timestamp()),
+        )
         authority.store.update_epoch(retired)
         authority.store.add_epoch(new)
         signature = ca.bundle_signature(
@@ -122,7 +122,7 @@ def _publish(authority: Authority, at: datetime, recovery: list[BundleSignature]
         revocations=tuple(store.revocations()),
     )
     message = trust.bundle_to_be_signed(bundle)
-    signatures = ca.sign_bundle(authority.keys, epochs[-1].number, SignerRole.CURRENT, message)
+    signatures = ca.sign_bundle(authority.keys, epochs[-1], SignerRole.CURRENT, message)
     signatures += _previous(authority, epochs, message)
     signatures += _recovery_signatures(latest) + recovery
     signed = SignedTrustBundle(bundle=canonical.encode(bundle), signatures=tuple(signatures))
@@ -133,7 +133,7 @@ def _previous(authority: Authority, epochs: Sequence[Epoch], message: bytes) -> 
     """The previous key's signatures, which let a verifier that pinned it follow; a compromised key's are worthless."""
     if len(epochs) < 2 or epochs[-2].retirement is Retirement.COMPROMISE:
         return []
-    return ca.sign_bundle(authority.keys, epochs[-2].number, SignerRole.PREVIOUS, message)
+    return ca.sign_bundle(authority.keys, epochs[-2], SignerRole.PREVIOUS, message)
 
 
 def _recovery_signatures(latest: bytes | None) -> list[BundleSignature]:
