@@ -708,6 +708,26 @@ def test_an_extension_that_stands_twice_is_refused() -> None:
     assert caught.value.reason is Reason.CERTIFICATE_INVALID
 
 
+@pytest.mark.parametrize("unused", [1, 7, 8, 255])
+def test_a_signature_of_the_issuer_has_one_spelling(unused: int) -> None:
+    """The count of unused bits is signed by nobody: a leaf changed there is another object, same signature."""
+    for seed in range(8):
+        forge = Forge(Profile.NOTME, seed=f"unused bits {seed}")
+        before = forge.leaf()
+        signature = before.certificate.signature
+        changed_der = before.der.removesuffix(b"\0" + signature) + bytes([unused]) + signature
+        with pytest.raises(Error):
+            certificate.verify_chain(asn1.load_certificate(changed_der), (), forge.trusted.anchors)
+
+
+def test_a_name_longer_than_is_allowed_is_read_without_a_warning() -> None:
+    long = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x" * 65, _validate=False)])
+    assert certificate.read_leaf(NOTME.issue(NOTME.spec()).certificate, Profile.NOTME).remarks == ()
+    leaf = NOTME.issue(NOTME.spec(), edit=lambda b: changed(b, subject_name=long)).certificate
+    with pytest.raises(VerificationError, match="common-name-too-long"):
+        certificate.verify_chain(leaf, (), ANCHORS)
+
+
 def test_a_version_that_does_not_exist_is_malformed() -> None:
     with pytest.raises(MalformedError, match="version"):
         asn1.load_certificate(signed_again(TBS.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1)))

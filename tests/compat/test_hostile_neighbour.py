@@ -1,0 +1,394 @@
+"""A hostile agent with the user id of the human it acts for: what it can do, and what it cannot.
+
+Each test's docstring is, word for word, one row of a table in SECURITY.md, in the same order (`tests/test_docs.py`
+compares them). Where the agent would read a key out of a process's memory, the test enrols in process and keeps it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from attest import canonical, cms, gitobject, home, verify
+from attest.gitobject import ObjectFormat, ObjectKind
+from attest.keys import KeyAlgorithm
+from attest.policy import Context, Policy
+from attest.profile import Profile
+from attest.types import Assurance, Authentication, Grant, Outcome, PrincipalKind, Verdict, Voucher
+from notme_git.authority import grants, issue
+from notme_git.authority.embedded import opened
+from notme_git.enroll import local
+from tests.compat.conftest import AGENT, HUMAN, SUMMARY, Sandbox, copy, failed, found, machine
+from tests.forge import AGENT as CLAIMS
+from tests.forge import Forge, Leaf, attach
+from tests.peers import peer
+
+GOOD = f"G {SUMMARY}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def refused(sandbox: Sandbox, *arguments: str, status: int = 1, says: str, key: str = "") -> None:
+    """git makes no commit, and the signing program prints nothing and says why."""
+    before = sandbox.rev("HEAD")
+    named = ("-c", f"user.signingkey={key}") if key else ()
+    sandbox.git(*named, "commit", "-q", "--allow-empty", "-m", "x", *arguments, status=128)
+    assert sandbox.rev("HEAD") == before
+    done = sandbox.sign(sandbox.payload(), key=key or f"notme:{AGENT}", status=status)
+    assert done.out == b""
+    assert says in done.err
+
+
+def stolen(sandbox: Sandbox, at: datetime) -> Leaf:
+    """A leaf issued now, with its key, as whoever reads the signing process's memory has them."""
+    with opened(sandbox.home) as authority:
+        grant = grants.select(authority.store.grants(), AGENT, scope="sign:git", at=at)
+        anchors = home.read_trust(sandbox.home).anchors
+        credential = local.enroll(authority, grant, Profile.NOTME, "sign:git", anchors, at)
+    return Leaf(credential._key, credential.certificate)
+
+
+def signed(leaf: Leaf, payload: bytes, at: datetime, token: bytes | None = None) -> bytes:
+    """The commit that `payload` becomes under the signature of `leaf`, which states `at` as its time."""
+    algorithm = KeyAlgorithm.ED25519 if isinstance(leaf.key, Ed25519PrivateKey) else KeyAlgorithm.P256
+    pending = cms.to_be_signed(payload, algorithm, signing_time=at)
+    message = cms.assemble(pending, leaf.sign(pending.data), signer=leaf.certificate, timestamp=token)
+    return attach(payload, cms.armour(message))
+
+
+def judged(sandbox: Sandbox, raw: bytes, at: datetime, *, require: Voucher | None = None) -> Verdict:
+    """What the verifier of this machine makes of a commit at `at`."""
+    commit_id = gitobject.object_id(ObjectKind.COMMIT, raw, ObjectFormat.SHA1)
+    trusted = home.read_trust(sandbox.home)
+    examined = verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, commit_id, trusted, at=at)
+    return verify.judge(examined, Policy(require_time=require), Context(), at=at)
+
+
+def failures(verdict: Verdict) -> list[tuple[int, str]]:
+    return [(f.step, f.reason) for f in verdict.findings.findings if f.status == "failed"]
+
+
+def in_repository(sandbox: Sandbox, raw: bytes) -> str:
+    return sandbox.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).text
+
+
+def rewrite_grant(sandbox: Sandbox, grant: Grant, *, digest: bool) -> None:
+    """Write a grant's record in the database behind the authority's back."""
+    with sqlite3.connect(sandbox.home / "authority" / "authority.db") as database:
+        record, identity = canonical.encode(grant), grant.id
+        database.execute("UPDATE grants SET record = ? WHERE id = ?", (record, identity))
+        if digest:
+            database.execute("UPDATE grants SET sha256 = ? WHERE id = ?", (canonical.digest(grant), identity))
+    database.close()
+
+
+def own_grant(sandbox: Sandbox) -> Grant:
+    with opened(sandbox.home) as authority:
+        return next(s.grant for s in authority.store.grants() if s.grant.actor.name == AGENT)
+
+
+def thief(sandbox: Sandbox) -> Forge:
+    """A forge with the authority's own root key and time-stamping key, read from their files."""
+    forge = Forge(at=now())
+    with opened(sandbox.home) as authority:
+        epoch = authority.epoch
+    for name in ("root", "tsa"):
+        key = load_pem_private_key((sandbox.keys / f"epoch-1-{name}.pem").read_bytes(), None)
+        setattr(forge, f"{name}_key", key)
+    forge.root = x509.load_der_x509_certificate(epoch.root)
+    forge.tsa = x509.load_der_x509_certificate(epoch.timestamp_certificates[0])
+    return forge
+
+
+# -- cannot
+
+
+@pytest.mark.parametrize("name", ["alice", "Alice Example", "human"])
+def test_the_humans_name(sandbox: Sandbox, name: str) -> None:
+    """It cannot make the signing program sign in the human's own name."""
+    refused(sandbox, key=f"notme:{name}", says=f"no agent '{name}' has a grant")
+
+
+def test_absent_marks(sandbox: Sandbox) -> None:
+    """It cannot become the human by taking away the marks that agents leave in the environment, nor another by setting them."""
+    for environ in ({}, {"CLAUDECODE": "1"}, {"CODEX_SANDBOX": "1", "GEMINI_CLI": "1", "AI_AGENT": "other"}):
+        sandbox.commit(environ=environ)
+        assert sandbox.shows() == GOOD
+
+
+def test_no_grant(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign as an agent that nobody granted anything."""
+    refused(sandbox, key="notme:codex", says="notme-git grant add codex")
+
+
+def test_the_verifier(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign a commit as the verifier that signs statements."""
+    refused(sandbox, key="notme:verifier", says="holds sign:attestation, not sign:git")
+
+
+def test_scope(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign a commit under a grant whose scopes leave git out."""
+    sandbox.notme("grant", "add", "reader", "--scope", "bridgeCert")
+    refused(sandbox, key="notme:reader", says="holds bridgeCert, not sign:git")
+
+
+def test_expired(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign under a grant that has expired."""
+    sandbox.notme("grant", "add", "brief", "--expires", "1s")
+    time.sleep(1.1)
+    refused(sandbox, key="notme:brief", says="expired on")
+
+
+def test_revoked(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign under a grant that was revoked."""
+    sandbox.notme("grant", "revoke", AGENT)
+    refused(sandbox, says="was revoked on")
+
+
+def test_constrained(sandbox: Sandbox) -> None:
+    """It cannot have a commit accepted for a repository or branch that its grant does not name."""
+    sandbox.notme("grant", "add", "narrow", "--branch", "topic/*")
+    sandbox.git("-c", "user.signingkey=notme:narrow", "-c", f"committer.email={_address(sandbox, 'narrow')}",
+                "-c", f"author.email={_address(sandbox, 'narrow')}", "commit", "-q", "--allow-empty", "-m", "x")  # fmt: skip
+    assert failed(sandbox.verdict("HEAD", "--ref", "refs/heads/main", status=1)) == [(8, "constraint-mismatch")]
+    assert sandbox.verdict("HEAD", "--ref", "refs/heads/topic/1")["outcome"] == "accepted"
+
+
+def _address(sandbox: Sandbox, agent: str) -> str:
+    return sandbox.address.replace(AGENT, agent)
+
+
+def test_no_git_object(sandbox: Sandbox) -> None:
+    """It cannot make the signing program sign anything but a commit, a tag or a push certificate."""
+    for payload in (b"", b"any text\n", b"From: alice@example.org\n\nHello\n", b"tree \n\n", b"\x30\x03\x02\x01\x00"):
+        done = sandbox.sign(payload, status=1)
+        assert (done.out, "nothing else is signed" in done.err) == (b"", True)
+
+
+def test_another_commit(sandbox: Sandbox) -> None:
+    """It cannot move a signature to another commit."""
+    sandbox.commit()
+    raw = sandbox.git("cat-file", "commit", "HEAD").out.replace(b"\n\nx\n", b"\n\ny\n")
+    assert failed(sandbox.verdict(in_repository(sandbox, raw), status=1)) == [(3, "digest-mismatch")]
+
+
+def test_a_stolen_key_later(sandbox: Sandbox) -> None:
+    """It cannot use a stolen signing key once its certificate has ended: step 5 refuses the time that is stated."""
+    leaf, later = stolen(sandbox, now()), now() + timedelta(minutes=7)
+    verdict = judged(sandbox, signed(leaf, sandbox.payload(), later), later)
+    assert failures(verdict) == [(5, "time-outside-validity")]
+
+
+def test_a_stolen_key_and_required_time(sandbox: Sandbox) -> None:
+    """It cannot pass off a stolen signing key's later work as earlier where the verifier requires a time-stamp."""
+    leaf, issued = stolen(sandbox, now()), now()
+    raw = signed(leaf, sandbox.payload(), issued)
+    verdict = judged(sandbox, raw, issued + timedelta(days=1), require=Voucher.AUTHORITY)
+    assert failures(verdict) == [(8, "time-required")]
+
+
+def test_the_sibling_certificate(sandbox: Sandbox) -> None:
+    """It cannot sign a commit with the certificate for mutual TLS that is issued beside the one for signing."""
+    at = now()
+    tls, signing = generate_private_key(SECP256R1()), Ed25519PrivateKey.generate()
+    with opened(sandbox.home) as authority:
+        keys = local._spki(tls), local._spki(signing)
+        message = issue.binding_preimage(*keys)
+        proofs = issue.Proofs(mtls=local._proof(tls, message), signing=local._proof(signing, message))
+        request = issue.Request(own_grant(sandbox), Profile.NOTME, "sign:git", *keys, proofs)
+        pair = issue.issue(authority, request, assurance=Assurance.SAME_USER, auth_method="local", at=at)
+    verdict = judged(sandbox, signed(Leaf(tls, pair.mtls), sandbox.payload(), at), at)
+    assert [step for step, _ in failures(verdict)] == [4]
+
+
+def test_its_own_authority(sandbox: Sandbox, template: Sandbox, tmp_path: Path) -> None:
+    """It cannot make its own authority count with a verifier that did not pin it, whatever names it copies."""
+    fake = found(machine(tmp_path / "fake"))
+    fake.commit()
+    pinned = sandbox.home / "authority" / "anchors.pem"
+    assert failed(fake.verdict("HEAD", "--anchor", pinned, status=1)) == [(4, "anchor-unknown")]
+
+
+def test_an_older_bundle(sandbox: Sandbox) -> None:
+    """It cannot give a verifier that kept its memory an older trust bundle, to undo a revocation."""
+    sandbox.commit()
+    bundle = sandbox.home / "authority" / "bundle"
+    old = bundle.read_bytes()
+    sandbox.notme("grant", "revoke", AGENT)
+    sandbox.attest("verify", "HEAD", status=None)
+    bundle.write_bytes(old)
+    done = sandbox.attest("verify", "HEAD", status=None)
+    assert done.status != 0
+    assert "sequence" in done.err
+
+
+def test_a_widened_record(sandbox: Sandbox) -> None:
+    """It cannot widen a grant by changing its record alone: the database counts as damaged then."""
+    sandbox.notme("grant", "revoke", AGENT)
+    sandbox.notme("grant", "add", AGENT, "--scope", "bridgeCert")
+    with opened(sandbox.home) as authority:
+        newest = authority.store.grants()[-1].grant
+    rewrite_grant(sandbox, replace(newest, scopes=("sign:git",)), digest=False)
+    refused(sandbox, status=2, says="is damaged")
+
+
+def test_recovery(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It cannot retire an epoch as compromised without the recovery key, which is not on this machine."""
+    pem = tmp_path / "key.pem"
+    key = Ed25519PrivateKey.generate()
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    sandbox.notme("epoch", "recover", "--recovery-key", pem, status=1)
+    assert [e["state"] for e in sandbox.notme("epoch", "list", "--json").json] == ["current"]
+
+
+def test_no_key_no_commit(sandbox: Sandbox) -> None:
+    """It cannot turn a broken authority into unsigned commits that look intended: git makes no commit."""
+    shutil.rmtree(sandbox.keys)
+    refused(sandbox, status=2, says="restore it from a backup")
+
+
+# -- can
+
+
+def test_unsigned(sandbox: Sandbox) -> None:
+    """It can make a commit without a signature; a verifier rejects it in step 2."""
+    sandbox.git("-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "x")
+    assert failed(sandbox.verdict(status=1)) == [(2, "signature-missing")]
+
+
+def test_the_humans_other_keys(sandbox: Sandbox) -> None:
+    """It can sign with any other key of the human's that it can read; the verdict says that the key is not this authority's."""
+    key = sandbox.user / "id"
+    sandbox.run(peer("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
+    sandbox.git("-c", "gpg.format=ssh", "-c", f"user.signingkey={key}", "commit", "-q", "--allow-empty", "-m", "x")
+    assert failed(sandbox.verdict(status=1)) == [(2, "signature-foreign")]
+
+
+def test_lines_of_the_human(sandbox: Sandbox) -> None:
+    """It can write the human into author and committer; signature and verdict still name the agent."""
+    alice = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in
+             (("NAME", "Alice Example"), ("EMAIL", "alice@example.org"))}  # fmt: skip
+    sandbox.commit(environ=alice)
+    assert sandbox.shows() == GOOD
+    assert sandbox.verdict()["identity"]["actor"]["name"] == AGENT
+
+
+def test_another_author(sandbox: Sandbox) -> None:
+    """It can name any author by posing as a rebase; the verdict carries the remark authored-by-other."""
+    author = "Mallory <mallory@example.net>"
+    sandbox.commit("x", "--author", author, environ={"GIT_REFLOG_ACTION": "rebase"})
+    assert sandbox.verdict()["remarks"] == ["authored-by-other"]
+
+
+def test_another_agent(sandbox: Sandbox) -> None:
+    """It can sign as every other agent that holds a grant on this machine."""
+    sandbox.notme("grant", "add", "codex", "--email", "codex@example.org")
+    mail = [word for role in ("author", "committer") for word in ("-c", f"{role}.email=codex@example.org")]
+    sandbox.git("-c", "user.signingkey=notme:codex", *mail, "commit", "-q", "--allow-empty", "-m", "x")
+    assert sandbox.shows() == f"G codex for {HUMAN} (same-user, self-asserted)"
+
+
+def test_grants_itself(sandbox: Sandbox) -> None:
+    """It can grant itself, or an agent of any name, to act for the human."""
+    sandbox.notme("grant", "revoke", AGENT)
+    sandbox.notme("grant", "add", AGENT)
+    sandbox.commit()
+    assert sandbox.shows() == GOOD
+
+
+def test_widens_with_digest(sandbox: Sandbox) -> None:
+    """It can widen a grant in the database if it changes the grant's digest as well."""
+    sandbox.notme("grant", "add", "reader", "--scope", "bridgeCert", "--email", "alice@example.org")
+    with opened(sandbox.home) as authority:
+        reader = authority.store.grants()[-1].grant
+    rewrite_grant(sandbox, replace(reader, scopes=("sign:git",)), digest=True)
+    lines = "Alice Example <alice@example.org>"
+    assert sandbox.sign(sandbox.payload(author=lines, committer=lines), key="notme:reader").out
+
+
+def test_the_authoritys_key(sandbox: Sandbox) -> None:
+    """It can read the authority's keys where they lie in files, and issue itself a certificate as anybody with any assurance."""
+    forge, at = thief(sandbox), now()
+    alice = replace(
+        CLAIMS,
+        actor_kind=PrincipalKind.HUMAN,
+        actor_name="alice",
+        actor_email="alice@example.org",
+        assurance=Assurance.REMOTE_AUTHORITY,
+        represented=None,
+    )
+    line = "Alice Example <alice@example.org>"
+    payload = sandbox.payload(author=line, committer=line)
+    verdict = judged(sandbox, attach(payload, forge.armour(forge.leaf(alice), payload)), at)
+    identity = verdict.findings.identity
+    assert identity is not None
+    assert verdict.outcome is Outcome.ACCEPTED
+    assert (identity.actor.kind, identity.assurance) == (PrincipalKind.HUMAN, Assurance.REMOTE_AUTHORITY)
+
+
+def test_back_dates(sandbox: Sandbox) -> None:
+    """It can back-date what it signs with a stolen key, without a time-stamp; the verdict is then "accepted, time unproven"."""
+    leaf, issued = stolen(sandbox, now()), now()
+    raw = signed(leaf, sandbox.payload(), issued)
+    verdict = judged(sandbox, raw, issued + timedelta(days=1))
+    assert verdict.outcome is Outcome.ACCEPTED_TIME_UNPROVEN
+    assert any("time unproven" in warning for warning in verdict.warnings)
+    object_id = in_repository(sandbox, raw)
+    assert sandbox.git("log", "-1", "--format=%G? %GT", object_id).text == "G marginal"
+    sandbox.git("-c", "gpg.minTrustLevel=fully", "verify-commit", object_id, status=1)
+
+
+def test_forgets(sandbox: Sandbox) -> None:
+    """It can make the verifier on this machine forget which trust bundle it saw; a verifier elsewhere remembers."""
+    sandbox.commit()
+    bundle = sandbox.home / "authority" / "bundle"
+    old = bundle.read_bytes()
+    sandbox.notme("grant", "revoke", AGENT)
+    sandbox.attest("verify", "HEAD", status=None)
+    bundle.write_bytes(old)
+    shutil.rmtree(sandbox.home / "verifier")
+    assert sandbox.verdict()["bundle"]["sequence"] == 1
+
+
+def test_a_lying_program(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It can make git on this machine call a program that finds every signature good; `notme-attest` elsewhere does not."""
+    sandbox.commit()
+    raw = sandbox.git("cat-file", "commit", "HEAD").out.replace(b"\n\nx\n", b"\n\ny\n")
+    object_id = in_repository(sandbox, raw)
+    liar = tmp_path / "liar"
+    good = "[GNUPG:] NEWSIG\\n[GNUPG:] GOODSIG 0 Alice\\n[GNUPG:] TRUST_ULTIMATE 0 x509\\n"
+    liar.write_text(f"#!/bin/sh\nprintf '{good}'\n")
+    liar.chmod(0o755)
+    sandbox.git("-c", f"gpg.x509.program={liar}", "verify-commit", object_id)
+    assert failed(sandbox.verdict(object_id, status=1)) == [(3, "digest-mismatch")]
+
+
+def test_replaces_the_anchor(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It can put its own anchor in the place of the one that this machine's verifier goes by."""
+    fake = found(machine(tmp_path / "fake"))
+    fake.commit()
+    shutil.rmtree(sandbox.home / "authority")
+    shutil.copytree(fake.home / "authority", sandbox.home / "authority")
+    assert sandbox.verdict("HEAD", "--repo", fake.repo)["outcome"] == "accepted"
+
+
+def test_destroys(sandbox: Sandbox) -> None:
+    """It can destroy the authority's home; what others pinned and what was signed before stays good."""
+    sandbox.commit()
+    anchor = sandbox.root / "anchor.pem"
+    anchor.write_bytes((sandbox.home / "authority" / "anchors.pem").read_bytes())
+    shutil.rmtree(sandbox.home)
+    assert sandbox.verdict("HEAD", "--anchor", anchor)["outcome"] == "accepted"

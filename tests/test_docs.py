@@ -1,0 +1,65 @@
+"""What the documents promise is what the code has: checked by words, so that neither changes alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from attest.cli import cli as attest_cli
+from notme_git.cli import cli as notme_cli
+from tests.peers import ROOT
+
+HOSTILE = ROOT / "tests" / "compat" / "test_hostile_neighbour.py"
+
+
+def rows() -> list[str]:
+    """The sentences of the tables in SECURITY.md."""
+    text = (ROOT / "SECURITY.md").read_text("utf-8")
+    return [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| It ")]
+
+
+def sentences() -> list[str]:
+    """The docstring of every test of the hostile neighbour."""
+    module = ast.parse(HOSTILE.read_text("utf-8"))
+    tests = [n for n in module.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+    return [ast.get_docstring(test) or f"{test.name} has no sentence" for test in tests]
+
+
+def test_every_row_of_the_security_tables_is_one_test_word_for_word() -> None:
+    assert rows() == sentences()
+    assert len(set(rows())) == len(rows())
+
+
+def test_what_cannot_be_done_comes_before_what_can() -> None:
+    kinds = [row.split()[1] for row in rows()]
+    assert kinds == sorted(kinds, key=["cannot", "can"].index)
+    assert set(kinds) == {"cannot", "can"}
+
+
+def test_security_says_first_that_one_user_id_separates_nothing() -> None:
+    first = (ROOT / "SECURITY.md").read_text("utf-8").split("\n## ")[1]
+    assert "share a user id" in first
+    assert "nothing on that machine separates them" in " ".join(first.split())
+    assert "advice" in first
+
+
+def commands(group: click.Group, words: str) -> Iterator[str]:
+    """Every command but those that `notme-git` takes over from `notme-attest` as they are."""
+    for name, command in group.commands.items():
+        if group is notme_cli and command in attest_cli.commands.values():
+            continue
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{words} {name}")
+        else:
+            yield f"{words} {name}"
+
+
+@pytest.mark.parametrize("command", [*commands(notme_cli, "notme-git"), *commands(attest_cli, "notme-attest")])
+def test_every_command_is_written_about(command: str) -> None:
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(file.read_text("utf-8") for file in files)
+    assert re.search(rf"{re.escape(command)}\b", text), f"neither README.md nor docs/ mentions {command}"
