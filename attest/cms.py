@@ -116,11 +116,9 @@ def to_be_signed(
 
     `signing_certificate` is the SHA-256 of the signer's certificate, for time-stamp tokens (RFC 5816).
     """
-    when = signing_time.astimezone(UTC).replace(microsecond=0)
-    # RFC 5652 section 11.3: UTCTime through 2049, GeneralizedTime from 2050.
     attributes = [
         _content_type(content_type),
-        _attribute(asn1.SIGNING_TIME, UTCTime(when) if when.year < 2050 else GeneralizedTime(when)),
+        _signing_time(signing_time.astimezone(UTC).replace(microsecond=0)),
         _attribute(asn1.MESSAGE_DIGEST, digest(algorithm, content)),
     ]
     if signing_certificate is not None:
@@ -347,6 +345,12 @@ def _ess_hash(value: TLV) -> bytes:
 def _identifier(signer: x509.Certificate) -> asn1.IssuerAndSerialNumber:
     issuer = asn1.decode(TLV, signer.issuer.public_bytes(), limit=MAX_CMS_BYTES)
     return asn1.IssuerAndSerialNumber(issuer=issuer, serial=signer.serial_number)
+
+
+@functools.lru_cache(maxsize=4)
+def _signing_time(when: datetime) -> asn1.Attribute:
+    """RFC 5652 section 11.3: UTCTime through 2049, GeneralizedTime from 2050."""
+    return _attribute(asn1.SIGNING_TIME, UTCTime(when) if when.year < 2050 else GeneralizedTime(when))
 
 
 @functools.lru_cache(maxsize=4)

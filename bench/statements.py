@@ -1,4 +1,8 @@
-"""How many commit statements a second two processes build, sign and time-stamp, each with a credential of its own."""
+"""How many commit statements a second two processes make, each with a credential of its own.
+
+Signed: the statement's bytes and its DSSE signature. Stored form: the same with the authority's time-stamp over the
+signature, as one line of JSON.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,15 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from attest import gitobject, home, verify
+from attest import dsse, gitobject, home, statement, verify
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.trust import Trust
-from attest.types import Grant
-from notme_git import attesting, sign
+from attest.types import Grant, Verdict
+from attest.verify import Examination
+from notme_git import attesting
+from notme_git import sign as sign_git
 from notme_git.authority import founding, grants
 from notme_git.authority.embedded import Authority, opened
 
@@ -26,8 +32,8 @@ COMMITS = 50
 """Distinct commits a process goes round, each with a certificate of its own."""
 
 
-def rate(count: int) -> float:
-    """Statements a second over all processes, `count` in each; the slowest process ends the clock."""
+def rates(count: int) -> tuple[float, float]:
+    """Statements a second over all processes, signed and in stored form; the slowest process ends the clock."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="notme-bench-") as directory:
         place = Path(directory)
@@ -35,35 +41,49 @@ def rate(count: int) -> float:
         with opened(place) as authority:
             authority.store.add_grant(_grant(authority, datetime.now(UTC)))
         barrier, results = context.Barrier(PROCESSES), context.Queue()
-        workers = [
-            context.Process(target=_work, args=(str(place), count, barrier, results)) for _ in range(PROCESSES)
-        ]
+        workers = [context.Process(target=_work, args=(directory, count, barrier, results)) for _ in range(PROCESSES)]
         for worker in workers:
             worker.start()
         spans = [results.get(timeout=300) for _ in workers]
         for worker in workers:
             worker.join()
-    seconds: float = max(end for _, end in spans) - min(start for start, _ in spans)
-    return PROCESSES * count / seconds
+    seconds = [max(s[i][1] for s in spans) - min(s[i][0] for s in spans) for i in (0, 1)]
+    return PROCESSES * count / seconds[0], PROCESSES * count / seconds[1]
 
 
-def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Queue[tuple[float, float]]) -> None:
+Span = tuple[float, float]
+
+
+def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Queue[tuple[Span, Span]]) -> None:
     at = datetime.now(UTC)
     trusted = home.read_trust(Path(place))
     with opened(Path(place)) as authority:
-        judged = []
-        for number in range(COMMITS):
-            grant = grants.select(authority.store.grants(), AGENT, scope=sign.SCOPE, at=at)
-            raw = _commit(authority, trusted, grant.actor.email, number, at)
-            object_id = gitobject.object_id(ObjectKind.COMMIT, raw, ObjectFormat.SHA1)
-            examined = verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, object_id, trusted, at=at)
-            judged.append((examined, verify.judge(examined, Policy(), Context(), at=at)))
+        judged = [_judged(authority, trusted, number, at) for number in range(COMMITS)]
         credential = attesting.enroll(authority, trusted, at)
-    barrier.wait()
-    start = time.monotonic()
-    for number in range(count):
-        attesting.sign(credential, *judged[number % COMMITS], Context(), at)
-    results.put((start, time.monotonic()))
+
+    def sign(examination: Examination, verdict: Verdict) -> None:
+        payload = statement.build(examination, verdict, verifier_id="verifier", repository=None, ref=None, at=at)
+        credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+
+    def store(examination: Examination, verdict: Verdict) -> None:
+        attesting.sign(credential, examination, verdict, Context(), at)
+
+    spans = []
+    for make in (sign, store):
+        barrier.wait()
+        start = time.monotonic()
+        for number in range(count):
+            make(*judged[number % COMMITS])
+        spans.append((start, time.monotonic()))
+    results.put((spans[0], spans[1]))
+
+
+def _judged(authority: Authority, trusted: Trust, number: int, at: datetime) -> tuple[Examination, Verdict]:
+    grant = grants.select(authority.store.grants(), AGENT, scope=sign_git.SCOPE, at=at)
+    raw = _commit(authority, trusted, grant.actor.email, number, at)
+    object_id = gitobject.object_id(ObjectKind.COMMIT, raw, ObjectFormat.SHA1)
+    examined = verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, object_id, trusted, at=at)
+    return examined, verify.judge(examined, Policy(), Context(), at=at)
 
 
 def _grant(authority: Authority, at: datetime) -> Grant:
@@ -72,7 +92,7 @@ def _grant(authority: Authority, at: datetime) -> Grant:
         AGENT,
         authority.human,
         email=None,
-        scopes=[sign.SCOPE],
+        scopes=[sign_git.SCOPE],
         expires=timedelta(days=1),
         repositories=[],
         branches=[],
@@ -86,7 +106,7 @@ def _commit(authority: Authority, trusted: Trust, email: str, number: int, at: d
     who = f"{AGENT} <{email}> {int(at.timestamp())} +0000"
     head = f"tree {'4b825dc642cb6eb9a060e54bf8d69288fbee4904'}\nauthor {who}\ncommitter {who}\n"
     message = f"\nchange {number}\n"
-    signed = sign.sign_payload(
+    signed = sign_git.sign_payload(
         authority,
         trusted,
         (head + message).encode(),
