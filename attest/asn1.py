@@ -239,9 +239,13 @@ def load_certificate(der: bytes) -> x509.Certificate:
 def load_certificates(pem: bytes) -> list[x509.Certificate]:
     """Every certificate in PEM text; `MalformedError` when there is none or one cannot be read."""
     try:
-        return x509.load_pem_x509_certificates(pem)
+        found = x509.load_pem_x509_certificates(pem)
     except _UNREADABLE as error:
         raise MalformedError(f"no readable PEM certificate: {error}") from None
+    # The library passes over a block without its end: a file that was cut short would pin fewer roots than it says.
+    if len(found) != pem.count(b"-----BEGIN CERTIFICATE-----"):
+        raise MalformedError("a PEM certificate has no end")
+    return found
 
 
 def encode(value: object) -> bytes:

@@ -341,6 +341,7 @@ def parse_tag(raw: bytes, fmt: ObjectFormat) -> Tag:
     lines = _header_lines(raw[:end])
     if len(lines) > 4:
         raise MalformedError(f"a tag has no header {_shown(lines[4])}")
+    target = _id(_value(lines, 0, b"object "), fmt)
     kind, name = _value(lines, 1, b"type "), _value(lines, 2, b"tag ")
     if kind not in _TARGETS:
         raise MalformedError(f"the tagged object is of no known type: {_shown(kind)}")
@@ -349,7 +350,7 @@ def parse_tag(raw: bytes, fmt: ObjectFormat) -> Tag:
     message = payload[end + 1 :]
     _check_message(message, "utf-8")
     return Tag(
-        object=_id(_value(lines, 0, b"object "), fmt),
+        object=target,
         object_type=kind.decode("ascii"),
         name=_text(name, "utf-8"),
         tagger=_ident(lines, 3, b"tagger ", "utf-8") if len(lines) == 4 else None,

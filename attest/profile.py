@@ -42,7 +42,7 @@ BACKDATING = timedelta(seconds=60)
 """notBefore lies this far before issue, so that a verifier whose clock is behind does not refuse (design D1)."""
 
 MAX_COMMON_NAME = 64
-"""ub-common-name, RFC 5280 appendix A.1."""
+"""ub-common-name, RFC 5280 appendix A.1; counted in characters there, in bytes of UTF-8 by the library we write with."""
 
 
 class Profile(enum.StrEnum):
@@ -132,7 +132,7 @@ class LeafSpec:
 
 def short_name(text: str) -> str:
     """`text` cut to what a common name may hold; the full subject stands in extension .1.1."""
-    return text[:MAX_COMMON_NAME]
+    return text.encode()[:MAX_COMMON_NAME].decode(errors="ignore")
 
 
 def root(

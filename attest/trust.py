@@ -19,6 +19,7 @@ from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.evidence import SKEW
+from attest.gitobject import MAX_SECONDS
 from attest.keys import PublicKey
 from attest.timestamp import ACCURACY
 from attest.types import (
@@ -183,6 +184,10 @@ def _epoch_anchors(bundle: TrustBundle) -> list[tuple[Epoch, tuple[Anchor, ...]]
     """Each epoch with its anchors, epochs numbered upwards and only the last one current."""
     if bundle.version != BUNDLE_VERSION:
         raise MalformedError(f"version {bundle.version}; this program reads version {BUNDLE_VERSION}")
+    times = [bundle.issued_at, *(revocation.at for revocation in bundle.revocations)]
+    times += [t for epoch in bundle.epochs for t in (epoch.began_at, epoch.retired_at, epoch.compromised_at)]
+    if max(times) > MAX_SECONDS:
+        raise MalformedError("a time in it is after the year 9999")
     if not bundle.epochs or bundle.epochs[-1].retirement is not Retirement.CURRENT:
         raise MalformedError("its last epoch is not the current one")
     pairs: list[tuple[Epoch, tuple[Anchor, ...]]] = []

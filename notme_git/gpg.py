@@ -126,11 +126,13 @@ def _sign(call: Call, argv: Sequence[str], config: Config) -> int:
         return _hand_over(argv, config, f"the key {call.key!r} is not one of ours (notme:AGENT)")
     from attest.home import read_trust
     from notme_git import sign
+    from notme_git.authority import epochs
     from notme_git.authority.embedded import opened
 
     agent, profile = parse_key(call.key)
     payload = _read_payload(sign.MAX_PAYLOAD_BYTES)
     with opened(config.home) as authority:
+        epochs.catch_up(authority)
         signed = sign.sign_payload(
             authority,
             read_trust(config.home),

@@ -306,10 +306,6 @@ def test_a_commit_with_such_a_signature_is_refused(armour: bytes) -> None:
         parse_commit(HEAD + folded(b"gpgsig", armour or b"\n") + b"\nsubject\n", SHA1)
 
 
-def swapped(raw: bytes, one: bytes, other: bytes) -> bytes:
-    return raw.replace(one, b"\1").replace(other, one).replace(b"\1", other)
-
-
 GPGSIG = folded(b"gpgsig", X509)
 COMMIT_DEFECTS: dict[str, tuple[bytes, str]] = {
     # What git leaves out of the payload, so that one signature has many objects (formats.md 7.1).
@@ -438,7 +434,7 @@ def test_a_commit_is_refused_that_has(raw: bytes, sentence: str) -> None:
         pytest.param(b"Alice <a@b> 01 +0000", id="a padded time"),
         pytest.param(b"Alice <a@b> 1.5 +0000", id="a broken time"),
         pytest.param(b"Alice <a@b> 1_0 +0000", id="a time as Python writes it"),
-        pytest.param("Alice <a@b> ١ +0000".encode(), id="a time in Arabic digits"),
+        pytest.param(b"Alice <a@b> \xd9\xa1 +0000", id="a time in Arabic digits"),
         pytest.param(b"Alice <a@b> 253402300800 +0000", id="a time after the year 9999"),
         pytest.param(b"Alice <a@b> 18446744073709551615 +0000", id="a time that overflows"),
         pytest.param(b"Alice <a@b> " + b"9" * 5000 + b" +0000", id="a time of thousands of digits"),
@@ -448,7 +444,6 @@ def test_a_commit_is_refused_that_has(raw: bytes, sentence: str) -> None:
         pytest.param(b"Alice <a@b> 1 UTC", id="a zone by name"),
         pytest.param(b"Alice <a@b> 1 -+100", id="a zone of two signs"),
         pytest.param(b"Alice <a@b> 1 +0000 ", id="a blank after the zone"),
-        pytest.param(b"Alice <a@b> 1 +0000\n", id="a newline after the zone"),
         pytest.param(b"Ali\nce <a@b> 1 +0000", id="a newline in the name"),
         pytest.param(b"Ali\0ce <a@b> 1 +0000", id="a NUL in the name"),
     ],
@@ -462,6 +457,11 @@ def test_an_ident_is_refused_that_has(value: bytes) -> None:
         parse_commit(TREE + AUTHOR + b"committer " + value + b"\n\n", SHA1)
     with pytest.raises(MalformedError):
         parse_tag(TAG_HEAD + b"tagger " + value + b"\n\n", SHA1)
+
+
+def test_an_ident_does_not_end_with_a_newline() -> None:
+    with pytest.raises(MalformedError):
+        Ident.parse(b"Alice <a@b> 1 +0000\n")
 
 
 def test_an_idents_time_is_in_utc() -> None:
@@ -498,7 +498,10 @@ TAG_DEFECTS: dict[str, tuple[bytes, str]] = {
     "a tagger that goes on": (TAG_HEAD + TAGGER + b" x\n\nrelease\n", "tagger goes on"),
     "a type git does not know": (TAG_HEAD.replace(b"commit", b"note") + TAGGER + b"\nrelease\n", "no known type"),
     "a type in capitals": (TAG_HEAD.replace(b"commit", b"Commit") + TAGGER + b"\nrelease\n", "no known type"),
-    "type before object": (swapped(TAG_HEAD, b"object", b"type") + TAGGER + b"\nrelease\n", "git writes object"),
+    "type before object": (
+        b"type commit\nobject " + ONE + b"\ntag v1\n" + TAGGER + b"\nrelease\n",
+        "git writes object",
+    ),
     "an id of the other object format": (TAG_HEAD.replace(ONE, b"3" * 64) + TAGGER + b"\n", "no sha1 object id"),
     "a NUL in the message": (TAG_HEAD + TAGGER + b"\nrelease\0hidden\n", "NUL"),
     "a message that is no UTF-8": (TAG_HEAD + TAGGER + b"\ncaf\xe9\n", "message is not text"),
@@ -673,8 +676,8 @@ def test_the_number_of_headers_is_bounded() -> None:
     ids=repr,
 )
 def test_an_object_of_nothing_but_one_line_is_soon_done_with(line: bytes) -> None:
-    """What took quadratic time would not end here: 16 MiB are up to eight million lines."""
-    many = line * ((gitobject.MAX_OBJECT_BYTES - 1000) // len(line))
+    """What took quadratic time would not end here: 4 MiB are up to two million lines."""
+    many = line * ((gitobject.MAX_OBJECT_BYTES // 4) // len(line))
     assert parse_commit(HEAD + b"\n" + many, SHA1).message == many
     for kind, raw in (
         (COMMIT, HEAD + many + b"\n"),

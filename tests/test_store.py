@@ -105,7 +105,7 @@ def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
         "-c",
-        f"import os, sys\nfrom pathlib import Path\n{code}",
+        f"import os, sys, urllib.parse\nfrom pathlib import Path\n{code}",
         *map(str, arguments),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

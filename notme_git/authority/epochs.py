@@ -7,9 +7,10 @@ the caller, and kept nowhere; the bundle carries its SHA-256 from the first issu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ from notme_git.authority.embedded import Authority
 
 ANCHORS = "anchors.pem"
 BUNDLE = "bundle"
+BEHIND = ".behind"
+"""Lies beside these two while the database may be ahead of them; a missing or damaged file is another matter."""
 
 
 def begin(authority: Authority, at: datetime) -> bytes:
@@ -103,6 +106,14 @@ def export(authority: Authority) -> None:
             "the authority's database holds no trust bundle", hint="restore it from a backup"
         )
     _write(authority.directory / BUNDLE, latest)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(authority.directory / BEHIND)
+
+
+def catch_up(authority: Authority) -> None:
+    """Write the two files anew if a process was killed between its transaction and `export`."""
+    if (authority.directory / BEHIND).exists():
+        export(authority)
 
 
 def _publish(authority: Authority, at: datetime, recovery: list[BundleSignature]) -> None:
@@ -110,6 +121,8 @@ def _publish(authority: Authority, at: datetime, recovery: list[BundleSignature]
 
     The recovery key's signatures are over retirements, not bundles: each bundle carries on those before it.
     """
+    with _file_errors(authority.directory / BEHIND):
+        (authority.directory / BEHIND).touch(mode=0o600)
     store = authority.store
     epochs, latest = store.epochs(), store.latest_bundle()
     bundle = TrustBundle(
@@ -160,7 +173,7 @@ def _recovery_key(authority: Authority, pem: bytes) -> Ed25519PrivateKey:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
+    with _file_errors(path):
         if path.exists() and path.read_bytes() == data:
             return
         temporary = path.with_name(f".{path.name}-{os.getpid()}")
@@ -169,6 +182,12 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UnavailableError(
             f"cannot write {path}: {error.strerror}", hint="make room or mend the permissions"

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,9 +195,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 @pytest.fixture
-def sandbox(template: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
+def sandbox(template: Sandbox, tmp_path: Path) -> Sandbox:
     """A machine that is ready to sign, on a path with a blank and a quote."""
-    yield copy(template, tmp_path / "Alice's machine")
+    return copy(template, tmp_path / "Alice's machine")
 
 
 @pytest.fixture

@@ -315,7 +315,8 @@ def server(sandbox: Sandbox) -> Path:
         sandbox.git("config", name, str(value), cwd=bare)
     hook = bare / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text('#!/bin/sh\nset -e\nenv | grep ^GIT_PUSH_CERT >told\ngit cat-file blob "$GIT_PUSH_CERT" >certificate\n')
+    lines = "#!/bin/sh", "set -e", "env | grep ^GIT_PUSH_CERT >told", 'git cat-file blob "$GIT_PUSH_CERT" >certificate'
+    hook.write_text("\n".join(lines) + "\n")
     hook.chmod(0o755)
     return bare
 

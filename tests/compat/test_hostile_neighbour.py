@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -25,13 +24,13 @@ from attest.gitobject import ObjectFormat, ObjectKind
 from attest.keys import KeyAlgorithm
 from attest.policy import Context, Policy
 from attest.profile import Profile
-from attest.types import Assurance, Authentication, Grant, Outcome, PrincipalKind, Verdict, Voucher
+from attest.types import Assurance, Grant, Outcome, PrincipalKind, Verdict, Voucher
 from notme_git.authority import grants, issue
 from notme_git.authority.embedded import opened
 from notme_git.enroll import local
-from tests.compat.conftest import AGENT, HUMAN, SUMMARY, Sandbox, copy, failed, found, machine
+from tests.compat.conftest import AGENT, HUMAN, SUMMARY, Sandbox, failed, found, machine
 from tests.forge import AGENT as CLAIMS
-from tests.forge import Forge, Leaf, attach
+from tests.forge import Forge, Leaf, attach, certify
 from tests.peers import peer
 
 GOOD = f"G {SUMMARY}"
@@ -123,7 +122,7 @@ def test_the_humans_name(sandbox: Sandbox, name: str) -> None:
 
 
 def test_absent_marks(sandbox: Sandbox) -> None:
-    """It cannot become the human by taking away the marks that agents leave in the environment, nor another by setting them."""
+    """It cannot become the human by taking agents' marks out of the environment, nor another agent by setting them."""
     for environ in ({}, {"CLAUDECODE": "1"}, {"CODEX_SANDBOX": "1", "GEMINI_CLI": "1", "AI_AGENT": "other"}):
         sandbox.commit(environ=environ)
         assert sandbox.shows() == GOOD
@@ -161,14 +160,11 @@ def test_revoked(sandbox: Sandbox) -> None:
 def test_constrained(sandbox: Sandbox) -> None:
     """It cannot have a commit accepted for a repository or branch that its grant does not name."""
     sandbox.notme("grant", "add", "narrow", "--branch", "topic/*")
-    sandbox.git("-c", "user.signingkey=notme:narrow", "-c", f"committer.email={_address(sandbox, 'narrow')}",
-                "-c", f"author.email={_address(sandbox, 'narrow')}", "commit", "-q", "--allow-empty", "-m", "x")  # fmt: skip
+    address = sandbox.address.replace(AGENT, "narrow")
+    mail = [word for role in ("author", "committer") for word in ("-c", f"{role}.email={address}")]
+    sandbox.git("-c", "user.signingkey=notme:narrow", *mail, "commit", "-q", "--allow-empty", "-m", "x")
     assert failed(sandbox.verdict("HEAD", "--ref", "refs/heads/main", status=1)) == [(8, "constraint-mismatch")]
     assert sandbox.verdict("HEAD", "--ref", "refs/heads/topic/1")["outcome"] == "accepted"
-
-
-def _address(sandbox: Sandbox, agent: str) -> str:
-    return sandbox.address.replace(AGENT, agent)
 
 
 def test_no_git_object(sandbox: Sandbox) -> None:
@@ -214,12 +210,24 @@ def test_the_sibling_certificate(sandbox: Sandbox) -> None:
     assert [step for step, _ in failures(verdict)] == [4]
 
 
-def test_its_own_authority(sandbox: Sandbox, template: Sandbox, tmp_path: Path) -> None:
+def test_its_own_authority(sandbox: Sandbox) -> None:
     """It cannot make its own authority count with a verifier that did not pin it, whatever names it copies."""
-    fake = found(machine(tmp_path / "fake"))
-    fake.commit()
-    pinned = sandbox.home / "authority" / "anchors.pem"
-    assert failed(fake.verdict("HEAD", "--anchor", pinned, status=1)) == [(4, "anchor-unknown")]
+    real, fake = thief(sandbox), Forge(at=now())
+    for role in ("root", "tsa"):
+        copied = getattr(real, role)
+        builder = x509.CertificateBuilder(
+            issuer_name=copied.issuer,
+            subject_name=copied.subject,
+            public_key=getattr(fake, f"{role}_key").public_key(),
+            serial_number=copied.serial_number,
+            not_valid_before=copied.not_valid_before_utc,
+            not_valid_after=copied.not_valid_after_utc,
+            extensions=list(getattr(fake, role).extensions),
+        )
+        setattr(fake, role, certify(builder, fake.root_key))
+    payload = sandbox.payload()
+    verdict = judged(sandbox, attach(payload, fake.armour(fake.leaf(), payload)), now())
+    assert failures(verdict) == [(4, "anchor-unknown")]
 
 
 def test_an_older_bundle(sandbox: Sandbox) -> None:
@@ -270,7 +278,7 @@ def test_unsigned(sandbox: Sandbox) -> None:
 
 
 def test_the_humans_other_keys(sandbox: Sandbox) -> None:
-    """It can sign with any other key of the human's that it can read; the verdict says that the key is not this authority's."""
+    """It can sign with any other key of the human's that it can read; the verdict says it is not this authority's."""
     key = sandbox.user / "id"
     sandbox.run(peer("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
     sandbox.git("-c", "gpg.format=ssh", "-c", f"user.signingkey={key}", "commit", "-q", "--allow-empty", "-m", "x")
@@ -320,7 +328,7 @@ def test_widens_with_digest(sandbox: Sandbox) -> None:
 
 
 def test_the_authoritys_key(sandbox: Sandbox) -> None:
-    """It can read the authority's keys where they lie in files, and issue itself a certificate as anybody with any assurance."""
+    """It can read the authority's keys where they lie in files, and issue itself certificates as anybody."""
     forge, at = thief(sandbox), now()
     alice = replace(
         CLAIMS,
@@ -340,7 +348,7 @@ def test_the_authoritys_key(sandbox: Sandbox) -> None:
 
 
 def test_back_dates(sandbox: Sandbox) -> None:
-    """It can back-date what it signs with a stolen key, without a time-stamp; the verdict is then "accepted, time unproven"."""
+    """It can back-date what it signs with a stolen key, without a time-stamp: "accepted, time unproven"."""
     leaf, issued = stolen(sandbox, now()), now()
     raw = signed(leaf, sandbox.payload(), issued)
     verdict = judged(sandbox, raw, issued + timedelta(days=1))
@@ -364,13 +372,13 @@ def test_forgets(sandbox: Sandbox) -> None:
 
 
 def test_a_lying_program(sandbox: Sandbox, tmp_path: Path) -> None:
-    """It can make git on this machine call a program that finds every signature good; `notme-attest` elsewhere does not."""
+    """It can make git here call a program that finds every signature good; a verifier elsewhere is not fooled."""
     sandbox.commit()
     raw = sandbox.git("cat-file", "commit", "HEAD").out.replace(b"\n\nx\n", b"\n\ny\n")
     object_id = in_repository(sandbox, raw)
     liar = tmp_path / "liar"
     good = "[GNUPG:] NEWSIG\\n[GNUPG:] GOODSIG 0 Alice\\n[GNUPG:] TRUST_ULTIMATE 0 x509\\n"
-    liar.write_text(f"#!/bin/sh\nprintf '{good}'\n")
+    liar.write_text(f"#!/bin/sh\ncat >/dev/null\nprintf '{good}'\n")
     liar.chmod(0o755)
     sandbox.git("-c", f"gpg.x509.program={liar}", "verify-commit", object_id)
     assert failed(sandbox.verdict(object_id, status=1)) == [(3, "digest-mismatch")]

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from attest import certificate, cms, evidence
+from attest.errors import Reason, Step, UnavailableError, VerificationError
+from attest.profile import Profile
+from attest.types import Evidence, Voucher
+from tests import der
+from tests.der import Cms
+from tests.forge import NOW, Forge
+
+FORGE = Forge(Profile.NOTME, seed="evidence")
+LEAF = FORGE.leaf()
+READ = certificate.verify_chain(LEAF.certificate, (), FORGE.trusted.anchors).leaf
+AT = int(NOW.timestamp())
+END = AT + 300
+LATER = NOW + timedelta(days=30)
+
+
+def by(voucher: Voucher, after: int, before: int | None = None) -> Evidence:
+    return Evidence(not_before=after if before is None else before, not_after=after, voucher=voucher, source="test")
+
+
+def collected(message: Cms) -> tuple[Evidence, ...]:
+    return evidence.collect(cms.parse(message.der()), READ, FORGE.trusted.anchors)
+
+
+PLAIN = Cms(LEAF, b"content", NOW)
+
+
+def test_the_signing_time_is_the_signers_word() -> None:
+    assert collected(PLAIN) == (
+        Evidence(not_before=AT, not_after=AT, voucher=Voucher.SIGNER, source="cms-signing-time"),
+    )
+
+
+def test_a_time_stamp_bounds_the_time_between_issue_and_its_own_end() -> None:
+    found = collected(replace(PLAIN, unsigned=der.stamped(FORGE, PLAIN, at=NOW + timedelta(seconds=9))))
+    key = FORGE.trusted.anchors[0].key.key_id
+    assert found[1] == Evidence(
+        not_before=AT, not_after=AT + 9 + 1, voucher=Voucher.AUTHORITY, source=f"rfc3161:{key}"
+    )
+
+
+def test_a_stamp_older_than_the_certificate_gives_no_interval_that_runs_backwards() -> None:
+    found = collected(replace(PLAIN, unsigned=der.stamped(FORGE, PLAIN, at=NOW - timedelta(seconds=30))))
+    assert found[1].not_before == found[1].not_after == AT - 29
+
+
+def test_without_any_time_there_is_no_evidence() -> None:
+    kind, _, digest = PLAIN.prescribed
+    assert collected(replace(PLAIN, attributes=(kind, digest))) == ()
+
+
+def test_every_time_stamp_must_hold() -> None:
+    good, bad = FORGE.token(PLAIN.signature()), FORGE.token(b"another")
+    both = der.attribute(der.TIMESTAMP, good, bad)
+    with pytest.raises(VerificationError) as caught:
+        collected(replace(PLAIN, unsigned=(both,)))
+    assert caught.value.reason is Reason.TIMESTAMP_INVALID
+
+
+def test_vouchers_are_ranked_by_who_gains_from_a_lie() -> None:
+    ranked = sorted(evidence.RANK, key=lambda v: evidence.RANK[v])
+    assert ranked == [Voucher.SIGNER, Voucher.AUTHORITY, Voucher.RECEIVER, Voucher.INDEPENDENT]
+
+
+SIGNER, AUTHORITY = Voucher.SIGNER, Voucher.AUTHORITY
+RECEIVER, INDEPENDENT = Voucher.RECEIVER, Voucher.INDEPENDENT
+PROVEN = [
+    ("the authority, while valid", (by(SIGNER, AT), by(AUTHORITY, AT + 1)), AUTHORITY),
+    ("the authority, in the last minute of skew", (by(AUTHORITY, END + 60),), AUTHORITY),
+    ("the authority, within skew before", (by(AUTHORITY, AT - 120),), AUTHORITY),
+    ("a receiver beside the authority", (by(AUTHORITY, AT), by(RECEIVER, AT + 5)), RECEIVER),
+    ("a third party beside all", (by(RECEIVER, AT), by(INDEPENDENT, AT), by(AUTHORITY, AT)), INDEPENDENT),
+    ("a receiver that saw it late, beside the authority", (by(AUTHORITY, AT), by(RECEIVER, END + 3600)), AUTHORITY),
+]
+
+
+@pytest.mark.parametrize(("found", "best"), [p[1:] for p in PROVEN], ids=[p[0] for p in PROVEN])
+def test_the_best_evidence_within_the_validity_proves_the_time(found: tuple[Evidence, ...], best: Voucher) -> None:
+    assert evidence.verify_time(found, READ, LATER).voucher is best
+
+
+@pytest.mark.parametrize(
+    "found",
+    [(), (by(SIGNER, AT),), (by(SIGNER, AT), by(RECEIVER, END + 3600))],
+    ids=["no evidence", "the signer's word alone", "a receiver that saw it late"],
+)
+def test_the_signers_word_alone_leaves_the_time_unproven(found: tuple[Evidence, ...]) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        evidence.verify_time(found, READ, LATER)
+    assert caught.value.reason is Reason.TIME_UNPROVEN
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        (by(SIGNER, END + 61),),
+        (by(SIGNER, AT - 121),),
+        (by(AUTHORITY, END + 61),),
+        (by(AUTHORITY, AT - 121),),
+        (by(SIGNER, AT), by(AUTHORITY, END + 61)),
+    ],
+    ids=[
+        "the signer's word after it",
+        "the signer's word before it",
+        "the authority's stamp after it",
+        "the authority's stamp before it",
+        "the signer's word in it and the stamp after it",
+    ],
+)
+def test_what_travels_with_the_signature_may_not_lie_outside_the_validity(found: tuple[Evidence, ...]) -> None:
+    with pytest.raises(VerificationError) as caught:
+        evidence.verify_time(found, READ, LATER)
+    assert (caught.value.step, caught.value.reason) == (Step.TIME, Reason.TIME_OUTSIDE_VALIDITY)
+
+
+@pytest.mark.parametrize(
+    ("found", "ahead", "behind"),
+    [
+        ((by(SIGNER, AT),), -60, False),
+        ((by(SIGNER, AT),), -62, True),
+        ((by(AUTHORITY, AT + 1, AT),), -60, False),
+        ((by(AUTHORITY, AT + 1, AT),), -61, True),
+        ((by(RECEIVER, END + 9999, AT),), 0, True),
+    ],
+)
+def test_evidence_from_the_future_means_that_this_clock_is_behind(
+    found: tuple[Evidence, ...], ahead: int, behind: bool
+) -> None:
+    at = NOW + timedelta(seconds=ahead)
+    if behind:
+        with pytest.raises(UnavailableError) as caught:
+            evidence.verify_time(found, READ, at)
+        assert caught.value.reason is Reason.CLOCK_BEHIND
+        return
+    try:
+        assert evidence.verify_time(found, READ, at)
+    except UnavailableError as error:
+        assert error.reason is Reason.TIME_UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("found", "above", "instant"),
+    [
+        ((), SIGNER, None),
+        ((by(SIGNER, AT),), SIGNER, None),
+        ((by(AUTHORITY, AT),), SIGNER, AT),
+        ((by(AUTHORITY, AT),), AUTHORITY, None),
+        ((by(AUTHORITY, AT), by(RECEIVER, AT + 9)), SIGNER, AT),
+        ((by(AUTHORITY, AT), by(RECEIVER, AT + 9)), AUTHORITY, AT + 9),
+    ],
+)
+def test_the_earliest_upper_bound_says_by_when_a_signature_existed(
+    found: tuple[Evidence, ...], above: Voucher, instant: int | None
+) -> None:
+    expected = None if instant is None else datetime.fromtimestamp(instant, UTC)
+    assert evidence.latest_proven(found, above=above) == expected

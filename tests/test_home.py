@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attest import home
+from attest.errors import Error, Reason, UnavailableError, UsageError, VerificationError
+from attest.profile import Profile
+from tests.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"NOTME_HOME": "/n", "XDG_DATA_HOME": "/x", "HOME": "/h"}, "/n"),
+        ({"XDG_DATA_HOME": "/x", "HOME": "/h"}, "/x/notme-git"),
+        ({"XDG_DATA_HOME": "x", "HOME": "/h"}, "/h/.local/share/notme-git"),
+        ({"XDG_DATA_HOME": "", "HOME": "/h"}, "/h/.local/share/notme-git"),
+        ({"HOME": "/h"}, "/h/.local/share/notme-git"),
+    ],
+)
+def test_the_environment_names_one_home(environ: dict[str, str], folder: str) -> None:
+    assert home.default(environ) == Path(folder)
+
+
+@pytest.mark.parametrize("environ", [{"NOTME_HOME": "n", "HOME": "/h"}, {"NOTME_HOME": "", "HOME": "/h"}, {}, {"HOME": ""}])
+def test_a_home_that_depends_on_where_git_stands_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=r"NOTME_HOME|HOME"):
+        home.default(environ)
+
+
+def test_a_home_pins_both_roots_of_its_own_authority(world: World) -> None:
+    trusted = world.trust()
+    assert [a.profile for a in trusted.anchors] == [Profile.NOTME, Profile.INTEROP]
+    assert trusted.bundle is not None
+    assert (trusted.bundle.authority_id, trusted.bundle.sequence) == (world.id, 1)
+
+
+def blank(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"garbage" * 10)
+
+
+def into_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def bloat(path: Path) -> None:
+    path.write_bytes(b"-" * (home.MAX_BUNDLE_BYTES + 1))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize("name", [home.ANCHORS, home.BUNDLE], ids=["anchors", "bundle"])
+@pytest.mark.parametrize("damage", [Path.unlink, blank, garble, into_folder, bloat, cut])
+def test_anchors_or_bundle_that_cannot_be_read_are_an_error(world: World, name: Path, damage: Callable[[Path], None]) -> None:
+    damage(world.home / name)
+    with pytest.raises(Error) as caught:
+        world.trust()
+    assert isinstance(caught.value, UnavailableError) or (
+        isinstance(caught.value, VerificationError) and caught.value.reason is Reason.BUNDLE_INVALID
+    )
+
+
+def test_a_home_without_an_authority_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        home.read_trust(tmp_path)
+    assert "notme-git init" in caught.value.hint
+
+
+def test_the_bundle_of_another_authority_is_refused(world: World) -> None:
+    shutil.copy(world.other.home / home.BUNDLE, world.home / home.BUNDLE)
+    with pytest.raises(VerificationError, match="pinned") as caught:
+        world.trust()
+    assert caught.value.reason is Reason.BUNDLE_INVALID
+
+
+def test_a_bundle_that_was_rolled_back_is_noticed(world: World) -> None:
+    kept = (world.home / home.BUNDLE).read_bytes()
+    world.trust()
+    world.revoke(world.grant())
+    assert world.trust().bundle is not None
+    (world.home / home.BUNDLE).write_bytes(kept)
+    with pytest.raises(VerificationError) as caught:
+        world.trust()
+    assert caught.value.reason is Reason.BUNDLE_ROLLBACK
+
+
+def test_without_a_memory_of_sequences_rollback_is_not_noticed_and_not_claimed(world: World) -> None:
+    kept = (world.home / home.BUNDLE).read_bytes()
+    world.revoke(world.grant())
+    world.trust()
+    (world.home / home.BUNDLE).write_bytes(kept)
+    shutil.rmtree(world.home / "verifier")
+    bundle = world.trust().bundle
+    assert bundle is not None
+    assert bundle.sequence == 1
+
+
+def mark(world: World) -> Path:
+    world.trust()
+    return next((world.home / home.SEQUENCES).iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1 2", "\xff"])
+def test_a_damaged_memory_is_an_error_and_not_the_beginning(world: World, text: str) -> None:
+    mark(world).write_text(text, "latin-1")
+    with pytest.raises(UnavailableError):
+        world.trust()
+
+
+def test_a_verifier_that_cannot_write_its_memory_still_verifies(world: World) -> None:
+    (world.home / "verifier").write_bytes(b"in the way")
+    try:
+        assert world.trust().bundle is not None
+    except UnavailableError as error:
+        assert "sequence" in error.message
+
+
+def test_the_memory_is_kept_apart_for_each_authority(world: World) -> None:
+    world.trust()
+    anchors = home.read_anchors(world.other.home / home.ANCHORS, None)
+    home.read_bundle(world.other.home / home.BUNDLE, anchors, world.home)
+    assert len(list((world.home / home.SEQUENCES).iterdir())) == 2
+
+
+def test_anchors_are_read_with_the_profile_that_was_named(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "root.pem"
+    path.write_bytes(world.forge().root.public_bytes(Encoding.PEM))
+    assert home.read_anchors(path, Profile.UPSTREAM)[0].profile is Profile.UPSTREAM
+    assert home.read_anchors(path, None)[0].profile is Profile.NOTME

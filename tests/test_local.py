@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attest import keys, timestamp
+from attest.errors import Reason, RefusedError, VerificationError
+from attest.keys import KeyAlgorithm
+from attest.profile import Profile
+from attest.types import Assurance, Authentication
+from notme_git.enroll import local
+from tests.world import World
+
+ALGORITHMS = {Profile.NOTME: KeyAlgorithm.ED25519, Profile.INTEROP: KeyAlgorithm.P256}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.grant()
+    return made
+
+
+@pytest.mark.parametrize("profile", ALGORITHMS)
+def test_an_enrolment_gives_a_key_and_its_certificate_that_belong_together(world: World, profile: Profile) -> None:
+    credential = world.credential(profile=profile)
+    leaf = credential.chain.leaf
+    assert credential.algorithm is leaf.key.algorithm is ALGORITHMS[profile]
+    keys.verify_signature(leaf.key, credential.sign(b"data"), b"data")
+    assert credential.der == credential.certificate.public_bytes(Encoding.DER) == leaf.der
+
+
+def test_what_separates_actor_and_human_here_is_said_to_be_nothing(world: World) -> None:
+    claims = world.credential().chain.leaf.claims
+    assert claims is not None
+    assert claims.assurance is Assurance.SAME_USER
+    assert claims.represented is not None
+    assert claims.represented.authentication is Authentication.SELF_ASSERTED
+    assert world.credential().chain.leaf.auth_method == "local"
+
+
+def test_every_enrolment_has_keys_of_its_own(world: World) -> None:
+    leaves = [world.credential().chain.leaf for _ in range(5)]
+    assert len({leaf.key for leaf in leaves}) == len({leaf.binding for leaf in leaves}) == 5
+
+
+@pytest.mark.parametrize("profile", ALGORITHMS)
+def test_a_stamp_is_under_the_same_root_as_the_certificate(world: World, profile: Profile) -> None:
+    credential = world.credential(profile=profile)
+    token = credential.stamp(b"signature", world.now)
+    assert timestamp.verify_timestamp(token, b"signature", (credential.chain.anchor,)).time == world.now
+
+
+def test_a_certificate_that_the_pinned_anchor_did_not_issue_is_not_used(world: World) -> None:
+    with world.opened() as authority, pytest.raises(VerificationError) as caught:
+        grant = next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
+        anchors = world.other.trust().anchors
+        local.enroll(authority, grant, Profile.NOTME, "sign:git", anchors, world.now)
+    assert caught.value.reason is Reason.ANCHOR_UNKNOWN
+
+
+def test_a_scope_beyond_the_grant_is_refused(world: World) -> None:
+    with world.opened() as authority, pytest.raises(RefusedError):
+        grant = next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
+        local.enroll(authority, grant, Profile.NOTME, "certMint", world.trust().anchors, world.now)
+
+
+def test_nothing_of_the_key_shows_when_a_credential_is_printed_or_lies_in_the_home(world: World) -> None:
+    credential = world.credential()
+    assert "PrivateKey" not in repr(credential)
+    secret = credential._key.private_bytes_raw()  # type: ignore[union-attr]  # profile notme: Ed25519
+    assert all(secret not in path.read_bytes() for path in world.home.rglob("*") if path.is_file())

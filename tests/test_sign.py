@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from attest import cms, verify
+from attest.errors import Error, MalformedError, RefusedError, UnavailableError, VerificationError
+from attest.gitobject import ObjectFormat
+from attest.policy import Context, Policy
+from attest.profile import Profile
+from attest.types import Outcome
+from notme_git import sign
+from tests.forge import attach
+from tests.world import World
+
+OURS = (Profile.NOTME, Profile.INTEROP)
+BOB = "Bob <bob@example.org>"
+MAKERS: dict[str, Callable[[World], bytes]] = {
+    "a commit": World.commit,
+    "a commit of a SHA-256 repository": lambda world: world.commit(fmt=ObjectFormat.SHA256),
+    "a tag": World.tag,
+    "a push certificate": World.push,
+    "a push certificate that names the key": lambda world: world.push(pusher="notme:claude-code"),
+}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.grant()
+    return made
+
+
+@pytest.mark.parametrize("profile", OURS)
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_what_git_signs_is_signed_and_accepted(world: World, make: Callable[[World], bytes], profile: Profile) -> None:
+    payload = make(world)
+    if profile is Profile.INTEROP and b"pusher notme:claude-code " in payload:
+        payload = world.push(pusher="notme:claude-code:interop")
+    armour = world.sign(payload, profile=profile)
+    world.tick(days=30)
+    examination = verify.examine_signature(armour, payload, world.trust(), at=world.now, git=True)
+    assert verify.judge(examination, Policy(), Context(git=True), at=world.now).outcome is Outcome.ACCEPTED
+
+
+def test_a_signature_has_its_time_a_stamp_and_no_certificate_but_its_own(world: World) -> None:
+    message = cms.parse(cms.dearmour(world.sign(world.commit())))
+    assert (message.signing_time, len(message.timestamps), message.others) == (world.now, 1, ())
+
+
+def test_two_signatures_share_no_key(world: World) -> None:
+    armours = [world.sign(world.commit()) for _ in range(2)]
+    first, second = (cms.parse(cms.dearmour(a)).signer.public_key() for a in armours)
+    assert first != second
+
+
+NO_OBJECTS: list[tuple[str, Callable[[World], bytes]]] = [
+    ("nothing", lambda _: b""),
+    ("text", lambda _: b"please sign this\n"),
+    ("another program's document", lambda _: b'{"_type": "https://in-toto.io/Statement/v1"}'),
+    ("a trust bundle's signed bytes", lambda _: b"notme-trust-bundle-v1\n" + bytes(64)),
+    ("a certificate request", lambda _: b"0\x82\x01\x00" + bytes(256)),
+    ("a tree", lambda _: b"100644 a\0" + bytes(20)),
+    ("a commit that is signed already", lambda w: w.signed_commit()),
+    ("a tag that is signed already", lambda w: attach(w.tag(), w.sign(w.tag()))),
+    ("a commit without a committer", lambda w: w.commit().replace(b"committer ", b"committed ")),
+    ("a commit with a stray gpgsig header", lambda w: w.commit().replace(b"\n\n", b"\ngpgsig-x y\n\n", 1)),
+    ("a commit with a NUL in a header", lambda w: w.commit().replace(b"author ", b"author \0", 1)),
+    ("more than an object has", lambda w: w.commit() + bytes(sign.MAX_PAYLOAD_BYTES)),
+]
+
+
+@pytest.mark.parametrize("make", [n[1] for n in NO_OBJECTS], ids=[n[0] for n in NO_OBJECTS])
+def test_nothing_but_a_commit_tag_or_push_certificate_is_signed(world: World, make: Callable[[World], bytes]) -> None:
+    payload = make(world)
+    with world.opened() as authority:
+        before = authority.store.last_issued_at()
+        with pytest.raises(MalformedError, match="nothing else is signed"):
+            sign.sign_payload(
+                authority, world.trust(), payload, agent="claude-code", profile=Profile.NOTME, replaying=False, at=world.now
+            )
+        assert authority.store.last_issued_at() == before
+
+
+@pytest.mark.parametrize("agent", ["claude", "Claude-Code", "", "alice@example.org", "verifier", "../claude-code"])
+def test_an_agent_without_a_grant_to_sign_gets_no_signature(world: World, agent: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        world.sign(world.commit(), agent=agent)
+    assert caught.value.hint
+
+
+def test_an_expired_grant_signs_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.grant(expires="1h")
+    world.tick(hours=1)
+    with pytest.raises(RefusedError, match="expired"):
+        world.sign(world.commit())
+
+
+def test_a_revoked_grant_signs_nothing_and_a_new_one_does(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.revoke(world.grant())
+    with pytest.raises(RefusedError, match="revoked"):
+        world.sign(world.commit())
+    world.tick(seconds=10)
+    world.grant()
+    assert world.judge(world.signed_commit()).outcome is Outcome.ACCEPTED
+
+
+def test_a_grant_for_something_else_signs_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.grant(scopes=("bridgeCert",))
+    with pytest.raises(RefusedError, match="not sign:git"):
+        world.sign(world.commit())
+
+
+CONTRADICTIONS: list[tuple[str, Callable[[World], bytes]]] = [
+    ("a committer of neither", lambda w: w.commit(committer=BOB)),
+    ("another agent as committer", lambda w: w.commit(committer=w.who("other-agent"))),
+    ("a committer without address", lambda w: w.commit(committer="claude-code <>")),
+    ("an author of neither in a new commit", lambda w: w.commit(author=BOB)),
+    ("a tagger of neither", lambda w: w.tag(tagger=BOB)),
+    ("no tagger", lambda w: w.tag(tagger=None)),
+    ("a pusher of neither", lambda w: w.push(pusher=BOB)),
+]
+
+
+@pytest.mark.parametrize("make", [c[1] for c in CONTRADICTIONS], ids=[c[0] for c in CONTRADICTIONS])
+def test_what_contradicts_the_certificate_is_not_signed(world: World, make: Callable[[World], bytes]) -> None:
+    with pytest.raises(RefusedError, match="not signed") as caught:
+        world.sign(make(world))
+    assert "alice@example.org" in caught.value.hint
+
+
+def test_the_human_may_be_committer_and_author_of_what_the_agent_signs(world: World) -> None:
+    raw = world.signed_commit(world.commit(committer="Alice <alice@example.org>"))
+    assert world.judge(raw).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("replaying", "earlier"), [(True, 0), (False, 1), (True, 1)], ids=["git says so", "an older author's time", "both"]
+)
+def test_anothers_work_is_signed_when_it_is_replayed(world: World, replaying: bool, earlier: int) -> None:
+    payload = world.commit(author=BOB, authored=world.now - timedelta(seconds=earlier))
+    armour = world.sign(payload, replaying=replaying)
+    assert world.judge(attach(payload, armour)).findings.remarks == ("authored-by-other",)
+
+
+def test_replaying_does_not_excuse_the_committer(world: World) -> None:
+    with pytest.raises(RefusedError):
+        world.sign(world.commit(committer=BOB), replaying=True)
+
+
+def test_a_constrained_grant_signs_and_leaves_the_place_to_the_verifier(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.grant(repositories=("https://git.example/app",), branches=("main",))
+    raw = world.signed_commit()
+    assert world.judge(raw, context=Context("refs/heads/main", "https://git.example/app")).outcome is Outcome.ACCEPTED
+    assert world.judge(raw).outcome is Outcome.COULD_NOT_CHECK
+
+
+def test_a_clock_that_went_back_signs_nothing(world: World) -> None:
+    world.tick(days=1)
+    world.sign(world.commit())
+    world.tick(seconds=-61)
+    with pytest.raises(RefusedError, match="clock"):
+        world.sign(world.commit())
+    world.tick(seconds=61)
+    assert world.sign(world.commit())
+
+
+def test_a_clock_that_jumped_ahead_and_was_set_right_has_to_be_dealt_with(world: World) -> None:
+    """What was issued in the future stays on record; the error says which time the authority was at."""
+    right = world.now
+    world.tick(days=20)
+    world.sign(world.commit(), profile=Profile.INTEROP)
+    world.now = right
+    with pytest.raises(RefusedError, match="already at 2026-12-13"):
+        world.sign(world.commit())
+
+
+def test_the_anchors_of_another_authority_make_no_signature(world: World) -> None:
+    with world.opened() as authority, pytest.raises(VerificationError):
+        sign.sign_payload(
+            authority,
+            world.other.trust(),
+            world.commit(),
+            agent="claude-code",
+            profile=Profile.NOTME,
+            replaying=False,
+            at=world.now,
+        )
+
+
+def test_a_signer_examines_its_own_product(world: World, tmp_path: Path) -> None:
+    """The verifier here knows of a revocation that this database, set back to a backup, has forgotten."""
+    backup = shutil.copytree(world.home, tmp_path / "backup")
+    with world.opened() as authority:
+        grant = next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
+    world.revoke(grant)
+    informed = world.trust()
+    world.home = backup
+    world.tick(minutes=2)
+    with world.opened() as authority, pytest.raises(RefusedError, match="its own examination: step 6"):
+        sign.sign_payload(
+            authority, informed, world.commit(), agent="claude-code", profile=Profile.NOTME, replaying=False, at=world.now
+        )
+
+
+@pytest.mark.parametrize("name", ["anchors.pem", "bundle", "authority.db", "keys"])
+def test_without_any_part_of_its_home_nothing_is_signed(world: World, name: str) -> None:
+    path = world.home / "authority" / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    with pytest.raises(UnavailableError):
+        world.sign(world.commit())
+
+
+def test_agents_of_two_homes_are_strangers(world: World) -> None:
+    world.other.grant()
+    raw = world.other.signed_commit()
+    assert world.other.judge(raw).outcome is Outcome.ACCEPTED
+    assert world.judge(raw).outcome is Outcome.REJECTED
+
+
+def test_a_name_of_an_agent_is_good_for_no_second_authority_on_the_same_home(world: World) -> None:
+    with pytest.raises(Error):
+        World(world.home.parent)
