@@ -355,14 +355,15 @@ def attest(
         raise UsageError(
             "--out takes one bundle; a range makes several", hint="leave --out away, or name one commit"
         )
-    trusted = home.read_trust(config.home)
     repo = attest_cli.open_repository(directory, config.environ)
     context = attest_cli.read_context(repo, rev, ref, address)
-    pairs = [
-        (examination, verify.judge(examination, Policy(), context, at=config.at))
-        for examination in attest_cli.examinations(repo, rev, trusted, None, config.at)
-    ]
     with opened(config.home) as authority:
+        epochs.catch_up(authority)
+        trusted = home.read_trust(config.home)
+        pairs = [
+            (examination, verify.judge(examination, Policy(), context, at=config.at))
+            for examination in attest_cli.examinations(repo, rev, trusted, None, config.at)
+        ]
         made = attesting.attest(authority, trusted, repo, pairs, context, config.at)
     if out is not None and made:
         attesting.write_out(out, made[0].bundle)

@@ -82,12 +82,9 @@ class Call:
 
 def run(argv: Sequence[str]) -> int:
     """One call by git. Returns the exit status: 0, 1 refused, 2 could not, 64 usage."""
-    import resource
-
     from attest.errors import INTERRUPTED, as_error, exit_status
     from notme_git.config import Config
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the signing key
     call = Call(argv)
     try:
         config = Config.read()
