@@ -42,7 +42,7 @@ BACKDATING = timedelta(seconds=60)
 """notBefore lies this far before issue, so that a verifier whose clock is behind does not refuse (design D1)."""
 
 MAX_COMMON_NAME = 64
-"""ub-common-name, RFC 5280 appendix A.1; counted in characters there, in bytes of UTF-8 by the library we write with."""
+"""ub-common-name, RFC 5280 appendix A.1: characters; the library that writes our names counts bytes of UTF-8."""
 
 
 class Profile(enum.StrEnum):

@@ -73,7 +73,9 @@ def usage(**set_: bool) -> Edit:
 
 
 def validity(before: datetime, after: datetime) -> Edit:
-    return lambda b: changed(b, not_valid_before=before.replace(tzinfo=None), not_valid_after=after.replace(tzinfo=None))
+    return lambda b: changed(
+        b, not_valid_before=before.replace(tzinfo=None), not_valid_after=after.replace(tzinfo=None)
+    )
 
 
 def refusal(forge: Forge, edit: Edit, **spec: object) -> VerificationError:
@@ -170,7 +172,13 @@ REFUSED: list[tuple[str, Forge, Edit, Reason, str]] = [
         "2.5.29.31",
     ),
     *[
-        (f"no extension {oid.dotted_string}", NOTME, without(oid), Reason.PROFILE_MISMATCH, f"demands.*{oid.dotted_string}")
+        (
+            f"no extension {oid.dotted_string}",
+            NOTME,
+            without(oid),
+            Reason.PROFILE_MISMATCH,
+            f"demands.*{oid.dotted_string}",
+        )
         for oid in (
             *(profile.SUBJECT, profile.ISSUED_AT, profile.SCOPES, profile.EPOCH, profile.AUTH_METHOD),
             *(profile.BINDING, profile.CLAIMS, BC, KU, SAN),
@@ -209,7 +217,13 @@ REFUSED: list[tuple[str, Forge, Edit, Reason, str]] = [
     ),
     ("no digital signature", NOTME, usage(), Reason.PURPOSE_MISMATCH, "not for signing"),
     *[
-        (f"key usage {extra}", NOTME, usage(digital_signature=True, **{extra: True}), Reason.PURPOSE_MISMATCH, "not for")
+        (
+            f"key usage {extra}",
+            NOTME,
+            usage(digital_signature=True, **{extra: True}),
+            Reason.PURPOSE_MISMATCH,
+            "not for",
+        )
         for extra in (
             "content_commitment",
             "key_encipherment",
@@ -280,7 +294,13 @@ REFUSED: list[tuple[str, Forge, Edit, Reason, str]] = [
         "not the one of its actor",
     ),
     # values
-    ("a subject that is no UTF8String", NOTME, raw(profile.SUBJECT, b"agent-7"), Reason.CERTIFICATE_INVALID, "DER of str"),
+    (
+        "a subject that is no UTF8String",
+        NOTME,
+        raw(profile.SUBJECT, b"agent-7"),
+        Reason.CERTIFICATE_INVALID,
+        "DER of str",
+    ),
     (
         "an issuance time with an offset",
         NOTME,
@@ -298,8 +318,20 @@ REFUSED: list[tuple[str, Forge, Edit, Reason, str]] = [
     ),
     ("a negative epoch", NOTME, raw(profile.EPOCH, b"\x02\x01\xff"), Reason.CERTIFICATE_INVALID, "non-negative"),
     ("an empty epoch", NOTME, raw(profile.EPOCH, b"\x02\x00"), Reason.CERTIFICATE_INVALID, "non-negative"),
-    ("an epoch with bytes after it", NOTME, raw(profile.EPOCH, b"\x02\x01\x01\0"), Reason.CERTIFICATE_INVALID, "non-neg"),
-    ("an epoch of seven bytes", NOTME, raw(profile.EPOCH, b"\x02\x07" + bytes(7)), Reason.CERTIFICATE_INVALID, "six bytes"),
+    (
+        "an epoch with bytes after it",
+        NOTME,
+        raw(profile.EPOCH, b"\x02\x01\x01\0"),
+        Reason.CERTIFICATE_INVALID,
+        "non-neg",
+    ),
+    (
+        "an epoch of seven bytes",
+        NOTME,
+        raw(profile.EPOCH, b"\x02\x07" + bytes(7)),
+        Reason.CERTIFICATE_INVALID,
+        "six bytes",
+    ),
     ("a binding of 31 bytes", NOTME, raw(profile.BINDING, bytes(31)), Reason.CERTIFICATE_INVALID, "31 bytes"),
     (
         "a binding in an OCTET STRING",
@@ -595,9 +627,7 @@ def test_our_profiles_have_no_issuing_ca_between_leaf_and_root() -> None:
     key = Ed25519PrivateKey.generate()
     issuing = ca("issuing", key, signer=NOTME.root_key, issuer="authority.example")  # type: ignore[arg-type]
     spec = NOTME.spec()
-    leaf = certify(
-        profile.signing_leaf(spec, Ed25519PrivateKey.generate().public_key(), issuing, serial=4), key
-    )
+    leaf = certify(profile.signing_leaf(spec, Ed25519PrivateKey.generate().public_key(), issuing, serial=4), key)
     with pytest.raises(VerificationError, match="no issuing CA") as caught:
         certificate.verify_chain(leaf, (issuing,), ANCHORS)
     assert caught.value.reason is Reason.PROFILE_MISMATCH
@@ -699,7 +729,9 @@ def test_an_extension_that_stands_twice_is_refused() -> None:
     """The library refuses to write this, so the bytes are put together here."""
     head, extensions = TBS[: TBS.rindex(b"\xa3\x82")], NOTME.leaf().certificate
     items = [
-        der.seq(der.oid(e.oid.dotted_string), b"\x01\x01\xff" if e.critical else b"", der.octets(e.value.public_bytes()))
+        der.seq(
+            der.oid(e.oid.dotted_string), b"\x01\x01\xff" if e.critical else b"", der.octets(e.value.public_bytes())
+        )
         for e in extensions.extensions
     ]
     body = head[4:] + der.tlv(0xA3, der.seq(*items, items[-1]))

@@ -110,7 +110,9 @@ def test_claims_that_would_not_be_written_are_malformed(data: bytes, text: str) 
         (AGENT, "agent-7 for Alice Example <alice@example.org> (same-user, self-asserted)"),
         (VERIFIER, "verifier <verifier@authority.example.invalid> (same-user)"),
         (
-            replace(AGENT, represented=replace(ALICE, authentication=Authentication.PASSKEY), assurance=Assurance.OTHER_USER),
+            replace(
+                AGENT, represented=replace(ALICE, authentication=Authentication.PASSKEY), assurance=Assurance.OTHER_USER
+            ),
             "agent-7 for Alice Example <alice@example.org> (other-user, passkey)",
         ),
     ],

@@ -12,7 +12,7 @@ from attest import home
 from attest.errors import Error, RefusedError, UnavailableError
 from attest.types import Grant, Outcome, PrincipalKind
 from notme_git.authority import embedded, epochs, founding
-from tests import killed
+from tests import disk
 from tests.forge import NOW
 from tests.world import World
 
@@ -25,7 +25,8 @@ def world(tmp_path: Path) -> World:
 
 
 def found(folder: Path) -> founding.Founded:
-    return founding.found(folder, "Alice Example", "alice@example.org", "file", NOW)
+    with disk.unsynced():
+        return founding.found(folder, "Alice Example", "alice@example.org", "file", NOW)
 
 
 def works(folder: Path) -> bool:
@@ -84,12 +85,12 @@ def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_killed_at_any_step_of_its_making_an_authority_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    steps = killed.count(lambda: found(tmp_path / "undisturbed"))
+    steps = disk.count(lambda: found(tmp_path / "undisturbed"))
     assert steps > 30
     outcomes = set()
     for step in range(steps):
         folder = tmp_path / str(step)
-        killed.kill_at(step, lambda folder=folder: found(folder))  # type: ignore[misc]
+        disk.kill_at(step, lambda folder=folder: found(folder))  # type: ignore[misc]
         there = works(folder)
         outcomes.add(there)
         if not there:
@@ -100,12 +101,12 @@ def test_killed_at_any_step_of_its_making_an_authority_is_there_whole_or_not_at_
 
 
 def test_a_disk_that_is_full_at_any_step_leaves_an_authority_whole_or_not_at_all(tmp_path: Path) -> None:
-    steps = killed.count(lambda: found(tmp_path / "undisturbed"))
+    steps = disk.count(lambda: found(tmp_path / "undisturbed"))
     full = OSError(errno.ENOSPC, "No space left on device")
     for step in range(steps):
         folder = tmp_path / str(step)
         try:
-            killed.fail_at(step, full, lambda folder=folder: found(folder))  # type: ignore[misc]
+            disk.fail_at(step, full, lambda folder=folder: found(folder))  # type: ignore[misc]
         except (Error, OSError):
             if not works(folder):
                 found(folder)
@@ -134,7 +135,9 @@ DAMAGES = [damage_missing, damage_blank, damage_noise, damage_folder]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_database_that_cannot_be_read_is_an_error_and_stays_as_it_is(world: World, damage: Callable[[Path], None]) -> None:
+def test_a_database_that_cannot_be_read_is_an_error_and_stays_as_it_is(
+    world: World, damage: Callable[[Path], None]
+) -> None:
     path = world.home / "authority" / "authority.db"
     for extra in path.parent.glob("authority.db-*"):
         extra.unlink()
@@ -147,7 +150,9 @@ def test_a_database_that_cannot_be_read_is_an_error_and_stays_as_it_is(world: Wo
 
 @pytest.mark.parametrize("role", ["root", "tsa"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_key_that_cannot_be_read_is_an_error_and_is_not_replaced(world: World, role: str, damage: Callable[[Path], None]) -> None:
+def test_a_key_that_cannot_be_read_is_an_error_and_is_not_replaced(
+    world: World, role: str, damage: Callable[[Path], None]
+) -> None:
     path = world.home / "authority" / "keys" / f"epoch-1-{role}.pem"
     damage(path)
     before = path.read_bytes() if path.is_file() else None
@@ -221,11 +226,11 @@ def test_killed_at_any_step_the_authority_is_in_the_old_state_or_the_new(tmp_pat
         world.home = shutil.copytree(kept, tmp_path / copy)
 
     fresh("undisturbed")
-    steps = killed.count(operate)
+    steps = disk.count(operate)
     sequences = set()
     for step in range(steps):
         fresh(str(step))
-        killed.kill_at(step, operate)
+        disk.kill_at(step, operate)
         with world.opened() as authority:
             epochs.catch_up(authority)
             bundle = authority.store.latest_sequence()

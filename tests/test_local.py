@@ -9,7 +9,7 @@ from attest import keys, timestamp
 from attest.errors import Reason, RefusedError, VerificationError
 from attest.keys import KeyAlgorithm
 from attest.profile import Profile
-from attest.types import Assurance, Authentication
+from attest.types import Assurance, Authentication, Grant
 from notme_git.enroll import local
 from tests.world import World
 
@@ -21,6 +21,11 @@ def world(tmp_path: Path) -> World:
     made = World(tmp_path)
     made.grant()
     return made
+
+
+def granted(world: World) -> Grant:
+    with world.opened() as authority:
+        return next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
 
 
 @pytest.mark.parametrize("profile", ALGORITHMS)
@@ -54,17 +59,16 @@ def test_a_stamp_is_under_the_same_root_as_the_certificate(world: World, profile
 
 
 def test_a_certificate_that_the_pinned_anchor_did_not_issue_is_not_used(world: World) -> None:
+    grant, anchors = granted(world), world.other.trust().anchors
     with world.opened() as authority, pytest.raises(VerificationError) as caught:
-        grant = next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
-        anchors = world.other.trust().anchors
         local.enroll(authority, grant, Profile.NOTME, "sign:git", anchors, world.now)
     assert caught.value.reason is Reason.ANCHOR_UNKNOWN
 
 
 def test_a_scope_beyond_the_grant_is_refused(world: World) -> None:
+    grant, anchors = granted(world), world.trust().anchors
     with world.opened() as authority, pytest.raises(RefusedError):
-        grant = next(s.grant for s in authority.store.grants() if s.grant.actor.name == "claude-code")
-        local.enroll(authority, grant, Profile.NOTME, "certMint", world.trust().anchors, world.now)
+        local.enroll(authority, grant, Profile.NOTME, "certMint", anchors, world.now)
 
 
 def test_nothing_of_the_key_shows_when_a_credential_is_printed_or_lies_in_the_home(world: World) -> None:

@@ -81,7 +81,13 @@ def test_nothing_but_a_commit_tag_or_push_certificate_is_signed(world: World, ma
         before = authority.store.last_issued_at()
         with pytest.raises(MalformedError, match="nothing else is signed"):
             sign.sign_payload(
-                authority, world.trust(), payload, agent="claude-code", profile=Profile.NOTME, replaying=False, at=world.now
+                authority,
+                world.trust(),
+                payload,
+                agent="claude-code",
+                profile=Profile.NOTME,
+                replaying=False,
+                at=world.now,
             )
         assert authority.store.last_issued_at() == before
 
@@ -207,7 +213,13 @@ def test_a_signer_examines_its_own_product(world: World, tmp_path: Path) -> None
     world.tick(minutes=2)
     with world.opened() as authority, pytest.raises(RefusedError, match="its own examination: step 6"):
         sign.sign_payload(
-            authority, informed, world.commit(), agent="claude-code", profile=Profile.NOTME, replaying=False, at=world.now
+            authority,
+            informed,
+            world.commit(),
+            agent="claude-code",
+            profile=Profile.NOTME,
+            replaying=False,
+            at=world.now,
         )
 
 

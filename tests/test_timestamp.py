@@ -106,7 +106,7 @@ def test_a_nonce_is_kept() -> None:
     pending = timestamp.to_be_signed(DATA, at=NOW, serial=7, tsa=FORGE.tsa, nonce=12345)
     made = timestamp.assemble(pending, sign(FORGE.tsa_key, pending.attributes.data), tsa=FORGE.tsa)
     assert made == token(info(rest=integer(12345)))
-    assert timestamp.verify_timestamp(made, DATA, ANCHORS)
+    assert timestamp.verify_timestamp(made, DATA, ANCHORS).time == NOW
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,11 @@ def test_the_accuracy_is_read_in_all_its_parts(accuracy: bytes, found: timedelta
 
 SHA1_IMPRINT = seq(algorithm(der.SHA1), octets(hashlib.sha1(DATA).digest()))
 DEFECTS = [
-    ("another digest of the data", token(info(imprint=seq(algorithm(der.SHA256), octets(bytes(32))))), "something else"),
+    (
+        "another digest of the data",
+        token(info(imprint=seq(algorithm(der.SHA256), octets(bytes(32))))),
+        "something else",
+    ),
     ("SHA-1", token(info(imprint=SHA1_IMPRINT)), "neither SHA-256 nor SHA-512"),
     (
         "parameters of the digest",
@@ -153,9 +157,21 @@ DEFECTS = [
     ("another signing certificate named", token(info(), named=bytes(32)), "does not name its signing certificate"),
     ("no signing certificate named", token(info(), attributes=lambda a: a[:3]), "does not name its signing"),
     ("a signature that does not hold", token(info(), alter=lambda s: s[:-1] + bytes([s[-1] ^ 1])), "ECDSA"),
-    ("a certificate too many", token(info(), certificates=tuple(sorted([Leaf(FORGE.tsa_key, FORGE.tsa).der, FORGE.leaf().der]))), "did not sign it"),
-    ("the time before its certificate's validity", token(info(time=der.generalized_time(NOW - timedelta(days=9)))), "outside"),
-    ("the time after its certificate's validity", token(info(time=der.generalized_time(NOW + timedelta(days=9999)))), "outside"),
+    (
+        "a certificate too many",
+        token(info(), certificates=tuple(sorted([Leaf(FORGE.tsa_key, FORGE.tsa).der, FORGE.leaf().der]))),
+        "did not sign it",
+    ),
+    (
+        "the time before its certificate's validity",
+        token(info(time=der.generalized_time(NOW - timedelta(days=9)))),
+        "outside",
+    ),
+    (
+        "the time after its certificate's validity",
+        token(info(time=der.generalized_time(NOW + timedelta(days=9999)))),
+        "outside",
+    ),
     ("a key for nothing in particular", token(info(), tsa=certified(purpose())), "lacks the extensions"),
     (
         "a purpose that is not critical",

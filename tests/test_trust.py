@@ -156,7 +156,12 @@ REFUSED: list[tuple[str, bytes, Sequence[Anchor], str]] = [
         "ascending",
     ),
     ("an epoch twice", signed(bundle(retired(1), epoch(1))), pinned(1), "ascending"),
-    ("an epoch of number 0", signed(bundle(replace(epoch(1), number=0)), current=ROOTS[0].root_key), pinned(1), "does not hold"),
+    (
+        "an epoch of number 0",
+        signed(bundle(replace(epoch(1), number=0)), current=ROOTS[0].root_key),
+        pinned(1),
+        "does not hold",
+    ),
     ("a root that is no certificate", signed(bundle(epoch(1, root=b"x"))), pinned(1), "root of epoch 1"),
     ("a signature by another key", signed(bundle(), current=THIEF), pinned(1), "current key has not signed"),
     (

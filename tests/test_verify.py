@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -15,7 +16,7 @@ from attest import cms, home, identity, verify
 from attest.errors import Reason, Step
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.policy import Context, Policy
-from attest.profile import Profile
+from attest.profile import LeafSpec, Profile
 from attest.trust import Trust
 from attest.types import Outcome, StepStatus, Verdict, Voucher
 from tests import der
@@ -131,14 +132,14 @@ def commit_of(**lines: str) -> Callable[[World], bytes]:
     return make
 
 
-def _spec(world: World, forge: Forge, **changes: object) -> object:
+def _spec(world: World, forge: Forge, **changes: object) -> LeafSpec:
     """What the authority would write for the agent."""
     credential = world.credential(profile=forge.profile)
     leaf = credential.chain.leaf
     return replace(forge.spec(leaf.claims), uri=leaf.uri, subject=leaf.subject, **changes)  # type: ignore[arg-type]
 
 
-def with_cms(**parts: object) -> Callable[[World], bytes]:
+def with_cms(**parts: Any) -> Callable[[World], bytes]:
     return lambda world: forged(world.forge(), world.stolen(), world.commit(), **parts)
 
 
@@ -212,12 +213,12 @@ def of_another_authority(world: World) -> bytes:
 
 def other_scope(world: World) -> bytes:
     forge = world.forge()
-    return forged(forge, forge.issue(_spec(world, forge, scopes=("sign:attestation",))), world.commit())  # type: ignore[arg-type]
+    return forged(forge, forge.issue(_spec(world, forge, scopes=("sign:attestation",))), world.commit())
 
 
 def no_scope(world: World) -> bytes:
     forge = world.forge()
-    return forged(forge, forge.issue(_spec(world, forge, scopes=())), world.commit())  # type: ignore[arg-type]
+    return forged(forge, forge.issue(_spec(world, forge, scopes=())), world.commit())
 
 
 def verifiers_certificate(world: World) -> bytes:
@@ -227,7 +228,7 @@ def verifiers_certificate(world: World) -> bytes:
 
 def other_epoch(world: World) -> bytes:
     forge = world.forge()
-    return forged(forge, forge.issue(_spec(world, forge, epoch=2)), world.commit())  # type: ignore[arg-type]
+    return forged(forge, forge.issue(_spec(world, forge, epoch=2)), world.commit())
 
 
 EARLY = "fuuuuuuu"
@@ -259,7 +260,9 @@ CASES = [
         Reason.SIGNATURE_MALFORMED,
         "pfuuuuuu",
     ),
-    Case("another message", replaced(b"\n\nsubject", b"\n\nSubject"), Step.INTEGRITY, Reason.DIGEST_MISMATCH, "ppfuuuuu"),
+    Case(
+        "another message", replaced(b"\n\nsubject", b"\n\nSubject"), Step.INTEGRITY, Reason.DIGEST_MISMATCH, "ppfuuuuu"
+    ),
     Case("another tree", replaced(b"tree 4b", b"tree 4c"), Step.INTEGRITY, Reason.DIGEST_MISMATCH, "ppfuuuuu"),
     Case(
         "another signature value",
@@ -281,7 +284,9 @@ CASES = [
     Case("a stolen key after five minutes", late, Step.TIME, Reason.TIME_OUTSIDE_VALIDITY, "ppppfppu"),
     Case("a time-stamp after five minutes", late_stamp, Step.TIME, Reason.TIME_OUTSIDE_VALIDITY, "ppppfppu"),
     Case("the time-stamp of another authority", stamp_of_another, Step.TIME, Reason.TIMESTAMP_INVALID, "ppppfppu"),
-    Case("a time-stamp over something else", stamp_over_something_else, Step.TIME, Reason.TIMESTAMP_INVALID, "ppppfppu"),
+    Case(
+        "a time-stamp over something else", stamp_over_something_else, Step.TIME, Reason.TIMESTAMP_INVALID, "ppppfppu"
+    ),
     Case("an epoch that the bundle does not know", other_epoch, Step.EPOCH, Reason.EPOCH_UNKNOWN, "pppppfpu"),
     Case(
         "a committer that is neither agent nor human",
@@ -317,7 +322,7 @@ def test_a_profile_that_was_asked_for_is_kept_to(world: World) -> None:
 def test_a_tag_without_tagger_fails_step_7(world: World) -> None:
     forge = world.forge()
     payload = world.tag(tagger=None)
-    raw = forged(forge, forge.issue(_spec(world, forge)), payload)  # type: ignore[arg-type]
+    raw = forged(forge, forge.issue(_spec(world, forge)), payload)
     assert failure(world.judge(raw, kind=ObjectKind.TAG)) == (7, Reason.COMMITTER_MISMATCH)
 
 
@@ -365,9 +370,7 @@ def test_a_signature_without_any_time_is_time_unproven(world: World) -> None:
         (Voucher.INDEPENDENT, Outcome.REJECTED),
     ],
 )
-def test_the_authoritys_time_stamp_is_as_much_as_it_is(
-    world: World, voucher: Voucher | None, outcome: Outcome
-) -> None:
+def test_the_authoritys_time_stamp_is_as_much_as_it_is(world: World, voucher: Voucher | None, outcome: Outcome) -> None:
     assert world.judge(world.signed_commit(), Policy(require_time=voucher)).outcome is outcome
 
 

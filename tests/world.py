@@ -28,6 +28,7 @@ from notme_git.authority import embedded, epochs, founding, grants
 from notme_git.authority.embedded import Authority
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
+from tests.disk import unsynced
 from tests.forge import NOW, Forge, Leaf, PrivateKey, attach, commit_payload, push_payload, tag_payload
 
 AGENT = "claude-code"
@@ -40,7 +41,8 @@ class World:
     def __init__(self, folder: Path, *, human: str = HUMAN, at: datetime = NOW) -> None:
         self.home, self.now = folder / "home", at
         display, email = grants.parse_human(human)
-        founded = founding.found(self.home, display, email, "file", at)
+        with unsynced():
+            founded = founding.found(self.home, display, email, "file", at)
         self.id, self.human, self.warning = founded.authority_id, founded.human, founded.warning
         self.recovery_key = founded.recovery_key
 
@@ -57,7 +59,7 @@ class World:
     @contextmanager
     def opened(self) -> Iterator[Authority]:
         """The authority, as each run of a program opens it."""
-        with embedded.opened(self.home) as authority:
+        with unsynced(), embedded.opened(self.home) as authority:
             yield authority
 
     def trust(self) -> Trust:

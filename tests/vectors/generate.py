@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -103,9 +104,9 @@ class Vectors:
 
     # What goes into a vector
 
-    def signed(self, payload: bytes, leaf: Leaf | None = None, **options: bool) -> bytes:
+    def signed(self, payload: bytes, leaf: Leaf | None = None, timestamped: bool = True) -> bytes:
         forge = self.notme if leaf is None or isinstance(leaf.key, Ed25519PrivateKey) else self.interop
-        return attach(payload, forge.armour(leaf or self.leaf, payload, **options))
+        return attach(payload, forge.armour(leaf or self.leaf, payload, timestamped=timestamped))
 
     def around(self, message: Cms, *, stamped: bool = True) -> bytes:
         """A commit with exactly this CMS, time-stamped unless told otherwise."""
@@ -113,17 +114,17 @@ class Vectors:
             message = replace(message, unsigned=der.stamped(self.notme, message))
         return attach(message.content, cms.armour(message.der()))
 
-    def altered(self, *, stamped: bool = True, **parts: object) -> bytes:
+    def altered(self, *, stamped: bool = True, **parts: Any) -> bytes:
         """The plain commit with some parts of its CMS replaced."""
-        return self.around(replace(self.cms, **parts), stamped=stamped)  # type: ignore[arg-type]
+        return self.around(replace(self.cms, **parts), stamped=stamped)
 
     def with_leaf(self, edit: Edit, *, forge: Forge | None = None) -> bytes:
         """The plain commit signed with a leaf that the root signed after `edit`."""
         of = forge or self.notme
         return self.signed(self.payload, of.issue(of.spec(), edit=edit))
 
-    def by(self, claims: Claims = AGENT, **options: tuple[str, ...]) -> bytes:
-        return self.signed(self.payload, self.notme.leaf(claims, **options))
+    def by(self, claims: Claims = AGENT, *, scopes: tuple[str, ...] = ("sign:git",)) -> bytes:
+        return self.signed(self.payload, self.notme.leaf(claims, scopes=scopes))
 
     def epoch(self, **changes: object) -> Epoch:
         made = Epoch(
@@ -267,7 +268,7 @@ class Vectors:
         self.add("2_armour-of-76-columns", bad, attach(self.payload, wide))
         self.add("2_armour-without-base64", bad, attach(self.payload, cms.BEGIN + b"????\n" + cms.END))
         challenge = attribute(der.CHALLENGE_PASSWORD, der.utf8("x"))
-        for name, parts in (
+        cases: tuple[tuple[str, dict[str, Any]], ...] = (
             ("attributes-unsorted", {"attributes": (digest, kind, time)}),
             ("no-signed-attributes", {"bare": True}),
             ("no-message-digest", {"attributes": (kind, time)}),
@@ -301,8 +302,9 @@ class Vectors:
             ("signature-algorithm-rsa", {"signature_algorithm": algorithm(der.RSA_SHA256, der.NULL)}),
             ("certificate-serial-negative", {"certificates": (self.negative_serial(),)}),
             ("certificate-version-6", {"certificates": (self.version_6(),)}),
-        ):
-            self.add(f"2_{name}", bad, self.altered(**parts))  # type: ignore[arg-type]
+        )
+        for name, parts in cases:
+            self.add(f"2_{name}", bad, self.altered(**parts))
 
     def negative_serial(self) -> bytes:
         serial = der.integer(self.leaf.certificate.serial_number)
@@ -337,7 +339,7 @@ class Vectors:
             ("signature-over-the-content", lambda _: self.leaf.sign(self.payload)),
         ):
             self.add(f"3_{name}", invalid, self.altered(alter=alter))
-        p256 = {
+        p256: dict[str, Any] = {
             "signature_algorithm": algorithm(der.ECDSA_SHA256),
             "digest_algorithm": algorithm(der.SHA256),
             "digest_algorithms": (algorithm(der.SHA256),),
@@ -372,7 +374,9 @@ class Vectors:
         self.add("4_root-included", mismatch, self.altered(certificates=with_root))
         unused = self.leaf_with_unused_bits()
         self.add("4_issuer-signature-with-unused-bits", invalid, self.around(replace(self.cms, leaf=unused)))
-        tampered = self.leaf.der.replace(b"wimse://authority.example/agent/agent-7", b"wimse://authority.example/agent/agent-8")
+        tampered = self.leaf.der.replace(
+            b"wimse://authority.example/agent/agent-7", b"wimse://authority.example/agent/agent-8"
+        )
         self.add("4_leaf-changed-after-signing", Reason.ANCHOR_UNKNOWN, self.altered(certificates=(tampered,)))
         none = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), der.NULL)
         uri = x509.UniformResourceIdentifier("wimse://authority.example/agent/agent-7")
@@ -509,8 +513,8 @@ class Vectors:
         spec = replace(self.notme.spec(), epoch=2)
         other = self.signed(self.payload, self.notme.issue(spec))
         self.add("6_epoch-that-is-not-its-issuers", Reason.EPOCH_UNKNOWN, other)
-        sealed = self.sealed(self.bundle())
-        self.add("6_bundle-changed", invalid, self.commit, bundle=sealed.replace(b"authority.example", b"authority.exampl3"))
+        changed = self.sealed(self.bundle()).replace(b"authority.example", b"authority.exampl3")
+        self.add("6_bundle-changed", invalid, self.commit, bundle=changed)
         self.add("6_bundle-rolled-back", Reason.BUNDLE_ROLLBACK, self.commit, seen="8")
         ahead = self.bundle(issued_at=_seconds(NOW + timedelta(seconds=61)))
         self.add("6_bundle-of-the-future", Reason.CLOCK_BEHIND, self.commit, bundle=ahead)
@@ -543,7 +547,9 @@ class Vectors:
         self.add("8_commit", PROVEN, self.commit)
         self.add("8_commit-interop", PROVEN, self.signed(self.payload, self.interop.leaf()), of=Profile.INTEROP)
         self.add("8_tag", PROVEN, self.signed(tag_payload("1" * 40)), kind="tag")
-        self.add("8_detached", PROVEN, b"content\n", kind="content", signature=self.notme.armour(self.leaf, b"content\n"))
+        self.add(
+            "8_detached", PROVEN, b"content\n", kind="content", signature=self.notme.armour(self.leaf, b"content\n")
+        )
         payload = commit_payload(fmt=ObjectFormat.SHA256)
         raw_commit = attach(payload, self.notme.armour(self.leaf, payload), ObjectFormat.SHA256)
         self.add("8_commit-sha256", PROVEN, raw_commit, fmt=ObjectFormat.SHA256)
@@ -554,7 +560,7 @@ class Vectors:
         self.add("8_bundle-too-old", Reason.BUNDLE_STALE, self.commit, at=old, max_bundle_age="86400")
         limits = Constraints(repositories=("https://git.example/app",), branches=("agents/*",))
         bound = self.by(replace(AGENT, constraints=limits))
-        place = {"repository": "https://git.example/app", "ref": "refs/heads/agents/one"}
+        place: dict[str, Any] = {"repository": "https://git.example/app", "ref": "refs/heads/agents/one"}
         self.add("8_right-branch", PROVEN, bound, **place)
         wrong = Reason.CONSTRAINT_MISMATCH
         self.add("8_another-branch", wrong, bound, **{**place, "ref": "refs/heads/main"})

@@ -1,13 +1,15 @@
-"""A process that ends between any two of its writes, in process and repeatable.
+"""What a disk does to a process: it is slow, it is full, and it keeps what a killed process had written by then.
 
-From the chosen call on, every call that could change the disk raises `Killed`, and so do the clean-ups that a
-killed process does not run either. What the kernel has by then is what the next process finds.
+A process that is killed between any two of its writes, in process and repeatable: from the chosen call on,
+every call that could change the disk raises `Killed`, and so do the clean-ups that a killed process does not
+run either. What the kernel has by then is what the next process finds.
 """
 
 from __future__ import annotations
 
 import builtins
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +30,9 @@ CALLS: tuple[tuple[Any, str], ...] = (
     (builtins, "open"),
     (Store, "_execute"),
 )
+
+
+_CONNECT = sqlite3.connect
 
 
 class Killed(BaseException):
@@ -55,10 +60,33 @@ class Once(Counter):
             raise self._error()
 
 
+class Unsynced(sqlite3.Connection):
+    """Never waits for the disk, whatever it is told."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        super().execute("PRAGMA synchronous = OFF")
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace("synchronous = FULL", "synchronous = OFF"), *values)
+
+
+@contextmanager
+def unsynced() -> Iterator[None]:
+    """Wait for no disk: what survives a power cut is tested with the store and the key store, one file at a time."""
+    if sqlite3.connect is not _CONNECT:
+        yield  # inside another one, which may be counting
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(sqlite3, "connect", lambda *args, **named: _CONNECT(*args, factory=Unsynced, **named))
+        yield
+
+
 @contextmanager
 def counted(counter: Counter) -> Iterator[Counter]:
     """Every call in `CALLS` asks the counter first."""
-    with pytest.MonkeyPatch.context() as patch:
+    with unsynced(), pytest.MonkeyPatch.context() as patch:
         for owner, name in CALLS:
             patch.setattr(owner, name, _asking(counter, getattr(owner, name)))
         yield counter
