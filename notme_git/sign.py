@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from attest.gitobject import Commit
-from attest.types import Outcome
-
 from attest import cms, gitobject, identity, verify
 from attest.errors import MalformedError, RefusedError, Step, VerificationError
+from attest.gitobject import Commit
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.trust import Trust
+from attest.types import Outcome
 from attest.verify import Examination
 from notme_git.authority import grants
 from notme_git.authority.embedded import Authority
