@@ -107,6 +107,11 @@ class BridgeCertificate:
     def sha256(self) -> bytes:
         return hashlib.sha256(self.der).digest()
 
+    @property
+    def signed_sha256(self) -> bytes:
+        """SHA-256 of the part its issuer signed. With ECDSA anybody can write the signature itself in a second way."""
+        return hashlib.sha256(self.certificate.tbs_certificate_bytes).digest()
+
 
 @dataclass(frozen=True, slots=True)
 class _Values:

@@ -83,7 +83,7 @@ def decode(der: bytes) -> Claims:
     """Read the extension's value strictly; `MalformedError` for anything `encode` would not write."""
     raw = asn1.decode(asn1.Claims, der, limit=MAX_CLAIMS_BYTES)
     if raw.version != VERSION:
-        raise MalformedError(f"claims of version {raw.version}; this program reads version {VERSION}")
+        raise MalformedError(f"claims of another version; this program reads version {VERSION}")
     who = raw.represented
     limits = raw.constraints
     claims = Claims(

@@ -15,7 +15,17 @@ from typing import Any, TypeVar
 import click
 
 from attest import dsse, home, repository, statement, store, verify
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, MalformedError, UnavailableError, UsageError
+from attest.command import complain
+from attest.errors import (
+    ACCEPTED,
+    REJECTED,
+    UNCHECKED,
+    Error,
+    MalformedError,
+    UnavailableError,
+    UsageError,
+    exit_status,
+)
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile
@@ -109,12 +119,13 @@ def examine(
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
     repo = open_repository(directory, os.environ)
-    found = [e.record() for e in examinations(repo, rev, trusted, profile, at)]
+    unread: list[Error] = []
+    found = [e.record() for e in examinations(repo, rev, trusted, profile, at, unread)]
     if as_json:
         _print_json([data.findings_data(f) for f in found], single=".." not in rev)
     else:
         _print_blocks(text.findings_lines(f) for f in found)
-    return ACCEPTED
+    return exit_status_of((), unread) if unread else ACCEPTED
 
 
 @cli.command(name="verify")
@@ -145,10 +156,11 @@ def verify_command(
     repo = open_repository(directory, os.environ)
     context = read_context(repo, rev, ref, address)
     policy = Policy(require_time=Voucher(require_time) if require_time else None)
-    verdicts = [
-        verify.judge(e, policy, context, at=at) for e in examinations(repo, rev, trusted, profile, at)
-    ]
-    return print_verdicts(verdicts, as_json=as_json, single=".." not in rev)
+    unread: list[Error] = []
+    found = examinations(repo, rev, trusted, profile, at, unread)
+    verdicts = [verify.judge(e, policy, context, at=at) for e in found]
+    print_verdicts(verdicts, as_json=as_json, single=".." not in rev)
+    return exit_status_of(verdicts, unread)
 
 
 @cli.command(name="verify-signature")
@@ -173,7 +185,9 @@ def verify_signature(
         _read(signature), _read(content), trusted, at=at, profile=Profile(profile) if profile else None
     )
     policy = Policy(require_time=Voucher(require_time) if require_time else None)
-    return print_verdicts([verify.judge(examination, policy, Context(), at=at)], as_json=as_json, single=True)
+    verdict = verify.judge(examination, policy, Context(), at=at)
+    print_verdicts([verdict], as_json=as_json, single=True)
+    return STATUS[verdict.outcome]
 
 
 @cli.command()
@@ -237,12 +251,21 @@ def read_context(repo: Repository, rev: str, ref: str | None, address: str | Non
 
 
 def examinations(
-    repo: Repository, rev: str, trusted: Trust, profile: str | None, at: datetime
+    repo: Repository, rev: str, trusted: Trust, profile: str | None, at: datetime, unread: list[Error]
 ) -> Iterable[Examination]:
-    """Examine every object that REV names: one, or those of a range, oldest wins no favour: git's own order."""
-    object_ids = repo.list_range(rev) if ".." in rev else [repo.resolve(rev)]
-    for object_id in object_ids:
-        kind, raw = repo.read(object_id)
+    """Examine the one object that REV names, or those of a range in git's order.
+
+    One object of a range that cannot be read hides no other: its error goes to `unread`.
+    """
+    ranged = ".." in rev
+    for object_id in repo.list_range(rev) if ranged else [repo.resolve(rev)]:
+        try:
+            kind, raw = repo.read(object_id)
+        except Error as error:
+            if not ranged:
+                raise
+            unread.append(error)
+            continue
         if kind not in (ObjectKind.COMMIT, ObjectKind.TAG):
             raise UsageError(f"{rev} is a {kind}; only commits and tags carry signatures")
         yield verify.examine(
@@ -256,22 +279,33 @@ def examinations(
         )
 
 
-def print_verdicts(verdicts: list[Verdict], *, as_json: bool, single: bool) -> int:
-    """Print them and return the exit status that goes with all of them together."""
+def exit_status_of(verdicts: Iterable[Verdict], unread: Iterable[Error]) -> int:
+    """The exit status that goes with all of them together; what could not be read is said on stderr."""
+    statuses = {STATUS[v.outcome] for v in verdicts}
+    for error in unread:
+        complain("notme-attest", error)
+        statuses.add(exit_status(error))
+    if not statuses:
+        raise UnavailableError("the range names no commit, so nothing was verified", hint="write it as OLD..NEW")
+    return REJECTED if REJECTED in statuses else max(statuses)
+
+
+def print_verdicts(verdicts: list[Verdict], *, as_json: bool, single: bool) -> None:
+    """Verdicts on stdout, their warnings on stderr."""
     if as_json:
         _print_json([data.verdict_data(v) for v in verdicts], single=single)
     else:
         _print_blocks(text.verdict_lines(v) for v in verdicts)
         for warning in sorted({w for v in verdicts for w in v.warnings}):
             click.echo(f"warning: {text.printable(warning)}", err=True)
-    statuses = {STATUS[v.outcome] for v in verdicts}
-    return REJECTED if REJECTED in statuses else max(statuses, default=ACCEPTED)
 
 
 def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dict[str, Any]:
     """One stored line: what it says, and whether it verifies for this object."""
     try:
         verified = dsse.verify_bundle(dsse.parse_bundle(line), trusted, at)
+        if verified.self_attested:
+            raise MalformedError("it is self-attested: signed by an agent, not by a verifier")
         said = statement.read(verified.payload)
         if object_id not in said.subject_digests.values():
             raise MalformedError("the statement is about another object")

@@ -173,7 +173,7 @@ def parse(der: bytes, *, content_type: x509.ObjectIdentifier = asn1.DATA) -> Sig
         raise MalformedError("CMS content must be detached" if detached else "CMS content is missing")
     if data.version != (1 if detached else 3):
         raise MalformedError(
-            f"SignedData version {data.version} does not fit its content (RFC 5652 section 5.1)"
+            "the SignedData version does not fit its content (RFC 5652 section 5.1)"
         )
     infos = data.signer_infos.as_list()
     if len(infos) != 1:
@@ -270,7 +270,7 @@ def _read_algorithms(data: asn1.SignedData, info: asn1.SignerInfo) -> KeyAlgorit
     if any(a.parameters is not None for a in (*stated, info.signature_algorithm)):
         raise MalformedError("algorithm parameters must be absent")
     if info.version != 1:
-        raise MalformedError(f"SignerInfo version {info.version}; issuerAndSerialNumber needs 1")
+        raise MalformedError("SignerInfo is not of version 1, which issuerAndSerialNumber needs")
     return algorithm
 
 
@@ -305,8 +305,8 @@ def _read_timestamps(info: asn1.SignerInfo) -> tuple[bytes, ...]:
     if len(attributes) != 1:
         raise MalformedError("unsigned attributes are empty or repeat a type")
     tokens = tuple(asn1.encode(v) for v in attributes[0].values.as_list())
-    if not tokens:
-        raise MalformedError("the time-stamp attribute has no value")
+    if len(tokens) != 1:
+        raise MalformedError(f"the time-stamp attribute has {len(tokens)} values, not one")
     return tokens
 
 

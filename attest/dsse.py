@@ -200,7 +200,7 @@ def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundl
         ) from None
     keys.verify_signature(key, signature, pae(bundle.envelope.payload_type, bundle.envelope.payload))
     chain = certificate.verify_chain(leaf, (), trusted.anchors)
-    found = _evidence(bundle, chain.leaf, trusted)
+    found = _evidence(bundle, chain)
     best = evidence.verify_time(found, chain.leaf, at)
     if trusted.bundle is not None:
         trust.verify_epoch(trusted, chain, found, at)
@@ -238,19 +238,19 @@ def read_json(data: bytes) -> JsonObject:
     return value
 
 
-def _evidence(bundle: Bundle, leaf: BridgeCertificate, trusted: Trust) -> tuple[Evidence, ...]:
-    """As `evidence.collect` does for a commit: every time-stamp present must hold."""
+def _evidence(bundle: Bundle, chain: Chain) -> tuple[Evidence, ...]:
+    """As `evidence.collect` does for a commit: every time-stamp present must hold, under the leaf's own anchor."""
     found = []
     for response in bundle.timestamps:
         try:
             token = timestamp.open_response(response)
         except MalformedError as error:
             raise VerificationError(Step.TIME, Reason.TIMESTAMP_INVALID, error.message) from None
-        stamp = timestamp.verify_timestamp(token, bundle.envelope.signatures[0].sig, trusted.anchors)
+        stamp = timestamp.verify_timestamp(token, bundle.envelope.signatures[0].sig, (chain.anchor,))
         end = int((stamp.time + stamp.accuracy).timestamp())
         found.append(
             Evidence(
-                not_before=min(int(leaf.issued_at.timestamp()), end),
+                not_before=min(int(chain.leaf.issued_at.timestamp()), end),
                 not_after=end,
                 voucher=Voucher.AUTHORITY,
                 source=f"rfc3161:{stamp.anchor.key.key_id}",

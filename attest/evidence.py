@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from attest import timestamp
-from attest.certificate import Anchor, BridgeCertificate
+from attest.certificate import BridgeCertificate, Chain
 from attest.cms import SignedMessage
 from attest.errors import Reason, Step, UnavailableError, VerificationError
 from attest.types import Evidence, Voucher
@@ -22,14 +22,14 @@ SKEW = timedelta(seconds=60)
 RANK = {Voucher.SIGNER: 0, Voucher.AUTHORITY: 1, Voucher.RECEIVER: 2, Voucher.INDEPENDENT: 3}
 
 
-def collect(
-    message: SignedMessage, leaf: BridgeCertificate, anchors: Sequence[Anchor]
-) -> tuple[Evidence, ...]:
+def collect(message: SignedMessage, chain: Chain) -> tuple[Evidence, ...]:
     """Everything the signature carries about its time; each time-stamp must hold (step 5).
 
-    The lower bound of a time-stamp's interval is the certificate's issue: the signature covers nothing
-    older, and the same authority vouches for that instant.
+    A time-stamp counts under the anchor that issued the leaf and no other: the key of another authority, or of
+    an epoch that was compromised, says nothing about this one's signatures. The lower bound of its interval is the
+    certificate's issue: the signature covers nothing older, and the same authority vouches for that instant.
     """
+    leaf = chain.leaf
     found = []
     if message.signing_time is not None:
         seconds = int(message.signing_time.timestamp())
@@ -37,7 +37,7 @@ def collect(
             Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source="cms-signing-time")
         )
     for token in message.timestamps:
-        stamp = timestamp.verify_timestamp(token, message.signature, anchors)
+        stamp = timestamp.verify_timestamp(token, message.signature, (chain.anchor,))
         end = stamp.time + stamp.accuracy
         found.append(
             Evidence(

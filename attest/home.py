@@ -15,14 +15,16 @@ from pathlib import Path
 
 from attest import trust
 from attest.certificate import Anchor, load_pem
-from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.errors import MalformedError, Reason, Step, UnavailableError, UsageError, VerificationError
 from attest.profile import Profile
 from attest.trust import MAX_BUNDLE_BYTES, Trust
+from attest.types import TrustBundle
 
 ANCHORS = Path("authority", "anchors.pem")
 BUNDLE = Path("authority", "bundle")
 SEQUENCES = Path("verifier", "sequences")
 MAX_ANCHOR_BYTES = 1024 * 1024
+MAX_SEQUENCE_DIGITS = 20
 
 
 def default(environ: Mapping[str, str]) -> Path:
@@ -79,33 +81,46 @@ def read_bundle(path: Path, anchors: tuple[Anchor, ...], home: Path | None) -> T
     )
     trusted = trust.verify_bundle(data, anchors)
     if home is not None and trusted.bundle is not None:
-        mark = home / SEQUENCES / _safe(trusted.bundle.authority_id)
-        seen = _sequence(mark)
-        if trusted.bundle.sequence < seen:
-            trust.verify_bundle(data, anchors, minimum_sequence=seen)
-        if trusted.bundle.sequence > seen:
-            _remember(mark, trusted.bundle.sequence)
+        _hold_against_memory(home / SEQUENCES / _safe(trusted.bundle.authority_id), data, anchors, trusted.bundle)
     return trusted
 
 
-def _sequence(mark: Path) -> int:
+def _hold_against_memory(mark: Path, data: bytes, anchors: tuple[Anchor, ...], bundle: TrustBundle) -> None:
+    """Sequences never go back, and the recovery key stays the one of the first bundle seen (design D6)."""
+    seen, commitment = _memory(mark)
+    if commitment and commitment != bundle.recovery_commitment.hex():
+        raise VerificationError(
+            Step.EPOCH,
+            Reason.BUNDLE_INVALID,
+            "the trust bundle names another recovery key than the one seen before: the authority's key may be stolen",
+            hint=f"ask its operator; to begin anew after comparing fingerprints, remove {mark}",
+        )
+    if bundle.sequence < seen:
+        trust.verify_bundle(data, anchors, minimum_sequence=seen)
+    if bundle.sequence > seen:
+        _remember(mark, f"{bundle.sequence} {bundle.recovery_commitment.hex()}\n")
+
+
+def _memory(mark: Path) -> tuple[int, str]:
+    """The last seen sequence and the recovery key's SHA-256 in hex; 0 and empty without a memory."""
     try:
         text = mark.read_text("ascii").strip()
     except FileNotFoundError:
-        return 0
+        return 0, ""
     except (OSError, ValueError) as error:
         raise UnavailableError(f"cannot read the last seen bundle sequence in {mark}: {error}") from None
-    if not text.isdecimal():
+    sequence, _, commitment = text.partition(" ")
+    if not sequence.isdecimal() or len(sequence) > MAX_SEQUENCE_DIGITS or len(commitment) not in (0, 64):
         raise UnavailableError(f"{mark} does not hold a bundle sequence", hint="look at it, then remove it")
-    return int(text)
+    return int(sequence), commitment
 
 
-def _remember(mark: Path, sequence: int) -> None:
+def _remember(mark: Path, text: str) -> None:
     """Best effort: a verifier that cannot write its home still verifies; it only notices rollback later."""
     with contextlib.suppress(OSError):
         mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
-        temporary.write_text(f"{sequence}\n", "ascii")
+        temporary.write_text(text, "ascii")
         os.replace(temporary, mark)
 
 

@@ -116,10 +116,12 @@ def open_response(der: bytes) -> bytes:
 def parse(der: bytes) -> Token:
     """Read one token strictly; `MalformedError` or `VerificationError` for anything else."""
     message = cms.parse(der, content_type=asn1.TST_INFO)
+    if message.timestamps:
+        raise MalformedError("a time-stamp carries no unsigned attributes")
     info = asn1.decode(asn1.TSTInfo, message.content or b"", limit=cms.MAX_CMS_BYTES)
     imprint = info.message_imprint
     if info.version != 1:
-        raise MalformedError(f"TSTInfo version {info.version}, not 1")
+        raise MalformedError("TSTInfo is not of version 1")
     if imprint.hash_algorithm.algorithm not in _DIGESTS or imprint.hash_algorithm.parameters is not None:
         raise MalformedError("the time-stamped digest is neither SHA-256 nor SHA-512")
     if info.serial < 0 or info.serial.bit_length() > 160:

@@ -170,7 +170,7 @@ def _concerns(revocation: Revocation, leaf: BridgeCertificate) -> bool:
     named: tuple[str, ...]
     match revocation.kind:
         case RevocationKind.CERTIFICATE:
-            named = (leaf.sha256.hex(),)
+            named = (leaf.signed_sha256.hex(),)
         case RevocationKind.GRANT:
             named = (claims.grant_id,) if claims else ()
         case RevocationKind.SESSION:

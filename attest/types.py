@@ -492,7 +492,8 @@ class Revocation:
     """What is revoked."""
 
     id: str
-    """The principal's URI, the grant's or session's id, or the certificate's SHA-256 in lower-case hex."""
+    """The principal's URI, the grant's or session's id, or the SHA-256 of the certificate's signed part
+    (TBS), in lower-case hex."""
 
     at: int
     """Unix seconds. What evidence puts before it stays good."""

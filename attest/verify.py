@@ -218,6 +218,9 @@ class _Walk:
             self.note(step, StepStatus.FAILED, malformed, _sentence(error))
         except UnavailableError as error:
             self.note(step, StepStatus.UNAVAILABLE, error.reason, _sentence(error))
+        except (ValueError, TypeError, OverflowError) as error:
+            # What a library says of bytes nobody foresaw is about these bytes, and about no other object.
+            self.note(step, StepStatus.FAILED, malformed, f"cannot be read ({type(error).__name__})")
         return None
 
     def object(
@@ -292,7 +295,7 @@ class _Walk:
         )
 
     def _time(self, chain: Chain, message: SignedMessage) -> None:
-        self.evidence = evidence.collect(message, chain.leaf, self.trusted.anchors)
+        self.evidence = evidence.collect(message, chain)
         best = evidence.verify_time(self.evidence, chain.leaf, self.at)
         when = datetime.fromtimestamp(best.not_after, UTC)
         self.note(

@@ -17,7 +17,7 @@ from attest import cli as attest_cli
 from attest import home, verify
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
-from attest.errors import REJECTED, UnavailableError, UsageError
+from attest.errors import Error, UnavailableError, UsageError
 from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import data, text
@@ -360,9 +360,10 @@ def attest(
     with opened(config.home) as authority:
         epochs.catch_up(authority)
         trusted = home.read_trust(config.home)
+        unread: list[Error] = []
         pairs = [
             (examination, verify.judge(examination, Policy(), context, at=config.at))
-            for examination in attest_cli.examinations(repo, rev, trusted, None, config.at)
+            for examination in attest_cli.examinations(repo, rev, trusted, None, config.at, unread)
         ]
         made = attesting.attest(authority, trusted, repo, pairs, context, config.at)
     if out is not None and made:
@@ -376,8 +377,7 @@ def attest(
             if verdict.outcome is Outcome.COULD_NOT_CHECK:
                 for line in text.verdict_lines(verdict):
                     click.echo(line, err=True)
-    statuses = {attest_cli.STATUS[verdict.outcome] for _, verdict in pairs}
-    return REJECTED if REJECTED in statuses else max(statuses, default=0)
+    return attest_cli.exit_status_of((verdict for _, verdict in pairs), unread)
 
 
 for command in ("examine", "verify", "verify-signature", "show"):

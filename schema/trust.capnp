@@ -58,7 +58,7 @@ struct Revocation {
   kind @0 :RevocationKind;
   # What is revoked.
   id @1 :Text;
-  # The principal's URI, the grant's or session's id, or the certificate's SHA-256 in lower-case hex.
+  # The principal's URI, the grant's or session's id, or the SHA-256 of the certificate's signed part (TBS), in lower-case hex.
   at @2 :UInt64;
   # Unix seconds. What evidence puts before it stays good.
   reason @3 :Text;

@@ -65,7 +65,7 @@ def test_claims_are_written_as_declared_and_read_back(made: Claims) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (written(FULL, version=2), "version 2"),
+        (written(FULL, version=2), "another version"),
         (written(FULL, kind="robot"), "'robot' is not a known PrincipalKind"),
         (written(FULL, kind="Agent"), "'Agent' is not a known"),
         (written(FULL, assurance="certain"), "'certain' is not a known Assurance"),

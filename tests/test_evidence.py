@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from attest import certificate, cms, evidence
-from attest.errors import Reason, Step, UnavailableError, VerificationError
+from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.profile import Profile
 from attest.types import Evidence, Voucher
 from tests import der
@@ -15,7 +15,8 @@ from tests.forge import NOW, Forge
 
 FORGE = Forge(Profile.NOTME, seed="evidence")
 LEAF = FORGE.leaf()
-READ = certificate.verify_chain(LEAF.certificate, (), FORGE.trusted.anchors).leaf
+CHAIN = certificate.verify_chain(LEAF.certificate, (), FORGE.trusted.anchors)
+READ = CHAIN.leaf
 AT = int(NOW.timestamp())
 END = AT + 300
 LATER = NOW + timedelta(days=30)
@@ -26,7 +27,7 @@ def by(voucher: Voucher, after: int, before: int | None = None) -> Evidence:
 
 
 def collected(message: Cms) -> tuple[Evidence, ...]:
-    return evidence.collect(cms.parse(message.der()), READ, FORGE.trusted.anchors)
+    return evidence.collect(cms.parse(message.der()), CHAIN)
 
 
 PLAIN = Cms(LEAF, b"content", NOW)
@@ -54,11 +55,24 @@ def test_without_any_time_there_is_no_evidence() -> None:
     assert collected(replace(PLAIN, attributes=(kind, digest))) == ()
 
 
-def test_every_time_stamp_must_hold() -> None:
-    good, bad = FORGE.token(PLAIN.signature()), FORGE.token(b"another")
-    both = der.attribute(der.TIMESTAMP, good, bad)
+def test_a_time_stamp_over_something_else_is_no_evidence() -> None:
+    other = der.attribute(der.TIMESTAMP, FORGE.token(b"another"))
     with pytest.raises(VerificationError) as caught:
+        collected(replace(PLAIN, unsigned=(other,)))
+    assert caught.value.reason is Reason.TIMESTAMP_INVALID
+
+
+def test_a_second_time_stamp_is_refused_before_anybody_looks_at_it() -> None:
+    """One signature would else be carried by as many objects as there are tokens over it."""
+    both = der.attribute(der.TIMESTAMP, FORGE.token(PLAIN.signature()), FORGE.token(PLAIN.signature(), at=LATER))
+    with pytest.raises(MalformedError, match="has 2 values"):
         collected(replace(PLAIN, unsigned=(both,)))
+
+
+def test_the_time_stamp_of_another_pinned_authority_says_nothing_of_this_ones_signatures() -> None:
+    stranger = Forge(Profile.NOTME, seed="stranger", name="stranger").token(PLAIN.signature())
+    with pytest.raises(VerificationError, match="no pinned anchor") as caught:
+        collected(replace(PLAIN, unsigned=(der.attribute(der.TIMESTAMP, stranger),)))
     assert caught.value.reason is Reason.TIMESTAMP_INVALID
 
 

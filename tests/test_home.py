@@ -117,6 +117,14 @@ def test_without_a_memory_of_sequences_rollback_is_not_noticed_and_not_claimed(w
     assert bundle.sequence == 1
 
 
+def test_a_bundle_that_names_another_recovery_key_than_before_is_refused(world: World) -> None:
+    """Whoever stole the current key could else retire good epochs with a recovery key of their own making."""
+    mark(world).write_text(f"1 {'ab' * 32}\n", "ascii")
+    with pytest.raises(VerificationError, match="another recovery key") as caught:
+        world.trust()
+    assert caught.value.reason is Reason.BUNDLE_INVALID
+
+
 def mark(world: World) -> Path:
     world.trust()
     return next((world.home / home.SEQUENCES).iterdir())

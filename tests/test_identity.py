@@ -70,7 +70,11 @@ CONTRADICT = [
     ("a letter that folds to another in Unicode alone", AGENT, commit("x <al\u0131ce@example.org>")),
     ("the Kelvin sign for a k", named(AGENT, actor_email="k@example.org"), commit("x <\u212a@example.org>")),
     ("the human committed, whom the certificate does not name", ALONE, commit(HUMAN)),
-    ("a certificate with empty addresses", replace(ALONE, actor_email="x@y.example"), commit("a <>")),
+    (
+        "a human without address and a committer without",
+        named(AGENT, represented=replace(ALICE, email="")),
+        commit("a <>"),
+    ),
     ("somebody else tagged", AGENT, tag(BOB)),
     ("nobody tagged", AGENT, tag(None)),
     ("somebody else pushed", AGENT, push(BOB)),

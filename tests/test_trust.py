@@ -355,7 +355,7 @@ def test_what_a_retired_epoch_leaves_good(was: Epoch, found: tuple[Evidence, ...
 
 
 KINDS = [
-    (RevocationKind.CERTIFICATE, CHAIN.leaf.sha256.hex()),
+    (RevocationKind.CERTIFICATE, CHAIN.leaf.signed_sha256.hex()),
     (RevocationKind.GRANT, AGENT.grant_id),
     (RevocationKind.SESSION, AGENT.session),
     (RevocationKind.PRINCIPAL, CHAIN.leaf.uri),

@@ -1,8 +1,8 @@
 """The authority on one's own machine: its files, and how it comes into being.
 
-Everything lies in `<home>/authority`, which appears in one rename: killed before it, `init` leaves
-nothing; after it, all is there. `anchors.pem` and `bundle` in it are what the verifier on this machine
-goes by; both are copies of what the database holds and are written again when they are behind.
+Everything lies in `<home>/authority`, which appears in one rename: killed before it, `init` leaves a folder
+`.authority-*` that nothing reads; after it, all is there. `anchors.pem` and `bundle` in it are what the verifier on
+this machine goes by; both are copies of what the database holds and are written again when they are behind.
 """
 
 from __future__ import annotations

@@ -109,7 +109,13 @@ def test_one_object_is_one_document_and_a_range_is_a_list(sandbox: Sandbox) -> N
     sandbox.unsigned("two")
     assert isinstance(sandbox.attest("examine", "HEAD", "--json").json, dict)
     assert len(sandbox.attest("examine", "HEAD~1..HEAD", "--json").json) == 1
-    assert sandbox.attest("verify", "HEAD..HEAD", "--json").json == []
+
+
+def test_an_empty_range_is_not_taken_for_an_accepted_one(sandbox: Sandbox) -> None:
+    """Whoever writes a range the wrong way round would else let everything pass."""
+    sandbox.unsigned("one")
+    done = sandbox.attest("verify", "HEAD..HEAD", "--json", status=2)
+    assert (done.json, "nothing was verified" in done.err) == ([], True)
 
 
 def test_out_writes_the_one_bundle(sandbox: Sandbox) -> None:

@@ -497,12 +497,13 @@ class Vectors:
         no_recovery = self.sealed(stolen, recovery=False)
         invalid = Reason.BUNDLE_INVALID
         self.add("6_compromise-without-recovery-key", invalid, self.commit, bundle=no_recovery, at=later)
+        signed = hashlib.sha256(self.leaf.certificate.tbs_certificate_bytes)
         for name, kind, what in (
             ("grant", RevocationKind.GRANT, AGENT.grant_id),
             ("session", RevocationKind.SESSION, AGENT.session),
             ("actor", RevocationKind.PRINCIPAL, "wimse://authority.example/agent/agent-7"),
             ("represented-principal", RevocationKind.PRINCIPAL, ALICE.id),
-            ("certificate", RevocationKind.CERTIFICATE, hashlib.sha256(self.leaf.der).hexdigest()),
+            ("certificate", RevocationKind.CERTIFICATE, signed.hexdigest()),
         ):
             entry = Revocation(kind=kind, id=what, at=_seconds(before), reason="lost")
             bundle = self.bundle(revocations=(entry,))

@@ -66,7 +66,7 @@ export const Revocation = z
   .object({
     /** What is revoked. */
     kind: RevocationKind,
-    /** The principal's URI, the grant's or session's id, or the certificate's SHA-256 in lower-case hex. */
+    /** The principal's URI, the grant's or session's id, or the SHA-256 of the certificate's signed part (TBS), in lower-case hex. */
     id: z.string(),
     /** Unix seconds. What evidence puts before it stays good. */
     at: z.bigint().min(0n).max(18446744073709551615n),
