@@ -282,9 +282,8 @@ class _Walk:
         )
         self.remarks += self.chain.remarks
         if not message.certificates_sorted:
-            # go-cms writes the leaf first; DER wants the SET sorted (X.690 section 11.6). Ours always is.
-            if self.chain.anchor.profile is not Profile.SIGNET:
-                raise MalformedError("the certificates are not in DER SET order")
+            # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6). Our own profiles
+            # carry one certificate, so only profile signet comes here.
             self.remarks.append("certificates-unordered")
         anchor = self.chain.anchor
         self.note(
