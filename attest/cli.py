@@ -26,6 +26,7 @@ from attest.errors import (
     UsageError,
     exit_status,
 )
+from attest.evidence import rfc3339
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile
@@ -323,7 +324,7 @@ def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dic
         "predicateType": said.predicate_type,
         "result": said.result,
         "signer": {"identity": verified.signer.uri, "issuer": verified.issuer, "kind": verified.actor_kind},
-        "signedAt": data.instant(int(verified.time.timestamp())),
+        "signedAt": rfc3339(int(verified.time.timestamp())),
         "statement": json.loads(verified.payload),
     }
 

@@ -52,7 +52,6 @@ class Reason(enum.StrEnum):
     PROFILE_MISMATCH = "profile-mismatch"
     PURPOSE_MISMATCH = "purpose-mismatch"
     EXTENSION_UNKNOWN = "extension-unknown"
-    CLAIMS_WIDENED = "claims-widened"
 
     TIME_UNPROVEN = "time-unproven"
     TIME_OUTSIDE_VALIDITY = "time-outside-validity"
@@ -69,7 +68,6 @@ class Reason(enum.StrEnum):
 
     SCOPE_MISSING = "scope-missing"
     COMMITTER_MISMATCH = "committer-mismatch"
-    AUTHOR_MISMATCH = "author-mismatch"
 
     TIME_REQUIRED = "time-required"
     CONSTRAINT_MISMATCH = "constraint-mismatch"

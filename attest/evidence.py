@@ -57,15 +57,15 @@ def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datet
     only the signer's word stands for it.
     """
     for item in evidence:
-        if _instant(item.not_before) > at + SKEW or _instant(item.not_after) > at + SKEW + timestamp.ACCURACY:
+        if instant(item.not_before) > at + SKEW or instant(item.not_after) > at + SKEW + timestamp.ACCURACY:
             raise UnavailableError(
-                f"it was signed at {_text(item.not_after)}, and this machine's clock says {at:%Y-%m-%dT%H:%M:%SZ}",
+                f"it was signed at {rfc3339(item.not_after)}, and this machine's clock says {at:%Y-%m-%dT%H:%M:%SZ}",
                 hint="set the clock of this machine and try again",
                 reason=Reason.CLOCK_BEHIND,
             )
     ranked = sorted(evidence, key=lambda e: RANK[e.voucher], reverse=True)
     for item in ranked:
-        inside = leaf.not_before - SKEW <= _instant(item.not_after) <= leaf.not_after + SKEW
+        inside = leaf.not_before - SKEW <= instant(item.not_after) <= leaf.not_after + SKEW
         if inside and item.voucher is not Voucher.SIGNER:
             return item
         # The signer's own word, or the time-stamp that travels inside the signature: outside the
@@ -74,7 +74,7 @@ def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datet
             raise VerificationError(
                 Step.TIME,
                 Reason.TIME_OUTSIDE_VALIDITY,
-                f"signed at {_text(item.not_after)} ({item.voucher}), outside the certificate's validity"
+                f"signed at {rfc3339(item.not_after)} ({item.voucher}), outside the certificate's validity"
                 f" ({leaf.not_before:%Y-%m-%dT%H:%M:%SZ} to {leaf.not_after:%Y-%m-%dT%H:%M:%SZ})",
             )
     raise UnavailableError(
@@ -86,12 +86,14 @@ def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datet
 def latest_proven(evidence: Sequence[Evidence], *, above: Voucher = Voucher.SIGNER) -> datetime | None:
     """The earliest instant by which, say vouchers ranked above `above`, the signature existed; else None."""
     ends = [item.not_after for item in evidence if RANK[item.voucher] > RANK[above]]
-    return _instant(min(ends)) if ends else None
+    return instant(min(ends)) if ends else None
 
 
-def _instant(seconds: int) -> datetime:
+def instant(seconds: int) -> datetime:
+    """Unix seconds, as stored times are, as an aware datetime in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _text(seconds: int) -> str:
-    return f"{_instant(seconds):%Y-%m-%dT%H:%M:%SZ}"
+def rfc3339(seconds: int) -> str:
+    """Unix seconds as RFC 3339 in UTC."""
+    return f"{instant(seconds):%Y-%m-%dT%H:%M:%SZ}"

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.evidence import SKEW
+from attest.evidence import SKEW, instant, rfc3339
 from attest.gitobject import MAX_SECONDS
 from attest.keys import PublicKey
 from attest.timestamp import ACCURACY
@@ -54,7 +54,7 @@ class Trust:
 
     def age(self, at: datetime) -> timedelta | None:
         """How old the bundle is at `at`, or None without one."""
-        return None if self.bundle is None else at - _instant(self.bundle.issued_at)
+        return None if self.bundle is None else at - instant(self.bundle.issued_at)
 
 
 def bundle_to_be_signed(bundle: TrustBundle) -> bytes:
@@ -108,7 +108,7 @@ def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: date
             "no trust bundle: retired epochs, revocations and rollback were not checked",
             reason=Reason.BUNDLE_ABSENT,
         )
-    if _instant(bundle.issued_at) > at + SKEW:
+    if instant(bundle.issued_at) > at + SKEW:
         raise UnavailableError(
             "the trust bundle was issued later than now by this machine's clock",
             hint="set the clock of this machine and try again",
@@ -122,7 +122,7 @@ def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: date
             raise VerificationError(
                 Step.EPOCH,
                 Reason.REVOKED,
-                f"{revocation.kind} {revocation.id} is revoked since {_text(revocation.at)}"
+                f"{revocation.kind} {revocation.id} is revoked since {rfc3339(revocation.at)}"
                 + (f": {revocation.reason}" if revocation.reason else ""),
             )
     return epoch
@@ -149,7 +149,7 @@ def _verify_not_retired(epoch: Epoch, found: Sequence[Evidence]) -> None:
         raise VerificationError(
             Step.EPOCH,
             Reason.EPOCH_RETIRED,
-            f"epoch {epoch.number} is retired ({epoch.retirement}) since {_text(since)},"
+            f"epoch {epoch.number} is retired ({epoch.retirement}) since {rfc3339(since)},"
             " and nothing proves that the signature is older",
         )
 
@@ -162,7 +162,7 @@ def _beyond(epoch: Epoch) -> Voucher:
 def _before(proven: datetime | None, seconds: int) -> bool:
     # Both instants are whole seconds of the authority's clock, and the time-stamp's end includes its
     # accuracy: what was signed in the second of the retirement still counts as before it.
-    return proven is not None and proven <= _instant(seconds) + ACCURACY
+    return proven is not None and proven <= instant(seconds) + ACCURACY
 
 
 def _concerns(revocation: Revocation, leaf: BridgeCertificate) -> bool:
@@ -247,11 +247,3 @@ def _verify_recovery(signed: SignedTrustBundle, bundle: TrustBundle, epoch: Epoc
     raise MalformedError(
         f"it retires epoch {epoch.number} as compromised without the recovery key's signature"
     )
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _text(seconds: int) -> str:
-    return f"{_instant(seconds):%Y-%m-%dT%H:%M:%SZ}"

@@ -18,9 +18,10 @@ from attest import home, verify
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
 from attest.errors import Error, UnavailableError, UsageError
+from attest.evidence import rfc3339
 from attest.policy import Policy
 from attest.profile import Profile
-from attest.report import data, text
+from attest.report import text
 from attest.types import Grant, Outcome
 from notme_git import attesting, setup, shim
 from notme_git.authority import epochs, founding, grants, trusted_root
@@ -162,7 +163,7 @@ def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
         for grant_id in chosen:
             epochs.revoke_grant(authority, grant_id, reason=reason, at=config.at)
     if as_json:
-        _print_json({"revoked": chosen, "at": data.instant(int(config.at.timestamp()))})
+        _print_json({"revoked": chosen, "at": rfc3339(int(config.at.timestamp()))})
         return
     for grant_id in chosen:
         click.echo(f"revoked {grant_id}")
@@ -282,8 +283,8 @@ def epoch_list(as_json: bool) -> None:
         {
             "epoch": e.number,
             "anchorSha256": Anchor.read(x509.load_der_x509_certificate(e.root)).key.spki_sha256.hex(),
-            "beganAt": data.instant(e.began_at),
-            "retiredAt": data.instant(e.retired_at) if e.retired_at else None,
+            "beganAt": rfc3339(e.began_at),
+            "retiredAt": rfc3339(e.retired_at) if e.retired_at else None,
             "state": e.retirement.value,
         }
         for e in known
@@ -388,7 +389,7 @@ def _grant_line(item: Grant) -> str:
     who = f" for {item.represented.display} <{item.represented.email}>" if item.represented else ""
     limits = [*item.constraints.repositories, *item.constraints.branches]
     only = f", only {' '.join(limits)}" if limits else ""
-    until = data.instant(item.expires_at)
+    until = rfc3339(item.expires_at)
     return f"{item.actor.name} <{item.actor.email}>{who}: {', '.join(item.scopes)} until {until}{only}"
 
 
@@ -407,9 +408,9 @@ def _grant_data(item: Grant, revoked_at: int | None, at: datetime) -> dict[str, 
         "email": item.actor.email,
         "represented": item.represented.email if item.represented else None,
         "scopes": list(item.scopes),
-        "createdAt": data.instant(item.created_at),
-        "expiresAt": data.instant(item.expires_at),
-        "revokedAt": data.instant(revoked_at) if revoked_at is not None else None,
+        "createdAt": rfc3339(item.created_at),
+        "expiresAt": rfc3339(item.expires_at),
+        "revokedAt": rfc3339(revoked_at) if revoked_at is not None else None,
         "repositories": list(item.constraints.repositories),
         "branches": list(item.constraints.branches),
     }

@@ -140,10 +140,10 @@ def _sign(call: Call, argv: Sequence[str], config: Config) -> int:
             at=config.at,
         )
     fingerprint = _fingerprint(signed.examination)
-    algorithm, digest = ("22", "10") if profile == "notme" else ("19", "8")
+    algorithms = _algorithms(signed.examination)
     _status(call, ["BEGIN_SIGNING"])  # tells whether anybody listens, before there is anything on stdout
     _write(1, signed.armour)
-    _status(call, [f"SIG_CREATED D {algorithm} {digest} 00 {int(config.at.timestamp())} {fingerprint}"])
+    _status(call, [f"SIG_CREATED D {algorithms} 00 {int(config.at.timestamp())} {fingerprint}"])
     return 0
 
 
@@ -176,14 +176,13 @@ def _report(call: Call, examination: Examination, verdict: Verdict) -> int:
         _status(call, [line, "TRUST_NEVER 0 x509"])
         return 2 if verdict.outcome is Outcome.COULD_NOT_CHECK else 1
     leaf = examination.chain.leaf
-    algorithm, digest = ("22", "10") if leaf.key.algorithm == "ed25519" else ("19", "8")
     when = min((e.not_after for e in examination.evidence), default=0)
     proven = verdict.outcome is Outcome.ACCEPTED
     _status(
         call,
         [
             f"GOODSIG {fingerprint} {identity.summary(leaf)}",
-            f"VALIDSIG {fingerprint} {_day(when)} {when} 0 4 0 {algorithm} {digest} 00 {fingerprint}",
+            f"VALIDSIG {fingerprint} {_day(when)} {when} 0 4 0 {_algorithms(examination)} 00 {fingerprint}",
             f"TRUST_{'FULLY' if proven else 'MARGINAL'} 0 x509",
         ],
     )
@@ -273,6 +272,12 @@ def _fingerprint(examination: Examination) -> str:
     from cryptography.hazmat.primitives.hashes import SHA1
 
     return examination.message.signer.fingerprint(SHA1()).hex().upper() if examination.message else NO_KEY
+
+
+def _algorithms(examination: Examination) -> str:
+    """GnuPG's numbers for key and digest: EdDSA with SHA-512, or ECDSA with SHA-256."""
+    message = examination.message
+    return "22 10" if message is not None and message.algorithm == "ed25519" else "19 8"
 
 
 def _status(call: Call, lines: Sequence[str]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from attest.errors import Step
+from attest.evidence import rfc3339
 from attest.types import Findings, Principal, Verdict
 
 
@@ -18,7 +18,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "bundle": {"sequence": verdict.bundle_sequence, "age": verdict.bundle_age}
         if verdict.bundle_sequence
         else None,
-        "judgedAt": instant(verdict.at),
+        "judgedAt": rfc3339(verdict.at),
         "warnings": list(verdict.warnings),
     }
 
@@ -41,8 +41,8 @@ def findings_data(findings: Findings) -> dict[str, Any]:
         ],
         "evidence": [
             {
-                "notBefore": instant(item.not_before),
-                "notAfter": instant(item.not_after),
+                "notBefore": rfc3339(item.not_before),
+                "notAfter": rfc3339(item.not_after),
                 "voucher": item.voucher.value,
                 "source": item.source,
             }
@@ -50,11 +50,6 @@ def findings_data(findings: Findings) -> dict[str, Any]:
         ],
         "remarks": list(findings.remarks),
     }
-
-
-def instant(seconds: int) -> str:
-    """RFC 3339 in UTC."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _identity(findings: Findings) -> dict[str, Any] | None:

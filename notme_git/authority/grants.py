@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from attest import patterns
 from attest.errors import RefusedError, UsageError
+from attest.evidence import rfc3339
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority.store import StoredGrant
 
@@ -159,9 +160,9 @@ def check_usable(grant: Grant, revoked_at: int | None, *, scope: str, at: dateti
     name = f"grant {grant.id} for {grant.actor.name}"
     again = f"grant it again: notme-git grant add {grant.actor.name}"
     if revoked_at is not None:
-        raise RefusedError(f"{name} was revoked on {_text(revoked_at)}", hint=again)
+        raise RefusedError(f"{name} was revoked on {rfc3339(revoked_at)}", hint=again)
     if at >= datetime.fromtimestamp(grant.expires_at, UTC):
-        raise RefusedError(f"{name} expired on {_text(grant.expires_at)}", hint=again)
+        raise RefusedError(f"{name} expired on {rfc3339(grant.expires_at)}", hint=again)
     if scope not in grant.scopes:
         raise RefusedError(
             f"{name} holds {', '.join(grant.scopes)}, not {scope}", hint=f"{again} --scope {scope}"
@@ -220,7 +221,3 @@ def _bad_human(text: str, reason: str) -> UsageError:
 def _utf8_length(text: str) -> int:
     """Bytes of UTF-8; printable text has no lone surrogate, so it always can be encoded."""
     return len(text.encode())
-
-
-def _text(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
