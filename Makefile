@@ -12,11 +12,13 @@ pip := $(venv)/python -m pip --disable-pip-version-check --quiet
 all: .venv/installed
 
 # pip refuses an editable requirement beside hashes, so the packages come first, by hash, and then the project.
+# The lock is complete, so nothing is resolved: pip 23 would take the newest release for a requirement with an
+# extra (pydantic[email]) and then refuse it, because the lock pins another.
 .venv/locked: requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .venv || { \
 		echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
-	$(pip) install --require-hashes -r requirements.lock
+	$(pip) install --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/installed: .venv/locked pyproject.toml
