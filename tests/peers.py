@@ -33,6 +33,7 @@ BOUNCY_CASTLE_JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
 
 # Read when the module is loaded: the tests themselves run with another home, and some with another path.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notme-peers"  # .ci/peers fills it
+GIT_TESTS = CACHE / "git-tests"
 SEARCH = os.pathsep.join([str(CACHE / "usr" / "bin"), os.environ.get("PATH", os.defpath)])
 
 
@@ -78,6 +79,12 @@ PEERS: Mapping[str, Peer] = {
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),
         Peer("faketime", "apt install faketime", ("faketime",)),
         Peer("git", "apt install git", ("git",)),
+        Peer(
+            "git-tests",
+            "git's own test files, from Debian's source package: .ci/peers",
+            ("git",),
+            (GIT_TESTS / "version", GIT_TESTS / "t" / "test-lib.sh"),
+        ),
         Peer(
             "gnome-keyring", "apt install gnome-keyring dbus-daemon", ("dbus-run-session", "gnome-keyring-daemon")
         ),
