@@ -27,6 +27,7 @@ from notme_git import attesting, setup, shim
 from notme_git.authority import epochs, founding, grants, trusted_root
 from notme_git.authority.embedded import opened
 from notme_git.config import Config
+from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
 
 OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
 
@@ -142,7 +143,7 @@ def grant_list(as_json: bool) -> None:
 
 
 @grant.command(name="revoke")
-@click.argument("grant_or_agent")
+@click.argument("grant_or_agent", shell_complete=complete_agent)
 @click.option("--reason", default="", help="Told to verifiers.")
 @json_option
 def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
@@ -170,7 +171,7 @@ def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
 
 
 @cli.command(name="setup")
-@click.option("--agent", help="The agent that signs in this repository.")
+@click.option("--agent", shell_complete=complete_agent, help="The agent that signs in this repository.")
 @click.option(
     "--profile",
     type=OURS,
@@ -383,6 +384,8 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
+for ours in (log_command, completion_command, man_command):
+    cli.add_command(ours)
 
 
 def _grant_line(item: Grant) -> str:

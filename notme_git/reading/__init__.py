@@ -1,0 +1,1 @@
+"""Reading for people: the history as a table, shell completion, manual pages."""
