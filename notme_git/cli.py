@@ -28,6 +28,7 @@ from notme_git.authority import epochs, founding, grants, trusted_root
 from notme_git.authority.embedded import opened
 from notme_git.config import Config
 from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
+from notme_git.whoami_cli import command as whoami_command
 
 OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
 
@@ -384,6 +385,7 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
+cli.add_command(whoami_command)
 for ours in (log_command, completion_command, man_command):
     cli.add_command(ours)
 
