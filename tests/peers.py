@@ -88,6 +88,7 @@ PEERS: Mapping[str, Peer] = {
         Peer(
             "gnome-keyring", "apt install gnome-keyring dbus-daemon", ("dbus-run-session", "gnome-keyring-daemon")
         ),
+        Peer("gpg", "apt install gpg gpg-agent", ("gpg", "gpg-agent", "gpgconf")),
         Peer("gpgsm", "apt install gpgsm gpg-agent", ("gpgsm", "gpg-agent", "gpgconf")),
         Peer("node", "apt install nodejs", ("node",)),
         Peer("openssl", "apt install openssl", ("openssl",)),
