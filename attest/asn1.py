@@ -1,4 +1,5 @@
 """ASN.1 declarations: CMS (RFC 5652), time-stamp tokens (RFC 3161, RFC 5816) and our claims extension.
+`Bridge` is the one declaration that rides in OpenSSH certificates alone.
 
 Strict DER in both directions by `cryptography.hazmat.asn1`. Whoever decodes also compares the
 re-encoding with the input (`decode`), so that no second spelling of a value is ever accepted.
@@ -209,6 +210,18 @@ class Claims:
     session: Annotated[str | None, Implicit(2)]
     task_digest: Annotated[bytes | None, Implicit(3)]
     constraints: Annotated[ConstraintsClaim | None, Implicit(4)]
+
+
+@sequence
+class Bridge:
+    """What upstream's X.509 extensions .1.1 to .1.6 say, in one extension of an OpenSSH certificate (design D3)."""
+
+    subject: str
+    issued_at: str
+    scopes: list[str]
+    epoch: int
+    auth_method: str
+    binding: Annotated[bytes, asn1.Size.exact(32)]
 
 
 def decode(kind: type[T], data: bytes, *, limit: int) -> T:

@@ -18,6 +18,7 @@ departure becomes a remark (`authority-protocol.md` 15), never silence.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,9 +76,19 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class BridgeCertificate:
-    """A leaf as its profile reads it. `claims` exists in our profiles alone."""
+    """A leaf as its profile reads it, an X.509 or an OpenSSH certificate. `claims` exists in our profiles alone.
 
-    certificate: x509.Certificate = field(repr=False)
+    `encoded` is the whole certificate and `signed` the part its issuer signed; `issuer` is for people. The rest of
+    what SSH alone has: `fingerprints` of subject and issuer, by which git names the pusher there, and whether the
+    signer sees no more than a digest of what it signs.
+    """
+
+    encoded: bytes = field(repr=False)
+    signed: bytes = field(repr=False)
+    not_before: datetime
+    not_after: datetime
+    serial: int
+    issuer: str
     profile: Profile
     key: PublicKey
     subject: str
@@ -90,27 +101,17 @@ class BridgeCertificate:
     issued_at: datetime
     claims: Claims | None
     remarks: tuple[str, ...]
-
-    @property
-    def not_before(self) -> datetime:
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        return self.certificate.not_valid_after_utc
-
-    @property
-    def der(self) -> bytes:
-        return self.certificate.public_bytes(Encoding.DER)
+    fingerprints: tuple[str, ...] = ()
+    payload_unchecked: bool = False
 
     @property
     def sha256(self) -> bytes:
-        return hashlib.sha256(self.der).digest()
+        return hashlib.sha256(self.encoded).digest()
 
     @property
     def signed_sha256(self) -> bytes:
         """SHA-256 of the part its issuer signed. With ECDSA anybody can write the signature itself in a second way."""
-        return hashlib.sha256(self.certificate.tbs_certificate_bytes).digest()
+        return hashlib.sha256(self.signed).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,12 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
     values = _upstream_values(found, remarks) if SUBJECT in found else _signet_values(certificate)
     claims = claims_codec.decode(found[CLAIMS]) if CLAIMS in found else None
     leaf = BridgeCertificate(
-        certificate=certificate,
+        encoded=certificate.public_bytes(Encoding.DER),
+        signed=certificate.tbs_certificate_bytes,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        serial=certificate.serial_number,
+        issuer=_distinguished_name(certificate.issuer),
         profile=profile,
         key=key,
         uri=uri,
@@ -257,11 +263,11 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
         remarks=tuple(remarks + _remarks(certificate, profile, values.issued_at)),
     )
     if rules.ours:
-        _check_ours(leaf)
+        _check_ours(leaf, certificate)
     return leaf
 
 
-def _check_ours(leaf: BridgeCertificate) -> None:
+def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:
     """What profiles notme and interop promise beyond upstream (design D1, D4)."""
     claims = leaf.claims
     if claims is None or leaf.remarks:
@@ -274,7 +280,7 @@ def _check_ours(leaf: BridgeCertificate) -> None:
         raise _mismatch("the certificate begins more than a minute before its issue")
     verifier = claims.actor_kind is PrincipalKind.VERIFIER
     if leaf.profile is Profile.NOTME:
-        purposes = _purposes(leaf.certificate)
+        purposes = _purposes(certificate)
         if purposes != ({ExtendedKeyUsageOID.CODE_SIGNING} if verifier else set()):
             raise VerificationError(
                 Step.CHAIN,
@@ -405,11 +411,7 @@ def _upstream_values(found: dict[x509.ObjectIdentifier, bytes], remarks: list[st
     binding = found[BINDING]
     if len(binding) != 32:
         raise MalformedError(f"key binding of {len(binding)} bytes, not 32")
-    instant = _text(found[ISSUED_AT])
-    try:
-        issued_at = datetime.strptime(instant, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise MalformedError(f"issuance time {instant!r} is not RFC 3339 in UTC with milliseconds") from None
+    issued_at = read_instant(_text(found[ISSUED_AT]))
     return _Values(
         subject=_text(found[SUBJECT]),
         issued_at=issued_at,
@@ -418,6 +420,20 @@ def _upstream_values(found: dict[x509.ObjectIdentifier, bytes], remarks: list[st
         auth_method=_text(found[AUTH_METHOD]),
         binding=binding,
     )
+
+
+def read_instant(text: str) -> datetime:
+    """The time of issue that `profile.instant` writes."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise MalformedError(f"issuance time {text!r} is not RFC 3339 in UTC with milliseconds") from None
+
+
+@functools.lru_cache(maxsize=64)
+def _distinguished_name(name: x509.Name) -> str:
+    """RFC 4514. Cached: a batch has one issuer, or a few."""
+    return name.rfc4514_string()
 
 
 def _signet_values(certificate: x509.Certificate) -> _Values:

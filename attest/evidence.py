@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from attest import timestamp
 from attest.certificate import BridgeCertificate, Chain
-from attest.cms import SignedMessage
 from attest.errors import Reason, Step, UnavailableError, VerificationError
+from attest.signed import SSH_COMMITTER_DATE, GitObject, Signed
 from attest.types import Evidence, Voucher
 
 SKEW = timedelta(seconds=60)
@@ -22,32 +22,55 @@ SKEW = timedelta(seconds=60)
 RANK = {Voucher.SIGNER: 0, Voucher.AUTHORITY: 1, Voucher.RECEIVER: 2, Voucher.INDEPENDENT: 3}
 
 
-def collect(message: SignedMessage, chain: Chain) -> tuple[Evidence, ...]:
-    """Everything the signature carries about its time; each time-stamp must hold (step 5).
+EMBEDDED, DETACHED = "rfc3161", "detached-rfc3161"
+"""A time-stamp that travels inside the signature, and one that was kept beside the object."""
+
+MAX_DETACHED = 8
+"""One is made; whoever may write to the ref can add more, and each costs two signature checks."""
+
+BAD_STAMP = "detached-timestamp-ignored"
+"""Remark: a time-stamp kept beside the object does not hold. Anybody can add one, so it speaks against nothing."""
+
+
+def collect(signed: Signed, chain: Chain, parsed: GitObject | None = None) -> tuple[Evidence, ...]:
+    """Everything that signature and object carry about the time; each time-stamp inside must hold (step 5).
 
     A time-stamp counts under the anchor that issued the leaf and no other: the key of another authority, or of
     an epoch that was compromised, says nothing about this one's signatures. The lower bound of its interval is the
     certificate's issue: the signature covers nothing older, and the same authority vouches for that instant.
     """
-    leaf = chain.leaf
     found = []
-    if message.signing_time is not None:
-        seconds = int(message.signing_time.timestamp())
+    if (word := signed.signing_time(parsed)) is not None:
+        seconds, source = word
         found.append(
-            Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source="cms-signing-time")
+            Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source=source)
         )
-    for token in message.timestamps:
-        stamp = timestamp.verify_timestamp(token, message.signature, (chain.anchor,))
-        end = stamp.time + stamp.accuracy
-        found.append(
-            Evidence(
-                not_before=min(int(leaf.issued_at.timestamp()), int(end.timestamp())),
-                not_after=int(end.timestamp()),
-                voucher=Voucher.AUTHORITY,
-                source=f"rfc3161:{stamp.anchor.key.key_id}",
-            )
-        )
+    found += [_stamped(token, signed, chain, EMBEDDED) for token in signed.timestamps]
     return tuple(found)
+
+
+def collect_detached(
+    tokens: Sequence[bytes], signed: Signed, chain: Chain
+) -> tuple[tuple[Evidence, ...], list[str]]:
+    """What time-stamps kept beside the object prove, and a remark when one does not hold."""
+    found, remarks = [], list[str]()
+    for token in dict.fromkeys(tokens[:MAX_DETACHED]):
+        try:
+            found.append(_stamped(token, signed, chain, DETACHED))
+        except VerificationError:
+            remarks = [BAD_STAMP]
+    return tuple(found), remarks
+
+
+def _stamped(token: bytes, signed: Signed, chain: Chain, how: str) -> Evidence:
+    stamp = timestamp.verify_timestamp(token, signed.value, (chain.anchor,))
+    end = int((stamp.time + stamp.accuracy).timestamp())
+    return Evidence(
+        not_before=min(int(chain.leaf.issued_at.timestamp()), end),
+        not_after=end,
+        voucher=Voucher.AUTHORITY,
+        source=f"{how}:{stamp.anchor.key.key_id}",
+    )
 
 
 def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datetime) -> Evidence:
@@ -56,6 +79,7 @@ def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datet
     Raises `VerificationError` where evidence contradicts, `UnavailableError` (`time-unproven`) where
     only the signer's word stands for it.
     """
+    _verify_committer_date(evidence, leaf)
     for item in evidence:
         if instant(item.not_before) > at + SKEW or instant(item.not_after) > at + SKEW + timestamp.ACCURACY:
             raise UnavailableError(
@@ -69,17 +93,32 @@ def verify_time(evidence: Sequence[Evidence], leaf: BridgeCertificate, at: datet
         if inside and item.voucher is not Voucher.SIGNER:
             return item
         # The signer's own word, or the time-stamp that travels inside the signature: outside the
-        # certificate's life it is a contradiction. A receiver's later observation is merely late.
-        if not inside and item.voucher in (Voucher.SIGNER, Voucher.AUTHORITY):
-            raise VerificationError(
-                Step.TIME,
-                Reason.TIME_OUTSIDE_VALIDITY,
-                f"signed at {rfc3339(item.not_after)} ({item.voucher}), outside the certificate's validity"
-                f" ({leaf.not_before:%Y-%m-%dT%H:%M:%SZ} to {leaf.not_after:%Y-%m-%dT%H:%M:%SZ})",
-            )
+        # certificate's life it is a contradiction. A later observation by whoever else is merely late.
+        late = item.voucher is Voucher.AUTHORITY and item.source.startswith(DETACHED)
+        if not inside and item.voucher in (Voucher.SIGNER, Voucher.AUTHORITY) and not late:
+            raise _outside(item, leaf)
     raise UnavailableError(
         "time unproven: only the signer says that it was signed while the certificate was valid",
         reason=Reason.TIME_UNPROVEN,
+    )
+
+
+def _verify_committer_date(evidence: Sequence[Evidence], leaf: BridgeCertificate) -> None:
+    """ssh-keygen holds the committer date against the certificate to the second, and so is it done here.
+
+    Before anything is said of clocks: a date that was chosen outside the window is a lie whatever time it is.
+    """
+    for item in evidence:
+        if item.source == SSH_COMMITTER_DATE and not leaf.not_before <= instant(item.not_after) < leaf.not_after:
+            raise _outside(item, leaf)
+
+
+def _outside(item: Evidence, leaf: BridgeCertificate) -> VerificationError:
+    return VerificationError(
+        Step.TIME,
+        Reason.TIME_OUTSIDE_VALIDITY,
+        f"signed at {rfc3339(item.not_after)} ({item.voucher}), outside the certificate's validity"
+        f" ({leaf.not_before:%Y-%m-%dT%H:%M:%SZ} to {leaf.not_after:%Y-%m-%dT%H:%M:%SZ})",
     )
 
 

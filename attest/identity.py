@@ -18,6 +18,9 @@ AUTHORED_BY_OTHER = "authored-by-other"
 NO_ADDRESS = "no-address-in-certificate"
 """Remark: the certificate names no e-mail address, so committer and author could not be held against it."""
 
+UNCHECKED = "payload-unchecked"
+"""Remark: the signer saw a digest alone, so that it was one of git's objects is the agent's word."""
+
 KEY_PREFIX = "notme:"
 """How `user.signingkey` names one of our agents; git copies it into the pusher line of a push certificate."""
 
@@ -53,19 +56,24 @@ def summary(leaf: BridgeCertificate) -> str:
         if leaf.claims
         else f"{leaf.subject} ({leaf.profile}; represented principal: none)"
     )
+    if leaf.payload_unchecked:
+        text = text.removesuffix(")") + ", payload unchecked)"
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def verify_identity(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificate | None) -> list[str]:
     """Returns remarks, or raises `VerificationError` (step 7). `parsed` is None for content that is no git object."""
     scope = RULES[leaf.profile].scope
-    if scope and scope not in leaf.scopes:
+    if scope and scope not in leaf.scopes and not leaf.payload_unchecked:
         held = ", ".join(leaf.scopes) or "none"
         raise VerificationError(
             Step.IDENTITY, Reason.SCOPE_MISSING, f"the certificate's scopes ({held}) do not include {scope}"
         )
-    if parsed is None:
-        return []
+    remarks = [UNCHECKED] if leaf.payload_unchecked else []
+    return remarks if parsed is None else remarks + _verify_names(leaf, parsed)
+
+
+def _verify_names(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificate) -> list[str]:
     addresses = known_addresses(leaf)
     if not addresses:
         return [NO_ADDRESS]
@@ -107,9 +115,10 @@ def _check_pusher(parsed: PushCertificate, leaf: BridgeCertificate, addresses: s
     """git writes `user.signingkey` as the pusher where the format has key names, else name and e-mail."""
     pusher = parsed.pusher.decode("utf-8", "replace")
     name = leaf.claims.actor_name if leaf.claims else leaf.subject
-    named = {KEY_PREFIX + name, f"{KEY_PREFIX}{name}:{leaf.profile}"}
+    # In format ssh it is the fingerprint of what `user.signingkey` names, and git leaves a blank after it.
+    named = {KEY_PREFIX + name, f"{KEY_PREFIX}{name}:{leaf.profile}", *leaf.fingerprints}
     _, _, rest = pusher.rpartition("<")
-    if pusher not in named and _fold(rest.removesuffix(">")) not in addresses:
+    if pusher.removesuffix(" ") not in named and _fold(rest.removesuffix(">")) not in addresses:
         raise VerificationError(
             Step.IDENTITY,
             Reason.COMMITTER_MISMATCH,
@@ -134,6 +143,7 @@ def _identity(
         epoch=leaf.epoch or 0,
         assurance=assurance,
         certificate_sha256=leaf.sha256,
+        payload_unchecked=leaf.payload_unchecked,
     )
 
 

@@ -41,6 +41,12 @@ LIFETIME = timedelta(minutes=5)
 BACKDATING = timedelta(seconds=60)
 """notBefore lies this far before issue, so that a verifier whose clock is behind does not refuse (design D1)."""
 
+SSH_BACKDATING = timedelta(minutes=15)
+"""git fixes the committer date before hooks and editor run, and ssh-keygen holds it against the certificate (D3)."""
+
+PAYLOAD_UNCHECKED = "sign:git-blind"
+"""The scope of a signer that sees a digest alone: the ssh-agent protocol shows no more. For SSH only."""
+
 MAX_COMMON_NAME = 64
 """ub-common-name, RFC 5280 appendix A.1: characters; the library that writes our names counts bytes of UTF-8."""
 
@@ -130,6 +136,11 @@ class LeafSpec:
     issuer_url: str
 
 
+def instant(when: datetime) -> str:
+    """A time of issue as upstream writes it: RFC 3339 in UTC with milliseconds."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
 def short_name(text: str) -> str:
     """`text` cut to what a common name may hold; the full subject stands in extension .1.1."""
     return text.encode()[:MAX_COMMON_NAME].decode(errors="ignore")
@@ -207,10 +218,9 @@ def _leaf(
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(usage, critical=True)
-    instant = spec.issued_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{spec.issued_at.microsecond // 1000:03d}Z"
     values = {
         SUBJECT: asn1.encode(spec.subject),
-        ISSUED_AT: asn1.encode(instant),
+        ISSUED_AT: asn1.encode(instant(spec.issued_at)),
         SCOPES: asn1.encode_strings(list(spec.scopes)),
         EPOCH: asn1.encode(spec.epoch),
         AUTH_METHOD: asn1.encode(spec.auth_method),

@@ -16,14 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography import x509
-
 from attest import identity
 from attest.certificate import BridgeCertificate
 from attest.dsse import read_json
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit, Ident, ObjectKind, Tag
-from attest.keys import KeyAlgorithm
 from attest.types import Evidence, Finding, Outcome, Principal, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -44,7 +41,6 @@ _RESULTS = {
     StepStatus.UNAVAILABLE: "UNKNOWN",
     StepStatus.NOT_APPLICABLE: "NOT_APPLICABLE",
 }
-_DIGEST_ALGORITHMS = {KeyAlgorithm.ED25519: "sha512", KeyAlgorithm.P256: "sha256"}
 _TOKEN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 _HEX = frozenset("0123456789abcdef")
 _GIT_DIGESTS = frozenset({"gitCommit", "gitTag", "gitTree", "gitBlob"})
@@ -254,10 +250,11 @@ def _signature_section(examination: Examination) -> JsonObject:
     if examination.signature_format is not None:
         section["format"] = str(examination.signature_format)
         section["signatureSha256"] = _sha256(examination.signature)
+    if examination.signed is not None:
+        section["algorithm"] = str(examination.signed.algorithm)
+        section["digestAlgorithm"] = examination.signed.digest_algorithm
     message = examination.message
     if message is not None:
-        section["algorithm"] = str(message.algorithm)
-        section["digestAlgorithm"] = _DIGEST_ALGORITHMS[message.algorithm]
         section["cmsSigningTime"] = _text(message.signing_time) if message.signing_time is not None else None
     return section
 
@@ -271,8 +268,8 @@ def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
         "sha256": sha256.hex(),
         "spkiSha256": leaf.key.spki_sha256.hex(),
         "kid": leaf.key.key_id,
-        "serial": f"{leaf.certificate.serial_number:x}",
-        "issuer": _distinguished_name(leaf.certificate.issuer),
+        "serial": f"{leaf.serial:x}",
+        "issuer": leaf.issuer,
         "notBefore": _text(leaf.not_before),
         "notAfter": _text(leaf.not_after),
         "issuedAt": _text(leaf.issued_at),
@@ -290,15 +287,11 @@ def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
             "constraints": {"repositories": list(limits.repositories), "branches": list(limits.branches)},
             "taskDigest": leaf.claims.task_digest.hex() or None,
         }
+    if leaf.payload_unchecked:
+        section["payloadChecked"] = False
     if leaf.remarks:
         section["remarks"] = list(leaf.remarks)
     return section
-
-
-@functools.lru_cache(maxsize=64)
-def _distinguished_name(name: x509.Name) -> str:
-    """RFC 4514. Cached: a batch has one issuer, or a few."""
-    return name.rfc4514_string()
 
 
 def _identity_section(examination: Examination) -> JsonObject:

@@ -267,11 +267,14 @@ class Identity:
     """What separated the actor from the represented principal."""
 
     certificate_sha256: bytes
-    """SHA-256 of the leaf certificate, DER, 32 bytes."""
+    """SHA-256 of the leaf certificate as encoded, 32 bytes."""
+
+    payload_unchecked: bool
+    """The signer saw a digest only, and so checked neither kind nor content of what it signed."""
 
     LAYOUT: ClassVar[Layout] = Layout(
-        data="<IH2x",
-        numbers=("epoch", "assurance"),
+        data="<IH?1x",
+        numbers=("epoch", "assurance", "payload_unchecked"),
         enums={"assurance": Assurance},
         pointers=(
             Pointer("actor", Kind.STRUCT, Principal),

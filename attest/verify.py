@@ -20,37 +20,25 @@ leaves it to `judge`, which fills it in. A step after a failed one is not guesse
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
-from attest import certificate, cms, evidence, gitobject, identity, trust
+from attest import evidence, gitobject, identity, signed, trust
 from attest.certificate import Chain
 from attest.cms import SignedMessage
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.gitobject import (
-    Commit,
-    ObjectFormat,
-    ObjectKind,
-    PushCertificate,
-    Signature,
-    SignatureFormat,
-    Tag,
-)
+from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
 from attest.policy import Context, Policy, check_bundle_age, check_constraints, check_time
 from attest.profile import Profile
+from attest.signed import CmsSigned, GitObject, Signed
 from attest.trust import Trust
 from attest.types import Evidence, Finding, Findings, Outcome, StepStatus, Verdict
 
 T = TypeVar("T")
-GitObject: TypeAlias = Commit | Tag | PushCertificate
 
 FINDINGS_VERSION = 1
-_FOREIGN = {
-    SignatureFormat.SSH: "an SSH key",
-    SignatureFormat.OPENPGP: "an OpenPGP key",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +52,18 @@ class Examination:
     payload: bytes
     signature: bytes
     signature_format: SignatureFormat | None
-    message: SignedMessage | None
+    signed: Signed | None
     chain: Chain | None
     evidence: tuple[Evidence, ...]
     findings: tuple[Finding, ...]
     remarks: tuple[str, ...]
     bundle_sequence: int
     bundle_age: int
+
+    @property
+    def message(self) -> SignedMessage | None:
+        """The CMS signature, where it is one."""
+        return self.signed.message if isinstance(self.signed, CmsSigned) else None
 
     def finding(self, step: Step) -> Finding:
         """The finding of one step."""
@@ -100,9 +93,13 @@ def examine(
     *,
     at: datetime,
     profile: Profile | None = None,
+    timestamps: Sequence[bytes] = (),
 ) -> Examination:
-    """Examine the raw bytes of a commit or tag that was asked for as `object_id` (lower-case hex)."""
-    walk = _Walk(trusted, at, profile)
+    """Examine the raw bytes of a commit or tag that was asked for as `object_id` (lower-case hex).
+
+    `timestamps` are RFC 3161 tokens (DER) over the signature's value that were kept beside the object.
+    """
+    walk = _Walk(trusted, at, profile, timestamps)
     parsed = walk.object(raw, kind, object_format, object_id)
     if parsed is not None:
         walk.certificate_steps(parsed.signature, parsed.payload, parsed)
@@ -117,13 +114,16 @@ def examine_signature(
     at: datetime,
     profile: Profile | None = None,
     git: bool = False,
+    known_chain: Chain | None = None,
+    timestamps: Sequence[bytes] = (),
 ) -> Examination:
     """Examine a detached signature over `content`: steps 2 to 6 and the certificate's part of 7.
 
     With `git` the content is what git hands to a verifying program: the payload of a commit, tag or push
     certificate. Its id and stray headers git keeps to itself, so step 1 is unavailable, not inapplicable.
+    `known_chain` is what step 4 proved before; it is used again if the certificate has the same bytes.
     """
-    walk = _Walk(trusted, at, profile)
+    walk = _Walk(trusted, at, profile, timestamps, known_chain)
     parsed = None
     if git:
         parsed = walk.run(Step.OBJECT, lambda: gitobject.parse_payload(content), Reason.OBJECT_MALFORMED)
@@ -192,11 +192,19 @@ def _outcome(findings: tuple[Finding, ...]) -> Outcome:
 class _Walk:
     """The steps of one examination in order; `open` while no step that others rest on has failed."""
 
-    def __init__(self, trusted: Trust, at: datetime, profile: Profile | None) -> None:
+    def __init__(
+        self,
+        trusted: Trust,
+        at: datetime,
+        profile: Profile | None,
+        timestamps: Sequence[bytes] = (),
+        known: Chain | None = None,
+    ) -> None:
         self.trusted, self.at, self.profile = trusted, at, profile
+        self.timestamps, self.known = timestamps, known
         self.open = True
         self.found: dict[Step, Finding] = {}
-        self.message: SignedMessage | None = None
+        self.signed: Signed | None = None
         self.chain: Chain | None = None
         self.evidence: tuple[Evidence, ...] = ()
         self.signature = b""
@@ -245,15 +253,15 @@ class _Walk:
     ) -> None:
         """Steps 2 to 7."""
         self.run(Step.SIGNATURE, lambda: self._signature(signature), Reason.SIGNATURE_MALFORMED)
-        if self.open and self.message is not None:
-            message = self.message
-            self.run(Step.INTEGRITY, lambda: self._integrity(message, content), Reason.SIGNATURE_INVALID)
-        if self.open and self.message is not None:
-            message = self.message
-            self.run(Step.CHAIN, lambda: self._chain(message), Reason.CERTIFICATE_INVALID)
-        if self.chain is not None and self.message is not None:
-            chain, message = self.chain, self.message
-            self.run(Step.TIME, lambda: self._time(chain, message), Reason.TIMESTAMP_INVALID)
+        if self.open and self.signed is not None:
+            made = self.signed
+            self.run(Step.INTEGRITY, lambda: self._integrity(made, content), Reason.SIGNATURE_INVALID)
+        if self.open and self.signed is not None:
+            made = self.signed
+            self.run(Step.CHAIN, lambda: self._chain(made), Reason.CERTIFICATE_INVALID)
+        if self.chain is not None and self.signed is not None:
+            chain, made = self.chain, self.signed
+            self.run(Step.TIME, lambda: self._time(chain, made, parsed), Reason.TIMESTAMP_INVALID)
             self.run(Step.EPOCH, lambda: self._epoch(chain), Reason.BUNDLE_INVALID)
             self.run(Step.IDENTITY, lambda: self._identity(chain, parsed), Reason.COMMITTER_MISMATCH)
 
@@ -261,30 +269,18 @@ class _Walk:
         if signature is None:
             raise VerificationError(Step.SIGNATURE, Reason.SIGNATURE_MISSING, "it carries no signature")
         self.signature, self.format = signature.armour, signature.format
-        if signature.format is not SignatureFormat.X509:
-            raise VerificationError(
-                Step.SIGNATURE,
-                Reason.SIGNATURE_FOREIGN,
-                f"signed with {_FOREIGN[signature.format]}: its owner's own key, not by this authority",
-            )
-        self.message = cms.parse(cms.dearmour(signature.armour))
-        self.note(Step.SIGNATURE, StepStatus.PROVEN, None, f"one CMS signature, {self.message.algorithm}")
+        self.signed = signed.read(signature, self.trusted.anchors)
+        self.note(Step.SIGNATURE, StepStatus.PROVEN, None, self.signed.detail)
 
-    def _integrity(self, message: SignedMessage, content: bytes) -> None:
-        key = cms.verify_content(message, content)
+    def _integrity(self, made: Signed, content: bytes) -> None:
+        key = made.verify_content(content)
         self.note(
             Step.INTEGRITY, StepStatus.PROVEN, None, f"verifies over the signed bytes with key {key.key_id}"
         )
 
-    def _chain(self, message: SignedMessage) -> None:
-        self.chain = certificate.verify_chain(
-            message.signer, message.others, self.trusted.anchors, self.profile
-        )
-        self.remarks += self.chain.remarks
-        if not message.certificates_sorted:
-            # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6). Our own profiles
-            # carry one certificate, so only profile signet comes here.
-            self.remarks.append("certificates-unordered")
+    def _chain(self, made: Signed) -> None:
+        self.chain = made.verify_chain(self.trusted.anchors, self.profile, self.known)
+        self.remarks += (*self.chain.remarks, *made.remarks)
         anchor = self.chain.anchor
         self.note(
             Step.CHAIN,
@@ -293,8 +289,11 @@ class _Walk:
             f"under pinned anchor {anchor.key.key_id}, profile {anchor.profile}",
         )
 
-    def _time(self, chain: Chain, message: SignedMessage) -> None:
-        self.evidence = evidence.collect(message, chain)
+    def _time(self, chain: Chain, made: Signed, parsed: GitObject | None) -> None:
+        self.evidence = evidence.collect(made, chain, parsed)
+        beside, remarks = evidence.collect_detached(self.timestamps, made, chain)
+        self.evidence += beside
+        self.remarks += remarks
         best = evidence.verify_time(self.evidence, chain.leaf, self.at)
         when = datetime.fromtimestamp(best.not_after, UTC)
         self.note(
@@ -345,7 +344,7 @@ class _Walk:
             payload=payload,
             signature=self.signature,
             signature_format=self.format,
-            message=self.message,
+            signed=self.signed,
             chain=self.chain,
             evidence=self.evidence,
             findings=tuple(self.found[step] for step in Step),

@@ -75,7 +75,9 @@ struct Identity {
   assurance @6 :Assurance;
   # What separated the actor from the represented principal.
   certificateSha256 @7 :Data;
-  # SHA-256 of the leaf certificate, DER, 32 bytes.
+  # SHA-256 of the leaf certificate as encoded, 32 bytes.
+  payloadUnchecked @8 :Bool;
+  # The signer saw a digest only, and so checked neither kind nor content of what it signed.
 }
 
 struct Findings {

@@ -4,7 +4,7 @@
 
 A generator that skips what it does not know loses fields in silence, so this one stops, with exit status 1, at
 everything it has no rule for: unions, groups, generics, interfaces, constants, defaults, nested and recursive
-structs, signed numbers, floats, booleans, lists of numbers or lists, foreign annotations, missing comments.
+structs, signed numbers, floats, two booleans in one byte, lists of numbers or lists, foreign annotations, missing comments.
 What Cap'n Proto itself cannot compile ends the process in pycapnp, with a message that names file and line.
 """
 
@@ -32,7 +32,7 @@ NULLABLE = 0xBB7DC094CD247FBC
 NO_UNION = 0xFFFF
 """The `discriminantValue` of a field that stands in no union (`schema.capnp`, struct Field)."""
 
-SIZES = {"uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "enum": 2}
+SIZES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "enum": 2}
 """Bytes of the kinds that lie in the data section."""
 
 NOT_IN_PYTHON = frozenset({"upstream"})
@@ -58,7 +58,7 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`offset` counts in units of the field's own size, as in `schema.capnp`."""
+    """`offset` counts in units of the field's own size, as in `schema.capnp`; a boolean's in bits."""
 
     name: str
     doc: str
@@ -69,6 +69,11 @@ class Field:
     @property
     def in_data(self) -> bool:
         return self.type.kind in SIZES and not self.type.is_list
+
+    @property
+    def start(self) -> int:
+        """The byte where it begins in the data section."""
+        return self.offset // 8 if self.type.kind == "bool" else self.offset * SIZES[self.type.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,8 @@ class _Reader:
         nullable = [one.id for one in field.annotations] == [NULLABLE]
         self._refuse(bool(field.annotations) and not nullable, "an annotation other than nullable", where)
         found = self._type(field.slot.type, where)
+        # A boolean is one bit. In the lowest bit of a byte of its own it is what Python's `struct` writes for one.
+        self._refuse(found.kind == "bool" and field.slot.offset % 8 != 0, "a second boolean in one byte", where)
         self._refuse(nullable and (found.kind != "struct" or found.is_list), "nullable on no struct", where)
         return Field(field.name, self._doc(struct, field.name), found, field.slot.offset, nullable)
 
@@ -277,7 +284,7 @@ from typing import ClassVar
 from attest.canonical import Kind, Layout, Pointer
 '''
 
-CODES = {"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "enum": "H"}
+CODES = {"bool": "?", "uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "enum": "H"}
 
 
 def python(schemas: Iterable[Schema]) -> str:
@@ -307,14 +314,14 @@ def _python_struct(struct: Struct) -> str:
 
 def _python_type(field: Field) -> str:
     kind = field.type.kind
-    plain = "int" if kind.startswith("uint") else {"text": "str", "data": "bytes"}.get(kind, field.type.name)
+    plain = "int" if kind.startswith("uint") else {"text": "str", "data": "bytes", "bool": "bool"}.get(kind, field.type.name)
     if field.type.is_list:
         return f"tuple[{plain}, ...]"
     return f"{plain} | None" if field.nullable else plain
 
 
 def _python_layout(struct: Struct) -> Iterator[str]:
-    numbers = sorted((f for f in struct.fields if f.in_data), key=lambda f: f.offset * SIZES[f.type.kind])
+    numbers = sorted((f for f in struct.fields if f.in_data), key=lambda f: f.start)
     pointers = sorted((f for f in struct.fields if not f.in_data), key=lambda f: f.offset)
     names = "".join(f'"{snake(field.name)}", ' for field in numbers)
     enums = ", ".join(f'"{snake(f.name)}": {f.type.name}' for f in numbers if f.type.kind == "enum")
@@ -334,9 +341,8 @@ def _data_format(struct: Struct, numbers: Iterable[Field]) -> str:
     """The data section in the notation of Python's `struct`, with its gaps as pad bytes."""
     text, end = "<", 0
     for field in numbers:
-        start = field.offset * SIZES[field.type.kind]
-        text += _gap(start - end) + CODES[field.type.kind]
-        end = start + SIZES[field.type.kind]
+        text += _gap(field.start - end) + CODES[field.type.kind]
+        end = field.start + SIZES[field.type.kind]
     return text + _gap(struct.words * 8 - end)
 
 
@@ -353,6 +359,7 @@ def _pointer_kind(field: Field) -> str:
 # TypeScript (Zod)
 
 ZOD = {
+    "bool": "z.boolean()",
     "uint8": "z.number().int().min(0).max(255)",
     "uint16": "z.number().int().min(0).max(65535)",
     "uint32": "z.number().int().min(0).max(4294967295)",
@@ -403,6 +410,7 @@ def _typescript_alias(name: str) -> str:
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 JSON: dict[str, dict[str, object]] = {
+    "bool": {"type": "boolean"},
     "uint8": {"type": "integer", "minimum": 0, "maximum": 0xFF},
     "uint16": {"type": "integer", "minimum": 0, "maximum": 0xFFFF},
     "uint32": {"type": "integer", "minimum": 0, "maximum": 0xFFFFFFFF},

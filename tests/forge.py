@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import cms, dsse, gitobject, profile, timestamp
+from attest import cms, dsse, gitobject, keys, profile, sshcert, sshsig, timestamp
 from attest.certificate import Anchor
 from attest.claims import Claims
 from attest.gitobject import ObjectFormat, ObjectKind
@@ -28,6 +28,7 @@ from attest.trust import Trust
 from attest.types import Assurance, Authentication, Principal, PrincipalKind
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+SshEdit = Callable[[sshcert.UserCertificate], sshcert.UserCertificate]
 Edit = Callable[[x509.CertificateBuilder], x509.CertificateBuilder]
 
 NOW = datetime(2026, 11, 23, 13, 58, 10, tzinfo=UTC)
@@ -74,6 +75,22 @@ class Leaf:
 
     def sign(self, data: bytes) -> bytes:
         return sign(self.key, data)
+
+
+@dataclass(frozen=True)
+class SshLeaf:
+    """An OpenSSH certificate (its blob) and its key."""
+
+    key: PrivateKey
+    blob: bytes
+
+    def armour(self, content: bytes, *, namespace: str = "git", hash_algorithm: str = "sha512") -> bytes:
+        """The armoured SSH signature over `content`."""
+        signed = sshsig.to_be_signed(content, namespace=namespace, hash_algorithm=hash_algorithm)
+        made = sshsig.assemble(
+            self.blob, sign(self.key, signed), namespace=namespace, hash_algorithm=hash_algorithm
+        )
+        return sshsig.armour(made)
 
 
 class Forge:
@@ -140,6 +157,28 @@ class Forge:
         serial = int.from_bytes(self._draw()[:15], "big")
         build = profile.mtls_leaf if mtls else profile.signing_leaf
         return Leaf(key, certify(edit(build(spec, key.public_key(), self.root, serial=serial)), self.root_key))
+
+    def ssh_leaf(
+        self,
+        claims: Claims = AGENT,
+        *,
+        scopes: tuple[str, ...] = ("sign:git",),
+        at: datetime | None = None,
+        edit: SshEdit = lambda read: read,
+    ) -> SshLeaf:
+        """An OpenSSH certificate as `leaf` is an X.509 one, its fields changed by `edit` before the root signs."""
+        key, ca = self.key(), keys.from_cryptography(self.root_key.public_key()).raw
+        point = keys.from_cryptography(key.public_key()).raw
+        nonce, serial = self._draw(), int.from_bytes(self._draw()[:8], "big")
+        signed = sshcert.to_be_signed(
+            self.spec(claims, scopes=scopes, at=at), point, ca, serial=serial, nonce=nonce
+        )
+        changed = edit(sshcert.parse(sshcert.assemble(signed, bytes(64))))
+        return SshLeaf(key, self.ssh_signed(changed.to_be_signed()))
+
+    def ssh_signed(self, signed: bytes) -> bytes:
+        """The certificate that the root makes of these bytes."""
+        return sshcert.assemble(signed, sign(self.root_key, signed))
 
     def verifier(self, *, scopes: tuple[str, ...] = ("sign:attestation",), at: datetime | None = None) -> Leaf:
         return self.leaf(VERIFIER, scopes=scopes, at=at)

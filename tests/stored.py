@@ -65,7 +65,7 @@ SIGNED = SignedTrustBundle(
     b"bundle",
     (BundleSignature(SignerRole.CURRENT, b"k" * 44, b"s" * 64), BundleSignature(SignerRole.RECOVERY, b"", b"")),
 )
-IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, ("sign:git", "bridgeCert"), 3, Assurance.OTHER_USER, b"\2" * 32)
+IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, ("sign:git", "bridgeCert"), 3, Assurance.OTHER_USER, b"\2" * 32, True)
 STEPS = tuple(
     Finding(step, status, "time-unproven" if status is not StepStatus.PROVEN else "", "what was found")
     for step, status in zip(range(1, 9), list(StepStatus) * 2, strict=True)
@@ -109,7 +109,12 @@ def _of_hint(name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(list(hint))
     largest = 2 ** WIDTHS.get(name, 64) - 1
     numbers = st.sampled_from([0, largest]) | st.integers(0, largest)
-    found: st.SearchStrategy[Any] = {int: numbers, str: TEXTS, bytes: DATAS}[hint]
+    found: st.SearchStrategy[Any] = {
+        bool: st.booleans(),
+        int: numbers,
+        str: TEXTS,
+        bytes: DATAS,
+    }[hint]
     return found
 
 

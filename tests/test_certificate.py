@@ -100,7 +100,9 @@ def test_a_leaf_of_ours_is_read_as_it_was_issued(forge: Forge) -> None:
     assert leaf.issued_at == NOW + timedelta(milliseconds=549)
     assert (leaf.not_before, leaf.not_after) == (NOW - timedelta(seconds=60), NOW + timedelta(minutes=5))
     assert leaf.emails == ((AGENT.actor_email,) if forge.profile is Profile.INTEROP else ())
-    assert leaf.der == issued.der
+    assert (leaf.encoded, leaf.signed) == (issued.der, issued.certificate.tbs_certificate_bytes)
+    assert (leaf.serial, leaf.issuer) == (issued.certificate.serial_number, forge.root.subject.rfc4514_string())
+    assert (leaf.fingerprints, leaf.payload_unchecked) == ((), False)
 
 
 def test_the_bytes_of_our_extensions_are_those_that_upstream_documents() -> None:
@@ -121,8 +123,9 @@ def test_the_bytes_of_our_extensions_are_those_that_upstream_documents() -> None
 
 
 def test_a_verifiers_leaf_carries_what_stock_sigstore_verifiers_ask_for() -> None:
-    leaf = certificate.verify_chain(NOTME.verifier().certificate, (), ANCHORS).leaf
-    issuer = leaf.certificate.extensions.get_extension_for_oid(OID("1.3.6.1.4.1.57264.1.8")).value
+    issued = NOTME.verifier().certificate
+    leaf = certificate.verify_chain(issued, (), ANCHORS).leaf
+    issuer = issued.extensions.get_extension_for_oid(OID("1.3.6.1.4.1.57264.1.8")).value
     assert isinstance(issuer, x509.UnrecognizedExtension)
     assert issuer.value == b"\x0c\x19https://authority.example"
     assert leaf.claims == VERIFIER
@@ -130,8 +133,9 @@ def test_a_verifiers_leaf_carries_what_stock_sigstore_verifiers_ask_for() -> Non
 
 def test_a_long_name_is_cut_in_the_common_name_and_whole_in_the_extension() -> None:
     long = "agent-" + "x" * 80
-    leaf = certificate.verify_chain(NOTME.leaf(named(AGENT, actor_name=long)).certificate, (), ANCHORS).leaf
-    names = leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    issued = NOTME.leaf(named(AGENT, actor_name=long)).certificate
+    leaf = certificate.verify_chain(issued, (), ANCHORS).leaf
+    names = issued.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     assert [len(str(n.value)) for n in names] == [64]
     assert (leaf.subject, leaf.remarks) == (long, ())
 
@@ -718,8 +722,8 @@ def test_a_leaf_with_one_flipped_bit_that_the_root_signed_is_refused_or_read_as_
         leaf = certificate.verify_chain(asn1.load_certificate(signed), (), ANCHORS).leaf
     except Error:
         return
-    assert leaf.der == signed
-    claims = leaf.certificate.extensions.get_extension_for_oid(profile.CLAIMS).value
+    assert leaf.encoded == signed
+    claims = asn1.load_certificate(leaf.encoded).extensions.get_extension_for_oid(profile.CLAIMS).value
     assert isinstance(claims, x509.UnrecognizedExtension)
     assert leaf.claims is not None
     assert claims_codec.encode(leaf.claims) == claims.value

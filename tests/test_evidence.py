@@ -8,6 +8,7 @@ import pytest
 from attest import certificate, cms, evidence
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.profile import Profile
+from attest.signed import CmsSigned
 from attest.types import Evidence, Voucher
 from tests import der
 from tests.der import Cms
@@ -27,7 +28,7 @@ def by(voucher: Voucher, after: int, before: int | None = None) -> Evidence:
 
 
 def collected(message: Cms) -> tuple[Evidence, ...]:
-    return evidence.collect(cms.parse(message.der()), CHAIN)
+    return evidence.collect(CmsSigned(cms.parse(message.der())), CHAIN)
 
 
 PLAIN = Cms(LEAF, b"content", NOW)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from attest import canonical, certificate
+from attest import canonical, certificate, sshcert
 from attest.errors import Error, Reason, RefusedError, UnavailableError, VerificationError
 from attest.profile import Profile
 from attest.types import Assurance, Grant
@@ -104,6 +104,25 @@ def test_a_pair_is_issued_as_granted_and_bound_to_both_keys(world: World, keys: 
     with pytest.raises(VerificationError) as caught:
         certificate.verify_chain(pair.mtls, (), world.trust().anchors)
     assert caught.value.reason in (Reason.PURPOSE_MISMATCH, Reason.PROFILE_MISMATCH, Reason.EXTENSION_UNKNOWN)
+
+
+@pytest.mark.parametrize("scope", ["sign:git", "sign:git-blind"])
+def test_who_signs_in_git_gets_an_ssh_certificate_that_says_the_same_of_the_same_key(world: World, scope: str) -> None:
+    grant = world.grant(scopes=("sign:git", "sign:git-blind"))
+    pair = issued(world, replace(KEYS.request(grant), scope=scope, session="s-1", task_digest=bytes(32)))
+    x509 = certificate.verify_chain(pair.signing, (), world.trust().anchors).leaf
+    assert pair.ssh is not None
+    ssh = sshcert.verify_chain(sshcert.parse(pair.ssh), world.trust().anchors).leaf
+    for name in ("key", "claims", "subject", "uri", "scopes", "epoch", "auth_method", "binding", "issued_at"):
+        assert getattr(ssh, name) == getattr(x509, name), name
+    assert (ssh.not_after, ssh.payload_unchecked) == (x509.not_after, scope == "sign:git-blind")
+    assert ssh.serial != x509.serial
+
+
+def test_who_does_not_sign_in_git_with_ed25519_gets_no_ssh_certificate(world: World) -> None:
+    grant = world.grant(scopes=("sign:git", "bridgeCert"))
+    assert issued(world, replace(KEYS.request(grant), scope="bridgeCert")).ssh is None
+    assert issued(world, TWO_P256.request(grant, Profile.INTEROP)).ssh is None
 
 
 def test_the_preimage_is_the_two_keys_with_the_mtls_key_first() -> None:
@@ -296,14 +315,12 @@ def test_every_certificate_stands_in_the_issuance_log_before_it_is_handed_out(wo
     pair = issued(world, KEYS.request(grant))
     with world.opened() as authority:
         rows = authority.store._rows("SELECT serial, grant_id, certificate_sha256, issued_at FROM issued")
+    assert pair.ssh is not None
+    made = [(c.serial_number, c.public_bytes(Encoding.DER)) for c in (pair.mtls, pair.signing)]
+    made.append((sshcert.parse(pair.ssh).serial, pair.ssh))
     expected = {
-        (
-            f"{c.serial_number:x}",
-            grant.id,
-            hashlib.sha256(c.public_bytes(Encoding.DER)).digest(),
-            int(world.now.timestamp()),
-        )
-        for c in (pair.mtls, pair.signing)
+        (f"{serial:x}", grant.id, hashlib.sha256(encoded).digest(), int(world.now.timestamp()))
+        for serial, encoded in made
     }
     assert set(rows) == expected
 

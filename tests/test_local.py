@@ -34,7 +34,32 @@ def test_an_enrolment_gives_a_key_and_its_certificate_that_belong_together(world
     leaf = credential.chain.leaf
     assert credential.algorithm is leaf.key.algorithm is ALGORITHMS[profile]
     keys.verify_signature(leaf.key, credential.sign(b"data"), b"data")
-    assert credential.der == credential.certificate.public_bytes(Encoding.DER) == leaf.der
+    assert credential.der == credential.certificate.public_bytes(Encoding.DER) == leaf.encoded
+
+
+def test_the_ssh_certificate_stands_over_the_same_key(world: World) -> None:
+    credential = world.credential()
+    assert credential.ssh_chain is not None
+    assert credential.ssh_chain.leaf.encoded == credential.ssh_certificate
+    assert credential.ssh_chain.leaf.key == credential.chain.leaf.key
+    interop = world.credential(profile=Profile.INTEROP)
+    assert (interop.ssh_certificate, interop.ssh_chain) == (b"", None)
+
+
+def test_session_task_and_assurance_go_into_both_certificates(world: World) -> None:
+    grant, anchors, digest = granted(world), world.trust().anchors, bytes(range(32))
+    with world.opened() as authority:
+        credential = local.enroll(
+            *(authority, grant, Profile.NOTME, "sign:git", anchors, world.now),
+            session="s-1",
+            task_digest=digest,
+            assurance=Assurance.SANDBOXED_BROKER,
+        )
+    for chain in (credential.chain, credential.ssh_chain):
+        assert chain is not None
+        claims = chain.leaf.claims
+        assert claims is not None
+        assert (claims.session, claims.task_digest, claims.assurance) == ("s-1", digest, "sandboxed-broker")
 
 
 def test_what_separates_actor_and_human_here_is_said_to_be_nothing(world: World) -> None:

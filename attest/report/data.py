@@ -64,6 +64,7 @@ def _identity(findings: Findings) -> dict[str, Any] | None:
         "epoch": who.epoch,
         "assurance": who.assurance.value,
         "certificateSha256": who.certificate_sha256.hex(),
+        "payloadChecked": not who.payload_unchecked,
     }
 
 

@@ -64,6 +64,8 @@ def _body(findings: Findings) -> Iterator[str]:
         yield f"  actor      {_principal(who.actor)}"
         yield f"  represents {_principal(who.represented) if who.represented else 'nobody named in the certificate'}"
         yield f"  assurance  {who.assurance}"
+        if who.payload_unchecked:
+            yield "  payload    not checked by the signer, which saw a digest alone"
     for finding in findings.findings:
         yield f"  {finding.step} {_name(finding):<10} {finding.status:<15} {printable(finding.detail)}"
     if findings.remarks:

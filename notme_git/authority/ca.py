@@ -24,13 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import CertificateBuilder
 
-from attest import profile, timestamp
+from attest import keys as public_keys
+from attest import profile, sshcert, timestamp
 from attest.errors import RefusedError, UnavailableError
-from attest.profile import Profile
+from attest.profile import LeafSpec, Profile
 from attest.types import BundleSignature, Epoch, Retirement, SignerRole
 from notme_git.authority.keystore import KeyStore
 
 ROOT_LIFETIME = timedelta(days=3650)
+SSH_SERIAL_BITS = 64
+SSH_NONCE_BYTES = 32
 SERIAL_BITS = 127
 """Sixteen bytes with the top bit clear; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
 
@@ -69,6 +72,19 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
 def sign_leaf(keys: KeyStore, epoch: Epoch, build: Profile, leaf: CertificateBuilder) -> x509.Certificate:
     """Sign a prepared leaf with the root of its profile."""
     return _sign(leaf, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
+
+
+def sign_ssh_certificate(keys: KeyStore, epoch: Epoch, spec: LeafSpec, public_key: bytes) -> bytes:
+    """An OpenSSH certificate of `spec` over an Ed25519 point, by the Ed25519 root itself: one anchor covers both."""
+    key = _load(keys, epoch, "root")
+    signed = sshcert.to_be_signed(
+        spec,
+        public_key,
+        public_keys.from_cryptography(key.public_key()).raw,
+        serial=secrets.randbits(SSH_SERIAL_BITS) | 1,
+        nonce=secrets.token_bytes(SSH_NONCE_BYTES),
+    )
+    return sshcert.assemble(signed, sign_with(key, signed))
 
 
 def issuer(epoch: Epoch, build: Profile) -> x509.Certificate:

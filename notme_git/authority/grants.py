@@ -14,11 +14,12 @@ from typing import NamedTuple
 from attest import patterns
 from attest.errors import RefusedError, UsageError
 from attest.evidence import rfc3339
+from attest.profile import PAYLOAD_UNCHECKED
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority.store import StoredGrant
 
-SCOPES = ("bridgeCert", "authorityManage", "certMint", "sign:git", "sign:attestation")
-"""The upstream authority's vocabulary (`authority-protocol.md` 9); nothing else can be granted."""
+SCOPES = ("bridgeCert", "authorityManage", "certMint", "sign:git", "sign:attestation", PAYLOAD_UNCHECKED)
+"""The upstream authority's vocabulary (`authority-protocol.md` 9) and one of ours; nothing else can be granted."""
 
 GRANT_VERSION = 1
 VERIFIER = "verifier"

@@ -7,7 +7,6 @@ pre-image (`authority-protocol.md` 2), and nothing beyond the grant.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,16 +14,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
-from attest import canonical, keys, profile
+from attest import canonical, keys, profile, sshcert
 from attest.claims import Claims
 from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
 from attest.keys import KeyAlgorithm, PublicKey
-from attest.profile import RULES, LeafSpec, Profile
+from attest.profile import PAYLOAD_UNCHECKED, RULES, LeafSpec, Profile
 from attest.types import Assurance, Grant
 from notme_git.authority import ca, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.store import Issued
+
+SSH_SCOPES = (RULES[Profile.NOTME].scope, PAYLOAD_UNCHECKED)
+"""Who signs in git gets an OpenSSH certificate too; who signs statements has no use for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair of bridge certificates over one actor's two keys."""
+    """A pair of bridge certificates over one actor's two keys, and an OpenSSH one (its blob) over the signing key."""
 
     mtls: x509.Certificate
     signing: x509.Certificate
+    ssh: bytes | None = None
 
 
 def binding_preimage(mtls_key: bytes, signing_key: bytes) -> bytes:
@@ -75,13 +78,17 @@ def issue(
     spec = _spec(authority, request, assurance, auth_method, at)
     epoch = authority.epoch
     issuer = ca.issuer(epoch, request.profile)
+    with_ssh = request.profile is Profile.NOTME and request.scope in SSH_SCOPES
     pair = Pair(
         mtls=_sign(authority, request, profile.mtls_leaf(spec, mtls_key, issuer, serial=ca.new_serial())),
         signing=_sign(
             authority, request, profile.signing_leaf(spec, signing_key, issuer, serial=ca.new_serial())
         ),
+        ssh=ca.sign_ssh_certificate(authority.keys, epoch, spec, keys.parse_spki(request.signing_key).raw)
+        if with_ssh
+        else None,
     )
-    _log(authority, request, (pair.mtls, pair.signing), at)
+    _log(authority, request, pair, at)
     return pair
 
 
@@ -153,15 +160,19 @@ def _sign(authority: Authority, request: Request, leaf: x509.CertificateBuilder)
     return ca.sign_leaf(authority.keys, authority.epoch, request.profile, leaf)
 
 
-def _log(
-    authority: Authority, request: Request, certificates: Sequence[x509.Certificate], at: datetime
-) -> None:
+def _log(authority: Authority, request: Request, pair: Pair, at: datetime) -> None:
+    made = [
+        (certificate.serial_number, spki, certificate.public_bytes(Encoding.DER))
+        for certificate, spki in ((pair.mtls, request.mtls_key), (pair.signing, request.signing_key))
+    ]
+    if pair.ssh is not None:
+        made.append((sshcert.parse(pair.ssh).serial, request.signing_key, pair.ssh))
     grant = request.grant
     with authority.store.transaction(durable=False):
-        for certificate, spki in zip(certificates, (request.mtls_key, request.signing_key), strict=True):
+        for serial, spki, encoded in made:
             authority.store.record_issued(
                 Issued(
-                    serial=f"{certificate.serial_number:x}",
+                    serial=f"{serial:x}",
                     issued_at=int(at.timestamp()),
                     actor_id=grant.actor.id,
                     represented_id=grant.represented.id if grant.represented else "",
@@ -169,7 +180,7 @@ def _log(
                     epoch=authority.epoch.number,
                     profile=str(request.profile),
                     spki_sha256=hashlib.sha256(spki).digest(),
-                    certificate_sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest(),
+                    certificate_sha256=hashlib.sha256(encoded).digest(),
                 )
             )
 

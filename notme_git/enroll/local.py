@@ -1,7 +1,7 @@
 """Enrolment with the embedded authority: keys made in memory, proofs, and a checked certificate.
 
 The embedded authority runs as the same user as its client, so it proves attribution and no separation:
-assurance is always `same-user` (design 2).
+assurance is `same-user` (design 2) unless a caller that separates the two, the broker, says more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import certificate
+from attest import certificate, sshcert
 from attest.certificate import Anchor, Chain
 from attest.keys import KeyAlgorithm
 from attest.profile import RULES, Profile
@@ -30,13 +30,19 @@ AUTH_METHOD = "local"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A signing key in memory with its bridge certificate. It signs; nothing hands the key out."""
+    """A signing key in memory with its bridge certificates. It signs; nothing hands the key out.
+
+    `ssh_certificate` is the blob of the OpenSSH certificate over the same key and `ssh_chain` what it was proven
+    to stand under; empty and None where the profile or the scope has none.
+    """
 
     chain: Chain
     certificate: x509.Certificate = field(repr=False)
     der: bytes = field(repr=False)
     _key: PrivateKey = field(repr=False)
     _stamper: Stamper = field(repr=False)
+    ssh_certificate: bytes = field(default=b"", repr=False)
+    ssh_chain: Chain | None = None
 
     @property
     def algorithm(self) -> KeyAlgorithm:
@@ -59,8 +65,15 @@ def enroll(
     scope: str,
     anchors: tuple[Anchor, ...],
     at: datetime,
+    *,
+    session: str = "",
+    task_digest: bytes = b"",
+    assurance: Assurance = Assurance.SAME_USER,
 ) -> Credential:
-    """Make a pair of keys, prove them, and check the answer against the pinned `anchors` before using it."""
+    """Make a pair of keys, prove them, and check the answer against the pinned `anchors` before using it.
+
+    `session`, `task_digest` and `assurance` go into the certificates' claims.
+    """
     mtls = ec.generate_private_key(ec.SECP256R1())
     signing: PrivateKey
     if RULES[profile].algorithm is KeyAlgorithm.ED25519:
@@ -78,14 +91,23 @@ def enroll(
             mtls_key=spki[0],
             signing_key=spki[1],
             proofs=Proofs(mtls=_proof(mtls, message), signing=_proof(signing, message)),
+            session=session,
+            task_digest=task_digest,
         ),
-        assurance=Assurance.SAME_USER,
+        assurance=assurance,
         auth_method=AUTH_METHOD,
         at=at,
     )
     chain = certificate.verify_chain(pair.signing, (), anchors, profile)
-    der = pair.signing.public_bytes(Encoding.DER)
-    return Credential(chain, pair.signing, der, signing, ca.stamper(authority.keys, authority.epoch, profile))
+    return Credential(
+        chain=chain,
+        certificate=pair.signing,
+        der=pair.signing.public_bytes(Encoding.DER),
+        _key=signing,
+        _stamper=ca.stamper(authority.keys, authority.epoch, profile),
+        ssh_certificate=pair.ssh or b"",
+        ssh_chain=sshcert.verify_chain(sshcert.parse(pair.ssh), anchors, profile) if pair.ssh else None,
+    )
 
 
 def _proof(key: PrivateKey, message: bytes) -> bytes:

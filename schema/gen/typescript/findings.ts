@@ -90,8 +90,10 @@ export const Identity = z
     epoch: z.number().int().min(0).max(4294967295),
     /** What separated the actor from the represented principal. */
     assurance: Assurance,
-    /** SHA-256 of the leaf certificate, DER, 32 bytes. */
+    /** SHA-256 of the leaf certificate as encoded, 32 bytes. */
     certificateSha256: z.instanceof(Uint8Array),
+    /** The signer saw a digest only, and so checked neither kind nor content of what it signed. */
+    payloadUnchecked: z.boolean(),
   })
   .strict();
 export type Identity = z.infer<typeof Identity>;

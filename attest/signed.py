@@ -1,0 +1,170 @@
+"""What steps 2 to 5 ask of a signature, in one form for CMS and for SSH signatures.
+
+Beyond this module only the report of a signature still asks which of the two it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attest import certificate, cms, keys, sshcert, sshsig, sshwire
+from attest.certificate import Anchor, Chain
+from attest.cms import SignedMessage
+from attest.errors import MalformedError, Reason, Step, VerificationError
+from attest.gitobject import Commit, PushCertificate, Signature, SignatureFormat, Tag
+from attest.keys import KeyAlgorithm, PublicKey
+from attest.profile import Profile
+from attest.sshcert import UserCertificate
+from attest.sshsig import SshSignature
+
+GitObject: TypeAlias = Commit | Tag | PushCertificate
+
+CMS_SIGNING_TIME = "cms-signing-time"
+SSH_COMMITTER_DATE = "ssh-committer-date"
+"""Where the signer's word on the time was found: an SSH signature says none, so the object's own date is it."""
+
+_FOREIGN = {SignatureFormat.SSH: "an SSH key", SignatureFormat.OPENPGP: "an OpenPGP key"}
+
+
+@dataclass(frozen=True, slots=True)
+class CmsSigned:
+    """A CMS signature with the X.509 certificates it carries."""
+
+    message: SignedMessage
+
+    @property
+    def detail(self) -> str:
+        """For the finding of step 2."""
+        return f"one CMS signature, {self.message.algorithm}"
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        return self.message.algorithm
+
+    @property
+    def digest_algorithm(self) -> str:
+        return "sha512" if self.message.algorithm is KeyAlgorithm.ED25519 else "sha256"
+
+    @property
+    def value(self) -> bytes:
+        """The signature proper, which time-stamps are over."""
+        return self.message.signature
+
+    @property
+    def timestamps(self) -> tuple[bytes, ...]:
+        """Tokens that travel inside the signature."""
+        return self.message.timestamps
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6). Our own profiles
+        # carry one certificate, so only profile signet comes here.
+        return () if self.message.certificates_sorted else ("certificates-unordered",)
+
+    def verify_content(self, content: bytes) -> PublicKey:
+        """Step 3."""
+        return cms.verify_content(self.message, content)
+
+    def verify_chain(self, anchors: Sequence[Anchor], profile: Profile | None, known: Chain | None) -> Chain:
+        """Step 4. What was proven of the very same bytes under a pinned anchor need not be proven again."""
+        message = self.message
+        if not message.others and _is_known(known, anchors, profile, message.signer.public_bytes(Encoding.DER)):
+            return known  # type: ignore[return-value]  # not None, says _is_known
+        return certificate.verify_chain(message.signer, message.others, anchors, profile)
+
+    def signing_time(self, _parsed: GitObject | None) -> tuple[int, str] | None:
+        """The signer's word on the time (unix seconds), and where it stands."""
+        when = self.message.signing_time
+        return None if when is None else (int(when.timestamp()), CMS_SIGNING_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class SshSigned:
+    """An SSH signature whose key is one of our OpenSSH certificates."""
+
+    signature: SshSignature
+    certificate: UserCertificate
+
+    detail: ClassVar[str] = "one SSH signature, ed25519"
+    algorithm: ClassVar[KeyAlgorithm] = KeyAlgorithm.ED25519
+    timestamps: ClassVar[tuple[bytes, ...]] = ()
+    remarks: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def digest_algorithm(self) -> str:
+        return self.signature.hash_algorithm
+
+    @property
+    def value(self) -> bytes:
+        """The signature proper, which time-stamps are over."""
+        return self.signature.signature
+
+    def verify_content(self, content: bytes) -> PublicKey:
+        """Step 3."""
+        try:
+            key = keys.ed25519(self.certificate.public_key)
+        except MalformedError as error:
+            raise VerificationError(
+                Step.INTEGRITY, Reason.KEY_REFUSED, f"the signer's key is refused: {error}"
+            ) from None
+        sshsig.verify_content(self.signature, content, key)
+        return key
+
+    def verify_chain(self, anchors: Sequence[Anchor], profile: Profile | None, known: Chain | None) -> Chain:
+        """Step 4. What was proven of the very same bytes under a pinned anchor need not be proven again."""
+        if _is_known(known, anchors, profile, self.certificate.blob):
+            return known  # type: ignore[return-value]  # not None, says _is_known
+        return sshcert.verify_chain(self.certificate, anchors, profile)
+
+    def signing_time(self, parsed: GitObject | None) -> tuple[int, str] | None:
+        """The signer's word on the time (unix seconds), and where it stands."""
+        match parsed:
+            case Commit():
+                return parsed.committer.seconds, SSH_COMMITTER_DATE
+            case Tag() if parsed.tagger is not None:
+                return parsed.tagger.seconds, SSH_COMMITTER_DATE
+            case PushCertificate():
+                return parsed.seconds, SSH_COMMITTER_DATE
+        return None
+
+
+Signed: TypeAlias = CmsSigned | SshSigned
+
+
+def read(signature: Signature, anchors: Sequence[Anchor]) -> Signed:
+    """Step 2: the signature, strictly decoded, if it can be one of ours.
+
+    An SSH signature is looked at only if a pinned anchor's key stands in it; that is asked of the raw bytes, so
+    one of ours that was tampered with is malformed, and not somebody else's.
+    """
+    if signature.format is SignatureFormat.X509:
+        return CmsSigned(cms.parse(cms.dearmour(signature.armour)))
+    if signature.format is not SignatureFormat.SSH or not is_ours(signature.armour, anchors):
+        raise VerificationError(
+            Step.SIGNATURE,
+            Reason.SIGNATURE_FOREIGN,
+            f"signed with {_FOREIGN[signature.format]}: its owner's own key, not by this authority",
+        )
+    parsed = sshsig.parse(sshsig.dearmour(signature.armour))
+    return SshSigned(parsed, sshcert.parse(parsed.public_key))
+
+
+def is_ours(armour: bytes, anchors: Sequence[Anchor]) -> bool:
+    """Whether the key of a pinned anchor that issues SSH certificates stands in an SSH signature's armour."""
+    blob = sshsig.loose(armour)
+    marks = [sshwire.ed25519_key(a.key.raw) for a in anchors if a.profile is Profile.NOTME]
+    return any(mark in blob for mark in marks)
+
+
+def _is_known(known: Chain | None, anchors: Sequence[Anchor], profile: Profile | None, encoded: bytes) -> bool:
+    return (
+        known is not None
+        and known.leaf.encoded == encoded
+        and known.issuing is None
+        and known.anchor in anchors
+        and profile in (None, known.anchor.profile)
+    )
