@@ -28,6 +28,7 @@ SID_PEER = "sid-peer"
 SHARED = "shared-vectors"
 EXCUSED_IN_CI = (SID_PEER, SHARED)
 
+GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")  # where Debian's git puts it
 JAVA_LIBRARIES = Path("/usr/share/java")  # where Debian puts jars
 BOUNCY_CASTLE_JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
 
@@ -74,11 +75,14 @@ PEERS: Mapping[str, Peer] = {
             ("java", "javac"),  # javac: java runs a source file only where the compiler is installed
             tuple(JAVA_LIBRARIES / jar for jar in BOUNCY_CASTLE_JARS),
         ),
+        Peer("bash", "apt install bash", ("bash",)),
         Peer("capnp", "apt install capnproto", ("capnp",)),
         Peer("certtool", "apt install gnutls-bin", ("certtool",)),
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),
         Peer("faketime", "apt install faketime", ("faketime",)),
+        Peer("fish", "apt install fish", ("fish",)),
         Peer("git", "apt install git", ("git",)),
+        Peer("git-completion", "apt install git", ("git",), (GIT_COMPLETION,)),
         Peer(
             "git-tests",
             "git's own test files, from Debian's source package: .ci/peers",
@@ -90,9 +94,13 @@ PEERS: Mapping[str, Peer] = {
         ),
         Peer("gpg", "apt install gpg gpg-agent", ("gpg", "gpg-agent", "gpgconf")),
         Peer("gpgsm", "apt install gpgsm gpg-agent", ("gpgsm", "gpg-agent", "gpgconf")),
+        Peer("groff", "apt install groff-base", ("groff",)),
+        Peer("man", "apt install man-db", ("man",)),
+        Peer("mandoc", "apt install mandoc", ("mandoc",)),
         Peer("node", "apt install nodejs", ("node",)),
         Peer("openssl", "apt install openssl", ("openssl",)),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
+        Peer("zsh", "apt install zsh", ("zsh",)),
     )
 }
 

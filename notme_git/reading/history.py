@@ -67,7 +67,7 @@ COLUMNS = (
     Column("actor", 8),
     Column("for", 8),
     Column("assurance", 6),
-    Column("subject", 12),
+    Column("subject", 9),
 )
 
 
