@@ -5,16 +5,17 @@ Of this package only this module reads environment and clock.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from attest import dsse, home, repository, statement, store, verify
+from attest import dsse, home, repository, stamps, statement, store, verify
 from attest.command import complain
 from attest.errors import (
     ACCEPTED,
@@ -40,6 +41,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PROFILES = click.Choice([p.value for p in Profile])
 VOUCHERS = click.Choice([v.value for v in Voucher])
+BATCH = 1024
+"""Objects of a range whose time-stamps are looked up together: two processes of git for so many."""
+
 _LOCATION = frozenset(
     {
         "GIT_DIR",
@@ -179,7 +183,7 @@ def verify_signature(
     require_time: str | None,
     as_json: bool,
 ) -> int:
-    """Judge a detached SIGNATURE (armoured CMS) over the bytes of the file CONTENT."""
+    """Judge a detached SIGNATURE (armoured CMS or SSH) over the bytes of the file CONTENT."""
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
     examination = verify.examine_signature(
@@ -212,7 +216,8 @@ def show(
     trusted = load_trust(anchors, profile, bundle)
     repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
-    items = [_statement(line, object_id, trusted, at) for line in store.read(repo, object_id)]
+    lines = [line for line in store.read(repo, object_id) if not stamps.is_stamp(line)]
+    items = [_statement(line, object_id, trusted, at) for line in lines]
     if as_json:
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
     elif not items:
@@ -259,7 +264,7 @@ def examinations(
     One object of a range that cannot be read hides no other: its error goes to `unread`.
     """
     ranged = ".." in rev
-    for object_id in repo.list_range(rev) if ranged else [repo.resolve(rev)]:
+    for object_id, timestamps in _with_timestamps(repo, repo.list_range(rev) if ranged else [repo.resolve(rev)]):
         try:
             kind, raw = repo.read(object_id)
         except Error as error:
@@ -277,7 +282,29 @@ def examinations(
             trusted,
             at=at,
             profile=Profile(profile) if profile else None,
+            timestamps=timestamps,
         )
+
+
+def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """Each object with the time-stamps kept beside it, in ref and home; what cannot be read is as if it were not there."""
+    place, remaining = home.default(os.environ), iter(object_ids)
+    while batch := list(itertools.islice(remaining, BATCH)):
+        lines: Mapping[str, Sequence[bytes]] = {}
+        try:
+            lines = store.read_many(repo, batch)
+        except Error as error:
+            complain("notme-attest", error)
+        for object_id in batch:
+            tokens = stamps.of_lines(lines.get(object_id, ()), object_id)
+            try:
+                spooled = stamps.read_spool(place, object_id)
+            except Error as error:
+                complain("notme-attest", error)
+            else:
+                # Our own first: only so many are looked at, and the ref is anybody's.
+                tokens = tokens if spooled is None else [spooled, *tokens]
+            yield object_id, tokens
 
 
 def exit_status_of(verdicts: Iterable[Verdict], unread: Iterable[Error]) -> int:

@@ -25,8 +25,8 @@ RANK = {Voucher.SIGNER: 0, Voucher.AUTHORITY: 1, Voucher.RECEIVER: 2, Voucher.IN
 EMBEDDED, DETACHED = "rfc3161", "detached-rfc3161"
 """A time-stamp that travels inside the signature, and one that was kept beside the object."""
 
-MAX_DETACHED = 8
-"""One is made; whoever may write to the ref can add more, and each costs two signature checks."""
+MAX_DETACHED = 64
+"""One is made. Whoever may write to the ref can add more, and each costs up to three signature checks."""
 
 BAD_STAMP = "detached-timestamp-ignored"
 """Remark: a time-stamp kept beside the object does not hold. Anybody can add one, so it speaks against nothing."""

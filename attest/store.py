@@ -2,6 +2,8 @@
 
     refs/attestations/notme  ->  commit  ->  tree:  ab/cd/<object id>.intoto.jsonl
 
+Beside bundles a file holds the time-stamps of SSH signatures, a line each (`stamps`).
+
 A file is a set of lines, written sorted and without repetition. So two writers, or two clones that
 met later, end with the same bytes whoever came first, and a merge has no conflict to show. Lines are
 only added. Whether a line is a bundle, and what it proves, its reader finds out (`dsse`): refs can be
@@ -58,6 +60,13 @@ def read(repository: Repository, oid: str) -> list[bytes]:
     """The stored lines about the object `oid`, empty when there are none. Nothing about them is checked."""
     path = _path(repository, oid)
     return sorted(_read_files(repository, _commit_id(repository, REF), [path])[path])
+
+
+def read_many(repository: Repository, oids: Sequence[str]) -> dict[str, list[bytes]]:
+    """As `read`, for several objects with one process of git."""
+    paths = {_path(repository, oid): oid for oid in oids}
+    stored = _read_files(repository, _commit_id(repository, REF), paths)
+    return {oid: sorted(stored[path]) for path, oid in paths.items()}
 
 
 def merge(repository: Repository, other: str, at: datetime) -> None:

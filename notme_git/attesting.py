@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attest import dsse, statement, store, timestamp
+from attest import dsse, stamps, statement, store, timestamp
 from attest.errors import UnavailableError
 from attest.policy import Context
 from attest.profile import Profile
@@ -51,14 +51,24 @@ def attest(
     context: Context,
     at: datetime,
 ) -> list[Attested]:
-    """Sign and store a statement for each judged object; what could not be checked gets none."""
+    """Sign and store a statement for each judged object; what could not be checked gets none.
+
+    The time-stamps that this home kept of those objects go with them, for verifiers elsewhere.
+    """
     judged = [(e, v) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
     if not judged:
         return []
     credential = enroll(authority, trusted, at)
     made = [sign(credential, examination, verdict, context, at) for examination, verdict in judged]
-    store.append(repository, {item.object_id: [item.bundle] for item in made}, at=at)
+    home = authority.directory.parent
+    lines = {item.object_id: [item.bundle, *_spooled(home, item.object_id)] for item in made}
+    store.append(repository, lines, at=at)
     return made
+
+
+def _spooled(home: Path, object_id: str) -> list[bytes]:
+    token = stamps.read_spool(home, object_id)
+    return [] if token is None else [stamps.encode(object_id, token)]
 
 
 def enroll(authority: Authority, trusted: Trust, at: datetime) -> Credential:
