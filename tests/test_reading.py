@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -153,6 +154,13 @@ def test_a_state_is_a_word_and_its_reason(world: World, changes: dict[str, objec
     assert texts(row(world, **changes))[2] == shown
 
 
+def test_a_signature_over_a_digest_alone_is_marked(world: World) -> None:
+    findings = world.judge(world.signed_commit()).findings
+    assert findings.identity is not None
+    blind = replace(findings, identity=replace(findings.identity, payload_unchecked=True))
+    assert texts(row(world, findings=blind))[5] == "same-user, blind"
+
+
 def test_a_commit_that_could_not_be_read_says_so_in_place_of_its_subject(world: World) -> None:
     changes = {"state": State.COULD_NOT_CHECK, "findings": None, "committed": None, "detail": "it is not here"}
     shown = row(world, **changes, signature_format="", subject="")
@@ -206,6 +214,16 @@ def test_a_page_has_the_sections_of_a_manual_in_order() -> None:
         "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "EXIT STATUS", "ENVIRONMENT", "SEE ALSO",
     ]  # fmt: skip
     assert "\ntool \\- Do things\n" in page
+
+
+@click.command(context_settings={"help_option_names": []})
+def bare() -> None:
+    """Have no option."""
+
+
+def test_a_command_without_options_has_no_empty_section() -> None:
+    group = click.Group("tool", {"bare": bare}, help="A tool.")
+    assert ".SH OPTIONS" not in manpage.pages(group, "1.2", A_DAY)["tool-bare"]
 
 
 def test_commands_inside_are_on_the_page_of_the_one_around_them() -> None:

@@ -23,7 +23,7 @@ from attest.policy import Context, Policy
 from attest.report import data
 from attest.repository import Repository
 from attest.trust import Trust
-from attest.types import Findings, Outcome, StepStatus, Verdict
+from attest.types import Findings, Identity, Outcome, StepStatus, Verdict
 from notme_git.reading.table import Cell, Column
 
 SHORT_ID = 8
@@ -100,7 +100,7 @@ class Row:
             Cell(detail, style),
             Cell((who.actor.display or who.actor.id) if who else NOBODY),
             Cell((who.represented.display or who.represented.email) if who and who.represented else NOBODY),
-            Cell(who.assurance.value if who else NOBODY),
+            Cell(_assurance(who) if who else NOBODY),
             Cell(self.subject if self.committed else f"({self.detail})"),
         )
 
@@ -186,6 +186,11 @@ def _state(verdict: Verdict) -> tuple[State, str, str]:
     wanted = StepStatus.UNAVAILABLE if state is State.COULD_NOT_CHECK else StepStatus.FAILED
     first = next((f for f in findings if f.status is wanted), None)
     return (state, first.reason, first.detail) if first else (state, "", "")
+
+
+def _assurance(who: Identity) -> str:
+    """Through the ssh-agent protocol the signer sees a digest and not what it signs: that is worth less."""
+    return f"{who.assurance}, blind" if who.payload_unchecked else who.assurance.value
 
 
 def _subject(commit: Commit) -> str:

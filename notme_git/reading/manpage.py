@@ -63,9 +63,9 @@ def page(context: click.Context, name: str, version: str, day: date) -> str:
         *_synopses(context),
         ".SH DESCRIPTION",
         *_prose(context.command.help or ""),
-        ".SH OPTIONS",
-        *_options(context),
     ]
+    if options := list(_options(context)):
+        lines += [".SH OPTIONS", *options]
     if context.parent is None:
         lines += [".SH COMMANDS", *_overview(context)]
     else:
