@@ -7,16 +7,23 @@ import sys
 
 
 def main() -> int:
-    """Run a dialect (`gpgsm ARGS...`, as the shim does) or the command line; returns the exit status.
+    """Run a dialect (`gpgsm ARGS...`, as the shim does), the daemon, or the command line; returns the exit status.
 
-    The dialect comes first and without click: it is on the path of every signature.
+    The dialects come first and without click: they are on the path of signatures.
     """
     # A core file of this process would hold private keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if len(sys.argv) > 1 and sys.argv[1] == "gpgsm":
-        from notme_git import gpg
+    from notme_git import dialect
 
-        return gpg.run(sys.argv[2:])
+    words = sys.argv[1:]
+    own = words[:1] == [dialect.OWN]
+    name = words[own] if len(words) > own else ""
+    if name in dialect.NAMES:
+        return dialect.run(name, words[own + 1 :], own=own)
+    if name == "daemon-serve":
+        from notme_git.daemon import main as daemon
+
+        return daemon.run(words[1:])
     from attest import command
     from notme_git.cli import cli
 

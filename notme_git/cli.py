@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import uuid
 from datetime import UTC, datetime
@@ -23,11 +24,14 @@ from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import text
 from attest.types import Grant, Outcome
-from notme_git import attesting, setup, shim
+from notme_git import attesting, sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants, trusted_root
-from notme_git.authority.embedded import opened
+from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
+from notme_git.daemon.cli import daemon
+from notme_git.dialect_cli import DIALECT_COMMANDS
 from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
+from notme_git.setup_cli import setup_command
 from notme_git.whoami_cli import command as whoami_command
 
 OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
@@ -120,6 +124,7 @@ def grant_add(
             grant_id=str(uuid.uuid4()),
         )
         authority.store.add_grant(new)
+        sshfiles.refresh(config.home, authority)
     if as_json:
         _print_json(_grant_data(new, None, config.at))
         return
@@ -171,56 +176,6 @@ def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
         click.echo(f"revoked {grant_id}")
 
 
-@cli.command(name="setup")
-@click.option("--agent", shell_complete=complete_agent, help="The agent that signs in this repository.")
-@click.option(
-    "--profile",
-    type=OURS,
-    default="notme",
-    show_default=True,
-    help="interop: P-256, for openssl, gpgsm, GitLab.",
-)
-@click.option(
-    "--global", "everywhere", is_flag=True, help="For every repository of this user, not only this one."
-)
-@click.option("--undo", is_flag=True, help="Put back what was configured before, byte for byte.")
-@json_option
-def setup_command(agent: str | None, profile: str, everywhere: bool, undo: bool, as_json: bool) -> None:
-    """Make git here sign as AGENT and verify with us; remembers what was configured before."""
-    config = Config.read()
-    file = setup.config_file(config.environ, everywhere=everywhere)
-    if undo:
-        undone = setup.undo(config.home, config_file=file, environ=config.environ)
-        if as_json:
-            _print_json({"file": str(file), "exact": undone.exact, "kept": list(undone.kept)})
-        else:
-            click.echo(undone.sentence)
-        return
-    if agent is None:
-        raise UsageError(
-            "setup needs --agent AGENT (or --undo)", hint="notme-git grant list shows the agents"
-        )
-    with opened(config.home) as authority:
-        usable = grants.select(authority.store.grants(), agent, scope="sign:git", at=config.at)
-    program = shim.install(config.home, config.python)
-    applied = setup.apply(
-        config.home,
-        config_file=file,
-        agent=agent,
-        profile=profile,
-        program=program,
-        identity=(usable.actor.display, usable.actor.email),
-        environ=config.environ,
-    )
-    if as_json:
-        _print_json({"file": str(file), "agent": agent, "profile": profile, "program": str(program)})
-    else:
-        click.echo(f"git signs as {agent} <{usable.actor.email}> from now on (in {file})")
-        click.echo("back to what was there before: notme-git setup --undo")
-    for key in applied.shadowed:
-        click.echo(f"warning: another configuration file sets {key}, which wins over this one", err=True)
-
-
 @cli.group()
 def trust() -> None:
     """What others need to verify."""
@@ -230,7 +185,7 @@ def trust() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["pem", "spki", "sigstore", "bundle"]),
+    type=click.Choice(["pem", "spki", "sigstore", "bundle", "allowed-signers", "krl"]),
     default="pem",
     show_default=True,
 )
@@ -239,12 +194,16 @@ def trust_export(form: str, profile: str | None) -> None:
     """Print the anchors of the current epoch: Ed25519 root first, interop root second.
 
     pem: certificates; spki: SHA-256 fingerprints of their keys; sigstore: a trusted root for cosign, time-stamping
-    included; bundle: the signed trust bundle (binary) for --bundle.
+    included; bundle: the signed trust bundle (binary) for --bundle; allowed-signers: for gpg.ssh.allowedSignersFile,
+    every epoch that still counts; krl: for gpg.ssh.revocationFile (binary), made by ssh-keygen.
     """
     config = Config.read()
     with opened(config.home) as authority:
         epochs.export(authority)
         epoch, latest = authority.epoch, authority.store.latest_bundle()
+        if form in ("allowed-signers", "krl"):
+            _export_for_ssh(authority, form, config)
+            return
     wanted = [
         (root, tsa)
         for root, tsa, kind in zip(
@@ -267,6 +226,16 @@ def trust_export(form: str, profile: str | None) -> None:
             else:
                 anchor = Anchor.read(certificate)
                 click.echo(f"{anchor.key.spki_sha256.hex()}  {anchor.profile}")
+
+
+def _export_for_ssh(authority: Authority, form: str, config: Config) -> None:
+    if form == "krl":
+        program = shutil.which("ssh-keygen", path=config.environ.get("PATH")) or "ssh-keygen"
+        sys.stdout.buffer.write(sshtrust.krl(authority, ssh_keygen=program))
+        return
+    click.echo(sshtrust.allowed_signers(authority), nl=False)
+    for address in sshtrust.left_out(authority):
+        click.echo(f"warning: {text.printable(address)} cannot stand in a list of principals: left out", err=True)
 
 
 @cli.group()
@@ -308,6 +277,7 @@ def epoch_rotate(as_json: bool) -> None:
     config = Config.read()
     with opened(config.home) as authority:
         new = epochs.rotate(authority, config.at)
+        sshfiles.refresh(config.home, authority)
     _print_json({"epoch": new.number}) if as_json else click.echo(f"epoch {new.number} has begun")
 
 
@@ -334,6 +304,7 @@ def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
         raise UsageError("the time needs a zone", hint="write it like 2026-11-23T12:00:00Z")
     with opened(config.home) as authority:
         new = epochs.recover(authority, pem, compromised_at=compromised.astimezone(UTC), at=config.at)
+        sshfiles.refresh(config.home, authority)
     _print_json({"epoch": new.number}) if as_json else click.echo(
         f"epoch {new.number} has begun; the one before is retired"
     )
@@ -385,7 +356,8 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
-cli.add_command(whoami_command)
+for added in (setup_command, daemon, whoami_command, *DIALECT_COMMANDS):
+    cli.add_command(added)
 for ours in (log_command, completion_command, man_command):
     cli.add_command(ours)
 

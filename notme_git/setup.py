@@ -25,37 +25,37 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attest.errors import RefusedError, UnavailableError, UsageError
-from notme_git import gitconfig, shim
+from attest.errors import RefusedError, UnavailableError
+from notme_git import gitconfig, previous, wanted
 from notme_git.gitconfig import LOCK_ATTEMPTS, LOCK_PAUSE_S, ConfigFile, GitConfig
 
-PROGRAM = "gpg.x509.program"
-PREVIOUS_PROGRAM = "notme.previousX509Program"
-"""The program that was configured before us: it keeps the signatures of foreign roots (design D2)."""
-
-DEFAULT_PROGRAM = "gpgsm"
-"""What git calls for x509 where nothing is configured (git-config(1), gpg.<format>.program)."""
-
-PROFILES = ("notme", "interop")
+ALLOWED_SIGNERS = "gpg.ssh.allowedSignersFile"
 
 KEYS = (
     "gpg.format",
-    PROGRAM,
+    "gpg.x509.program",
     "user.signingkey",
     "commit.gpgsign",
     "tag.gpgsign",
-    # Not user.*: these win over it, and the human's own identity stays what it is (design D14).
     "author.name",
     "author.email",
     "committer.name",
     "committer.email",
-    PREVIOUS_PROGRAM,
+    "notme.previousX509Program",
+    # Later than version 0.1.0, so absent from records that it wrote:
+    "gpg.ssh.program",
+    "gpg.program",
+    "notme.previousSshProgram",
+    "notme.previousOpenpgpProgram",
+    ALLOWED_SIGNERS,
+    wanted.HUMAN_SIGNS,
 )
+_FIRST_KEYS = 10
 
 MAX_RECORD_BYTES = 16 * gitconfig.MAX_CONFIG_BYTES
 """The configuration in base64, and values out of it once more, at worst six characters of JSON a byte."""
@@ -70,7 +70,7 @@ class Applied:
     """What setup left. `shadowed`: keys with another value in force, from an include or a worktree's own file."""
 
     file: Path
-    previous_program: str | None
+    previous_programs: tuple[str, ...]
     shadowed: tuple[str, ...]
 
 
@@ -151,8 +151,8 @@ class _Record:
             original=None if original is None else base64.b64decode(original, validate=True),
             edited=value["edited"],
             states=_strings(value["states"]),
-            previous={key: _strings(value["previous"][key]) for key in KEYS},
-            written={key: _strings(value["written"][key]) for key in KEYS},
+            previous=_values(value["previous"]),
+            written=_values(value["written"]),
         )
 
 
@@ -166,43 +166,46 @@ def config_file(environ: Mapping[str, str], *, everywhere: bool, directory: Path
     return GitConfig.find(environ).repository_file(directory)
 
 
-def apply(
-    home: Path,
-    *,
-    config_file: Path,
-    agent: str,
-    profile: str,
-    program: Path,
-    identity: tuple[str, str],
-    environ: Mapping[str, str],
-) -> Applied:
-    """Make git sign as `agent` (name and address in `identity`) through `program`, where `config_file` applies.
+def apply(home: Path, values: Mapping[str, str], *, config_file: Path, environ: Mapping[str, str]) -> Applied:
+    """Put `values` (`wanted`) into `config_file`, and remember what was there.
 
-    May be repeated, for the same or another agent. Raises `UsageError` for an agent or profile that has no
-    key name, `UnavailableError` when the configuration is broken, held by another git or cannot be written;
-    it is as before then.
+    May be repeated, with others. Raises `UnavailableError` when the configuration is broken, held by another git or
+    cannot be written; it is as before then.
     """
-    values = _wanted(agent, profile, program, identity)
     git, file = GitConfig.find(environ), ConfigFile.locate(config_file)
+    wanted_values: dict[str, tuple[str, ...]] = {key: (value,) for key, value in values.items()}
     with _held(home, file) as record_path:
         current, now = file.read(), git.in_file(KEYS, file.path)
-        previous = _configured_program(git, home, config_file) or next(iter(now[PREVIOUS_PROGRAM]), None)
-        if previous is not None:
-            values[PREVIOUS_PROGRAM] = (previous,)
+        programs = _previous_programs(git, home, config_file, values, now)
+        wanted_values |= {key: (program,) for key, program in programs.items()}
         before = _before(git, record_path, current, now)
-        edited = _edited(git, record_path.parent, before.original, values)
+        edited = _edited(git, record_path.parent, before.original, wanted_values)
         record = _Record(
             original=before.original,
             edited=before.edited,
             states=tuple(_digest(state) for state in (current, edited) if state is not None),
             previous=before.previous,
-            written={key: tuple(dict.fromkeys((*before.written[key], *values.get(key, ())))) for key in KEYS},
+            written={key: tuple(dict.fromkeys((*before.written[key], *wanted_values.get(key, ())))) for key in KEYS},
         )
         gitconfig.replace_file(record_path, record.encode(file.path), mode=0o600)
         file.replace(edited)
-    in_force = git.in_force_beside(values, config_file)
-    shadowed = tuple(key for key, wanted in values.items() if tuple(in_force[key][-1:]) != tuple(wanted))
-    return Applied(file.path, previous, shadowed)
+    in_force = git.in_force_beside(wanted_values, config_file)
+    shadowed = tuple(key for key, value in wanted_values.items() if tuple(in_force[key][-1:]) != value)
+    return Applied(file.path, tuple(programs.values()), shadowed)
+
+
+def before(home: Path, keys: Iterable[str], *, config_file: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """What git went by, of these keys, where no setup of ours had a say: the last value of each, empty for none."""
+    git, file = GitConfig.find(environ), ConfigFile.locate(config_file)
+    in_force = git.in_force_beside(keys, config_file)
+    record = _Record.read(_record_path(home, file))
+    found = {key: values[-1] if values else "" for key, values in in_force.items()}
+    if record is None:
+        return found
+    for key, value in found.items():
+        if key in record.written and value in record.written[key]:
+            found[key] = record.previous[key][-1] if record.previous[key] else ""
+    return found
 
 
 def undo(home: Path, *, config_file: Path, environ: Mapping[str, str]) -> Undone:
@@ -232,45 +235,6 @@ def undo(home: Path, *, config_file: Path, environ: Mapping[str, str]) -> Undone
             record_path.unlink()
             gitconfig.sync_folder(record_path.parent)
     return Undone(file.path, exact, kept)
-
-
-def previous_program(home: Path, *, environ: Mapping[str, str], directory: Path = Path()) -> str | None:
-    """The program for signatures that are not ours, as an absolute path: the remembered one, else gpgsm on PATH.
-
-    Never a shim of ours, which would call itself for ever. None where there is no program. Raises
-    `UnavailableError` when the remembered one is gone: another in its place would judge by other roots.
-    """
-    remembered = GitConfig.find(environ).in_force((PREVIOUS_PROGRAM,), directory)[PREVIOUS_PROGRAM]
-    if remembered and remembered[-1]:
-        program = _resolve(remembered[-1], environ, directory)
-        if program is None:
-            raise UnavailableError(
-                f"{remembered[-1]!r}, the gpg.x509.program from before setup, is gone",
-                hint=f"install it again, or set {PREVIOUS_PROGRAM} to another",
-            )
-        if not _is_ours(program, home):
-            return program
-    return next((p for p in gitconfig.find_programs(DEFAULT_PROGRAM, environ) if not _is_ours(p, home)), None)
-
-
-def _wanted(agent: str, profile: str, program: Path, identity: tuple[str, str]) -> dict[str, tuple[str, ...]]:
-    """The values that make git sign so; the key's name is taken apart by `gpg.parse_key`."""
-    if not agent or ":" in agent or not agent.isprintable():
-        raise UsageError(f"{agent!r} is no agent's name", hint="notme-git grant list shows the agents")
-    if profile not in PROFILES:
-        raise UsageError(f"{profile!r} is no profile to sign with", hint=f"choose one of {', '.join(PROFILES)}")
-    name, email = identity
-    return {
-        "gpg.format": ("x509",),
-        PROGRAM: (str(program),),
-        "user.signingkey": (f"notme:{agent}" if profile == "notme" else f"notme:{agent}:{profile}",),
-        "commit.gpgsign": ("true",),
-        "tag.gpgsign": ("true",),
-        "author.name": (name,),
-        "author.email": (email,),
-        "committer.name": (name,),
-        "committer.email": (email,),
-    }
 
 
 def _before(git: GitConfig, record_path: Path, current: bytes | None, now: Values) -> _Record:
@@ -308,28 +272,23 @@ def _edited(git: GitConfig, folder: Path, data: bytes | None, changes: Values) -
         return draft.read()
 
 
-def _configured_program(git: GitConfig, home: Path, config_file: Path) -> str | None:
-    """The program that is in force now, as configured, unless it is a shim of ours."""
-    values = git.in_force_beside((PROGRAM,), config_file)[PROGRAM]
-    if not values or not values[-1]:
-        return None
-    program = _resolve(values[-1], git.environ, Path())
-    ours = values[-1] == str(shim.path(home)) if program is None else _is_ours(program, home)
-    return None if ours else values[-1]
-
-
-def _resolve(program: str, environ: Mapping[str, str], directory: Path) -> str | None:
-    """The executable that git would run (run-command.c): by PATH if a bare name; `~/` since git 2.51."""
-    if os.sep not in program:
-        return next(gitconfig.find_programs(program, environ), None)
-    if program.startswith("~/"):
-        program = environ.get("HOME", "") + program[1:]
-    path = os.path.abspath(directory / program)
-    return path if os.path.isfile(path) and os.access(path, os.X_OK) else None
-
-
-def _is_ours(program: str, home: Path) -> bool:
-    return shim.is_shim(program) or os.path.realpath(program) == os.path.realpath(shim.path(home))
+def _previous_programs(
+    git: GitConfig, home: Path, config_file: Path, values: Mapping[str, str], now: Values
+) -> dict[str, str]:
+    """What to remember, by key: the program in force now, as configured, unless it is ours; else what is remembered."""
+    replaced = [key for key in wanted.PREVIOUS if key in values]
+    in_force = git.in_force_beside(replaced, config_file)
+    found: dict[str, str] = {}
+    for key in replaced:
+        remembered = wanted.PREVIOUS[key]
+        configured = next(reversed(in_force[key]), "")
+        program = previous.resolve(configured, git.environ, Path()) if configured else None
+        ours = configured in values.values() if program is None else previous.is_ours(program, home)
+        if configured and not ours:
+            found[remembered] = configured
+        elif now[remembered]:
+            found[remembered] = now[remembered][0]
+    return found
 
 
 @contextlib.contextmanager
@@ -374,6 +333,12 @@ def _record_path(home: Path, file: ConfigFile) -> Path:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _values(value: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """What a record says of each key; those that its version did not know had no value it would have seen."""
+    first = {key: _strings(value[key]) for key in KEYS[:_FIRST_KEYS]}
+    return first | {key: _strings(value.get(key, [])) for key in KEYS[_FIRST_KEYS:]}
 
 
 def _strings(value: object) -> tuple[str, ...]:

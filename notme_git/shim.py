@@ -1,79 +1,238 @@
-"""The file that git executes in place of gpgsm: `<home>/bin/notme-x509`, written by `notme-git setup`.
+"""What git executes in place of gpgsm, gpg or ssh-keygen: hands one call to the daemon and relays the answer.
 
-git runs `gpg.x509.program` directly, without a shell and without arguments of ours (gpg-interface.c), so the
-interpreter and the home have to be in a file. What that file keeps to:
+`notme-git setup` writes this file's text, with the settings below filled in, to `<home>/bin` (`shimfile`). It is
+on the path of every signature and costs more than the signature does, so it imports nothing that Python has to
+read from disk: no `os`, no `socket`; and it is a module, because compiling it takes a fifth of its time and Python
+keeps compiled modules. What it keeps to:
 
-* It prints nothing of its own on stdout, which is the signature's, and on stderr only that Python is gone.
-* A home in the environment wins over the one it was made for.
-* `-I`: neither PYTHONPATH, nor the user's site directory, nor the working tree git stands in can add a module.
+* stdout is the signature's, the status descriptor git's; it says nothing on its own but why there is no signature.
+* A server that runs as another user is never spoken to.
+* It writes only when it has the whole answer. Whatever fails before, the call goes to `python -m notme_git`, which
+  starts a daemon or signs in its own process; inside a sandbox it ends there, because nothing else may sign.
 * Whatever fails, the exit status is not 0, and git makes no commit.
 """
 
-from __future__ import annotations
+import _socket
+import posix
+import sys
 
-import os
-from pathlib import Path
+# BEGIN SETTINGS
+PYTHON = ""
+HOME = ""
+NAMES: tuple[str, ...] = ()
+MARKS: tuple[str, ...] = ()
+SANDBOXED = False
+# END SETTINGS
 
-from attest.errors import UsageError
-from notme_git import gitconfig
-
-MODE = 0o755
-
-MARK = b"# The program that git calls for x509 signatures; made by notme-git setup, which also makes it anew."
-"""The second line, by which a shim is known wherever it lies and whatever it is called."""
-
-_HEAD_BYTES = 512
-"""Enough for the first two lines of any script; no more of a foreign program is read."""
-
-_SCRIPT = """\
-#!/bin/sh
-{mark}
-if [ -z "${{NOTME_HOME+set}}" ]; then
-    NOTME_HOME={home}
-    export NOTME_HOME
-fi
-if [ ! -x {python} ]; then
-    printf '%s\\n' {gone} >&2
-    exit 2
-fi
-exec {python} -I -m notme_git gpgsm "$@"
-"""
+VERSION = 1
+LIMIT = 20 * 1024 * 1024
+PATIENCE = 30  # seconds; a keyring may ask its owner
+_CODEC = sys.getfilesystemencoding()
 
 
-def path(home: Path) -> Path:
-    """Where the shim of `home` lies."""
-    return home / "bin" / "notme-x509"
-
-
-def render(python: str, home: Path) -> bytes:
-    """The script (POSIX sh) that runs `python` for `home`; `UsageError` unless both are absolute paths."""
-    for what, name in (("Python", python), ("home", str(home))):
-        if not os.path.isabs(name) or "\0" in name:
-            raise UsageError(f"the {what} {name!r} is not an absolute path", hint="call notme-git by its full path")
-    gone = f"notme-git: the Python it was set up with is gone ({python}); run notme-git setup again"
-    script = _SCRIPT.format(mark=MARK.decode(), home=_quoted(str(home)), python=_quoted(python), gone=_quoted(gone))
-    return os.fsencode(script)
-
-
-def install(home: Path, python: str) -> Path:
-    """Write the shim, executable and in one step, and return its path. `UnavailableError` if that fails."""
-    script, place = render(python, home), path(home)
-    with gitconfig.file_errors(place):
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    gitconfig.replace_file(place, script, mode=MODE)
-    return place
-
-
-def is_shim(program: str | Path) -> bool:
-    """Whether this file is a shim, of whatever home and under whatever name; what cannot be read is none."""
+def main(name: str, words: list[str]) -> int:
+    """One call by git, `name` being what git called; returns the exit status."""
+    dialect, automatic = _dialect(name)
+    environ = {_text(k): _text(v) for k, v in posix.environ.items()}
+    call = _call(dialect, words)
+    if call is None or (automatic and not any(mark in environ for mark in MARKS)):
+        return _elsewhere(name, dialect, automatic, words, environ, None, "--own" if automatic else "")
+    paths, piped = call
+    stdin = None
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer.
-        with open(os.open(program, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            return file.read(_HEAD_BYTES).split(b"\n")[1:2] == [MARK]
-    except (OSError, ValueError):
-        return False
+        server = _connect(environ, name)
+        stdin = _read(0) if piped else None
+        spoken = "auto-" + dialect if automatic else dialect
+        server.sendall(_request(spoken, words, environ, stdin or b"", paths))
+        status, events = _answer(server)
+    except (OSError, ValueError) as error:
+        if SANDBOXED:
+            posix.write(2, f"notme-git: the broker outside this sandbox does not answer: {error}\n".encode())
+            return 2
+        return _elsewhere(name, dialect, automatic, words, environ, stdin, "")
+    if status == b"own":
+        return _elsewhere(name, dialect, automatic, words, environ, stdin, "--own")
+    for where, data in zip(events[::2], events[1::2], strict=True):
+        _write(words, where, data)
+    return int(status)
 
 
-def _quoted(text: str) -> str:
-    """One word of sh (POSIX 2.2.2): in single quotes everything but the quote itself stands for itself."""
-    return "'" + text.replace("'", "'\\''") + "'"
+def _dialect(name: str) -> tuple[str, bool]:
+    base = name.rsplit("/", 1)[-1]
+    dialect = "ssh-keygen" if "ssh" in base else "gpgsm" if "x509" in base or "gpgsm" in base else "gpg"
+    return dialect, "auto" in base
+
+
+def _call(dialect: str, words: list[str]) -> tuple[list[str], bool] | None:
+    """The files to send along and whether stdin belongs to the call; None for what the daemon does not answer."""
+    if dialect != "ssh-keygen":
+        if "-bsau" in words:
+            return [], True
+        return (words[-2:-1], True) if "--verify" in words and words[-1] == "-" and not SANDBOXED else None
+    operation = words[1] if words[:1] == ["-Y"] and len(words) > 1 else ""
+    if operation == "sign":
+        return [*_after("-f", words), *words[-1:]], False
+    if operation in ("verify", "check-novalidate", "find-principals") and not SANDBOXED:
+        return [*_after("-s", words), *_after("-r", words)], operation != "find-principals"
+    return None
+
+
+def _after(option: str, words: list[str]) -> list[str]:
+    return [words[i + 1] for i in range(len(words) - 1) if words[i] == option]
+
+
+def _connect(environ: dict[str, str], name: str) -> "_socket.socket":
+    path = environ.get("NOTME_SOCKET", "")
+    if not path and SANDBOXED:
+        path = name.rpartition("/")[0] + "/sock"
+    if not path:
+        descriptor = posix.open(environ.get("NOTME_HOME", HOME) + "/daemon/address", posix.O_RDONLY | posix.O_CLOEXEC)
+        path = _text(_read(descriptor))
+    server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    wait = PATIENCE.to_bytes(8, sys.byteorder) + bytes(8)
+    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, wait)
+    server.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, wait)
+    server.connect(path)
+    if not SANDBOXED and _peer(server) != posix.getuid():
+        raise ValueError("it runs as another user")
+    return server
+
+
+def _peer(server: "_socket.socket") -> int:
+    if sys.platform == "darwin":
+        return int.from_bytes(server.getsockopt(0, 1, 76)[4:8], sys.byteorder)  # LOCAL_PEERCRED, struct xucred
+    return int.from_bytes(server.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[4:8], sys.byteorder)
+
+
+def _request(dialect: str, words: list[str], environ: dict[str, str], stdin: bytes, paths: list[str]) -> bytes:
+    files: list[bytes] = []
+    for path in paths:
+        try:
+            files += [_bytes(path), _read(posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))]
+        except OSError:
+            continue
+    sent = [_bytes(part) for n in NAMES if n in environ for part in (n, environ[n])]
+    argv = [_bytes(word) for word in words]
+    body = _pack([dialect.encode(), posix.getcwdb(), stdin, _pack(argv), _pack(sent), _pack(files)])
+    return bytes([VERSION]) + len(body).to_bytes(4, "big") + body
+
+
+def _answer(server: "_socket.socket") -> tuple[bytes, list[bytes]]:
+    head = _receive(server, 5)
+    if head[0] != VERSION:
+        raise ValueError("it speaks another version")
+    status, events = _unpack(_receive(server, int.from_bytes(head[1:], "big")))
+    return status, _unpack(events)
+
+
+def _receive(server: "_socket.socket", count: int) -> bytes:
+    if count > LIMIT:
+        raise ValueError("its answer is too long")
+    parts = []
+    while count:
+        part = server.recv(count)
+        if not part:
+            raise ValueError("it hung up")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _elsewhere(
+    name: str, dialect: str, automatic: bool, words: list[str], environ: dict[str, str], stdin: bytes | None, how: str
+) -> int:
+    """Become the program that answers without a daemon, with stdin as git gave it."""
+    if stdin is not None:
+        reader, writer = posix.pipe()
+        if not posix.fork():
+            posix.close(reader)
+            for descriptor in (0, 1, 2):
+                posix.close(descriptor)  # git waits for the end of these
+            _put(writer, stdin)
+            posix._exit(0)
+        posix.close(writer)
+        posix.dup2(reader, 0)
+    if SANDBOXED:
+        return _real(name, dialect, words)
+    environ.setdefault("NOTME_HOME", HOME)
+    spoken = "auto-" + dialect if automatic else dialect
+    options = [how] if how else []
+    posix.execve(PYTHON, [PYTHON, "-I", "-m", "notme_git", *options, spoken, *words], environ)
+    return 2  # never: execve does not return
+
+
+def _real(name: str, dialect: str, words: list[str]) -> int:
+    """In a sandbox: the first program of the dialect's own name on PATH that is not this one."""
+    this = posix.stat(name)
+    for folder in _text(posix.environ.get(b"PATH", b"")).split(":"):
+        path = f"{folder}/{dialect}"
+        try:
+            found = posix.stat(path)
+            if folder[:1] == "/" and (found.st_dev, found.st_ino) != (this.st_dev, this.st_ino):
+                posix.execv(path, [path, *words])
+        except OSError:
+            continue
+    posix.write(2, f"notme-git: there is no {dialect} in this sandbox, and the broker only signs\n".encode())
+    return 2
+
+
+def _read(descriptor: int) -> bytes:
+    parts, left = [], LIMIT
+    while left > 0 and (part := posix.read(descriptor, 65536)):
+        parts.append(part)
+        left -= len(part)
+    if left <= 0:
+        raise ValueError("its input is too long")
+    if descriptor:
+        posix.close(descriptor)
+    return b"".join(parts)
+
+
+def _write(words: list[str], where: bytes, data: bytes) -> None:
+    if where == b"sig":
+        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+        _put(posix.open(words[-1] + ".sig", flags, 0o666), data)
+    else:
+        _put(int(where), data)
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[posix.write(descriptor, data) :]
+
+
+def _pack(items: list[bytes]) -> bytes:
+    return b"".join([len(item).to_bytes(4, "big") + item for item in items])
+
+
+def _unpack(data: bytes) -> list[bytes]:
+    items, at = [], 0
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            raise ValueError("its answer is cut off")
+        items.append(data[at + 4 : end])
+        at = end
+    return items
+
+
+def _text(data: bytes) -> str:
+    return data.decode(_CODEC, "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(_CODEC, "surrogateescape")
+
+
+def run(name: str, words: list[str]) -> None:
+    """The process: one call, then the end without what Python does at exit, since nothing is buffered."""
+    try:
+        status = main(name, words)
+    except OSError as failure:
+        posix.write(2, f"notme-git: {failure}\n".encode())
+        status = 2
+    posix._exit(status)
+
+
+if __name__ == "__main__":
+    run(sys.argv[0], sys.argv[1:])

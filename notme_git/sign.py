@@ -1,4 +1,4 @@
-"""Sign one git payload as an agent: decide, enrol, sign, time-stamp, and examine the product.
+"""Sign one git payload with an agent's credential: check who it names, sign, time-stamp, and examine the product.
 
 The payload must be a commit, tag or push certificate; nothing else is ever signed. What this module
 returns has passed the same examination that a verifier will hold it to.
@@ -6,20 +6,19 @@ returns has passed the same examination that a verifier will hold it to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attest import cms, gitobject, identity, verify
+from attest import cms, gitobject, identity, sshsig, verify
+from attest.certificate import Chain
 from attest.errors import MalformedError, RefusedError, Step, VerificationError
-from attest.gitobject import Commit
+from attest.evidence import instant, rfc3339
+from attest.gitobject import Commit, ObjectFormat, ObjectKind, PushCertificate, Signature, SignatureFormat, Tag
 from attest.policy import Context, Policy
-from attest.profile import Profile
+from attest.signed import GitObject
 from attest.trust import Trust
 from attest.types import Outcome
 from attest.verify import Examination
-from notme_git.authority import grants
-from notme_git.authority.embedded import Authority
-from notme_git.enroll import local
 from notme_git.enroll.local import Credential
 
 SCOPE = "sign:git"
@@ -28,46 +27,21 @@ MAX_PAYLOAD_BYTES = gitobject.MAX_OBJECT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """An armoured signature and what an examination of it found."""
+    """An armoured signature, the RFC 3161 token over it, and what an examination found.
+
+    `object_id` is the id of the object that the payload becomes with this signature, empty for a push certificate,
+    whose repository's hash function nobody names.
+    """
 
     armour: bytes
-    credential: Credential
+    token: bytes
+    kind: ObjectKind
+    object_id: str
     examination: Examination
 
 
-def sign_payload(
-    authority: Authority,
-    trusted: Trust,
-    payload: bytes,
-    *,
-    agent: str,
-    profile: Profile,
-    replaying: bool,
-    at: datetime,
-) -> Signed:
-    """Sign `payload` as `agent` under its grant.
-
-    `replaying` says that git is replaying existing commits (rebase, cherry-pick, am), which keeps their authors.
-    Raises `RefusedError` for what the grant or design D14 does not allow, `MalformedError` for no git payload.
-    """
-    parsed = _parse(payload)
-    records = authority.store.grants()
-    grant = grants.select(records, agent, scope=SCOPE, at=at)
-    credential = local.enroll(authority, grant, profile, SCOPE, trusted.anchors, at)
-    _check_identity(credential, parsed, replaying)
-    pending = cms.to_be_signed(payload, credential.algorithm, signing_time=at)
-    signature = credential.sign(pending.data)
-    armour = cms.armour(
-        cms.assemble(
-            pending, signature, signer=credential.certificate, timestamp=credential.stamp(signature, at)
-        )
-    )
-    examination = verify.examine_signature(armour, payload, trusted, at=at, profile=profile, git=True)
-    _check_product(examination, at)
-    return Signed(armour, credential, examination)
-
-
-def _parse(payload: bytes) -> verify.GitObject:
+def parse(payload: bytes) -> GitObject:
+    """The one commit, tag or push certificate that `payload` is; `MalformedError` for all else."""
     try:
         return gitobject.parse_payload(payload)
     except MalformedError as error:
@@ -77,11 +51,44 @@ def _parse(payload: bytes) -> verify.GitObject:
         ) from None
 
 
-def _check_identity(credential: Credential, parsed: verify.GitObject, replaying: bool) -> None:
-    leaf = credential.chain.leaf
-    known = ", ".join(sorted(identity.known_addresses(leaf)))
+def sign_payload(
+    credential: Credential,
+    trusted: Trust,
+    parsed: GitObject,
+    *,
+    form: SignatureFormat,
+    replaying: bool,
+    at: datetime,
+) -> Signed:
+    """Sign what `parse` returned, in CMS or as an SSH signature.
+
+    `replaying` says that git is replaying existing commits (rebase, cherry-pick, am), which keeps their authors.
+    Raises `RefusedError` for what design D14 does not allow.
+    """
+    check_identity(credential.chain, parsed, replaying)
+    payload = parsed.payload
+    chain = credential.chain if form is SignatureFormat.X509 else credential.ssh_chain
+    if chain is None:
+        profile = credential.chain.anchor.profile
+        raise RefusedError(f"profile {profile} has no SSH certificates", hint="run notme-git setup --format ssh")
+    if form is SignatureFormat.X509:
+        armour, token = _cms(credential, payload, at)
+    else:
+        _check_window(chain, parsed)
+        armour, token = _ssh(credential, payload, at)
+    examination = verify.examine_signature(
+        armour, payload, trusted, at=at, profile=chain.anchor.profile, git=True, known_chain=chain
+    )
+    _check_product(examination, at)
+    kind, object_id = become(parsed, Signature(form, armour))
+    return Signed(armour, token, kind, object_id, examination)
+
+
+def check_identity(chain: Chain, parsed: GitObject, replaying: bool) -> None:
+    """`RefusedError` unless committer and author are those the certificate names, or git keeps another's commit."""
+    known = ", ".join(sorted(identity.known_addresses(chain.leaf)))
     try:
-        remarks = identity.verify_identity(leaf, parsed)
+        remarks = identity.verify_identity(chain.leaf, parsed)
     except VerificationError as error:
         raise RefusedError(
             f"not signed: {error.message}",
@@ -99,9 +106,53 @@ def _check_identity(credential: Credential, parsed: verify.GitObject, replaying:
         )
 
 
+def _cms(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:
+    pending = cms.to_be_signed(payload, credential.algorithm, signing_time=at)
+    signature = credential.sign(pending.data)
+    token = credential.stamp(signature, at)
+    return cms.armour(cms.assemble(pending, signature, signer=credential.certificate, timestamp=token)), token
+
+
+def _ssh(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:
+    signature = credential.sign(sshsig.to_be_signed(payload))
+    token = credential.stamp(signature, at)
+    return sshsig.armour(sshsig.assemble(credential.ssh_certificate, signature)), token
+
+
+def _check_window(chain: Chain, parsed: GitObject) -> None:
+    """Stock ssh-keygen judges a certificate at the date in the object, so that date must lie in its window (D3)."""
+    leaf, seconds = chain.leaf, _stated(parsed)
+    if seconds is not None and not leaf.not_before <= instant(seconds) <= leaf.not_after:
+        raise RefusedError(
+            f"not signed: its date {rfc3339(seconds)} is outside the certificate's window, "
+            f"{leaf.not_before:%H:%M:%SZ} to {leaf.not_after:%H:%M:%SZ}",
+            hint="let git set the date (no --committer-date-is-author-date, no GIT_COMMITTER_DATE), or sign in x509",
+        )
+
+
+def _stated(parsed: GitObject) -> int | None:
+    match parsed:
+        case Commit():
+            return parsed.committer.seconds
+        case Tag():
+            return parsed.tagger.seconds if parsed.tagger is not None else None
+        case PushCertificate():
+            return parsed.seconds
+
+
 def _is_new(commit: Commit) -> bool:
     """git gives a new commit one instant for author and committer; a replayed one keeps its author's."""
     return commit.author.seconds == commit.committer.seconds
+
+
+def become(parsed: GitObject, signature: Signature) -> tuple[ObjectKind, str]:
+    """What git makes of payload and signature."""
+    if isinstance(parsed, PushCertificate):
+        return ObjectKind.PUSH_CERTIFICATE, ""
+    kind = ObjectKind.COMMIT if isinstance(parsed, Commit) else ObjectKind.TAG
+    named = parsed.tree if isinstance(parsed, Commit) else parsed.object
+    fmt = ObjectFormat.SHA256 if len(named) == ObjectFormat.SHA256.hex_length else ObjectFormat.SHA1
+    return kind, gitobject.object_id(kind, replace(parsed, signature=signature).encode(), fmt)
 
 
 def _check_product(examination: Examination, at: datetime) -> None:
@@ -110,8 +161,9 @@ def _check_product(examination: Examination, at: datetime) -> None:
     if verdict.outcome is Outcome.ACCEPTED:
         return
     bad = [f for f in verdict.findings.findings if f.status in ("failed", "unavailable")]
-    # Constraints are for the verifier, who knows ref and repository (design D4).
-    bad = [f for f in bad if f.step not in (Step.OBJECT, Step.POLICY)]
+    # Constraints are for the verifier, who knows ref and repository (design D4); an SSH signature's time-stamp
+    # travels beside it.
+    bad = [f for f in bad if f.step not in (Step.OBJECT, Step.POLICY) and f.reason != "time-unproven"]
     if bad:
         raise RefusedError(
             f"the signature made did not pass its own examination: step {bad[0].step}: {bad[0].detail}"

@@ -88,6 +88,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._written = 0
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -164,6 +165,14 @@ class Store:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
             raise
+
+    def version(self) -> int:
+        """A number that changes when another connection has written (PRAGMA data_version), or this one a record.
+
+        The issuance log, which this connection writes for every certificate, does not count.
+        """
+        row = self._row("PRAGMA data_version")
+        return (int(row[0]) if row else 0) * 2**32 + self._written
 
     def setting(self, key: str) -> str | None:
         """The value kept under `key`, None without one."""
@@ -300,6 +309,7 @@ class Store:
 
     def _write(self, sql: str, *values: object) -> int:
         """Run one statement, durably on its own when no transaction is open. Returns the rows written."""
+        self._written += "INTO issued" not in sql
         if self._connection.in_transaction:
             return self._execute(sql, *values)
         with self.transaction(durable=True):

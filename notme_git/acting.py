@@ -1,0 +1,86 @@
+"""Who acts: the agent that signs a call, from its key, its session and, where that was asked for, its marks.
+
+`notme:AGENT` or `notme:AGENT:PROFILE` names it; git copies that from `user.signingkey`. In the `auto-` dialects any
+other key is the human's: the marks in the environment say whether an agent calls. They are claims that choose
+among grants. Without a mark the call is not ours at all, and the human's own program runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from attest.errors import RefusedError, UsageError
+from attest.identity import KEY_PREFIX
+from attest.profile import Profile
+from attest.types import Assurance
+from notme_git import agents
+from notme_git.daemon.credential import Acting
+from notme_git.daemon.protocol import Request
+from notme_git.session import record
+
+AUTO = "auto-"
+MAX_PATH_BYTES = 4096
+"""PATH_MAX of Linux; a longer path could not be opened."""
+
+REPLAY_STATE = ("CHERRY_PICK_HEAD", "rebase-merge", "rebase-apply", "sequencer")
+"""What git keeps in its folder while it replays commits."""
+
+
+def parse_key(key: str) -> tuple[str, Profile]:
+    """`notme:AGENT` or `notme:AGENT:PROFILE` (`user.signingkey`)."""
+    _, agent, *rest = key.split(":")
+    profile = rest[0] if rest else "notme"
+    if not agent or len(rest) > 1 or profile not in ("notme", "interop"):
+        raise UsageError(
+            f"user.signingkey {key!r} is not notme:AGENT or notme:AGENT:interop",
+            hint="run notme-git setup again",
+        )
+    return agent, Profile(profile)
+
+
+def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
+    """The agent that the process `pid` signs as, None where the call is the human's or another program's own.
+
+    Raises `RefusedError` where marks name several agents, where a session is claimed that the process does not
+    belong to, and where a session's process asks for another agent than the session's.
+    """
+    if key.startswith(KEY_PREFIX):
+        agent, profile = parse_key(key)
+    elif request.dialect.startswith(AUTO):
+        chosen = agents.choose(request.environ)
+        if chosen is None:
+            return None
+        agent, profile = chosen, Profile.NOTME
+    else:
+        return None
+    session = record.find(home, request.environ.get("NOTME_SESSION", ""), pid)
+    if session is not None and session.agent != agent:
+        raise RefusedError(
+            f"the session {session.id} acts as {session.agent}, and was asked to sign as {agent}",
+            hint=f"use user.signingkey notme:{session.agent}, or end the session",
+        )
+    return Acting(agent, profile, session, Assurance.SAME_USER)
+
+
+def replaying(request: Request) -> bool:
+    """Whether git replays existing commits (rebase, cherry-pick, am), which keep their authors.
+
+    git tells its signing program so in no way of its own, but it stands in the working tree and git keeps the
+    state of a replay in its folder (gitrepository-layout(5), sequencer.c, builtin/am.c). GIT_REFLOG_ACTION, which
+    rebase exports up to 2.39 and only for `--apply` after it, says the same without a folder.
+    """
+    action = request.environ.get("GIT_REFLOG_ACTION", "")
+    if action.startswith(("cherry-pick", "rebase", "am", "pull", "revert")):
+        return True
+    folder = os.path.join(request.cwd, request.environ.get("GIT_DIR") or _git_folder(request.cwd))
+    return any(os.path.exists(os.path.join(folder, name)) for name in REPLAY_STATE)
+
+
+def _git_folder(cwd: str) -> str:
+    """The `.git` of the working tree git stands in; a worktree's is a file that names its folder."""
+    try:
+        with open(os.path.join(cwd, ".git"), "rb") as file:
+            return os.fsdecode(file.read(MAX_PATH_BYTES).removeprefix(b"gitdir: ").rstrip(b"\n"))
+    except OSError:
+        return ".git"

@@ -1,0 +1,138 @@
+"""`notme-git daemon start|stop|status|unit`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attest.cli import json_option
+from attest.errors import ACCEPTED, REJECTED, RefusedError, UnavailableError
+from attest.report.text import printable
+from notme_git.config import Config
+from notme_git.daemon import client, service
+from notme_git.daemon.protocol import CONTROL, Reply, Request
+
+STOP_PATIENCE_S = 10.0
+
+
+@click.group()
+def daemon() -> None:
+    """The process that signs for this home's agents: one for each NOTME_HOME, started when git first needs it."""
+
+
+@daemon.command(name="start")
+@click.option("--idle", metavar="SECONDS", type=click.IntRange(1, 86400), help="End after so long without a call.")
+@click.option(
+    "--foreground", is_flag=True, help="Stay in this terminal, or with the service manager that started it."
+)
+@json_option
+def start(idle: int | None, foreground: bool, as_json: bool) -> int:
+    """Start the daemon, if it is not running."""
+    config = Config.read()
+    environ = dict(config.environ) | ({"NOTME_DAEMON_IDLE": str(idle)} if idle else {})
+    if foreground:
+        command = [config.python, "-I", "-m", "notme_git", "daemon-serve", "--foreground"]
+        os.execve(config.python, command, {**environ, "NOTME_HOME": str(config.home)})
+    running = _status(config)
+    if running is None:
+        client.start(config.home, environ=environ, python=config.python)
+        running = _status(config)
+    if running is None:
+        raise UnavailableError("the daemon was started and does not answer", hint="see notme-git doctor")
+    click.echo(json.dumps(running, indent=2) if as_json else f"daemon {running['pid']} signs for {config.home}")
+    return ACCEPTED
+
+
+@daemon.command(name="stop")
+@json_option
+def stop(as_json: bool) -> int:
+    """Stop the daemon; the keys in its memory are gone then. git starts another when it needs one."""
+    config = Config.read()
+    running = _status(config)
+    if running is not None:
+        control(config, "stop")
+        _wait_for_end(config)
+    if as_json:
+        click.echo(json.dumps({"stopped": running["pid"] if running else None}))
+    else:
+        click.echo(f"stopped {running['pid']}" if running else "no daemon was running")
+    return ACCEPTED
+
+
+@daemon.command(name="status")
+@json_option
+def status(as_json: bool) -> int:
+    """Say whether it runs, what it holds, and what the kernel keeps away from it. Exit status 1 if it does not run."""
+    config = Config.read()
+    running = _status(config)
+    if as_json:
+        click.echo(json.dumps(running or {"pid": None, "home": str(config.home)}, indent=2))
+    elif running is None:
+        click.echo(f"no daemon of {config.home} is running")
+    else:
+        for line in _lines(running):
+            click.echo(printable(line))
+    return ACCEPTED if running else REJECTED
+
+
+@daemon.command(name="unit")
+@click.option(
+    "--for", "manager", type=click.Choice(["systemd", "launchd"]), default=None, help="Default: this system's own."
+)
+@click.option("--install", is_flag=True, help="Write it where that manager looks, and say how to switch it on.")
+def unit(manager: str | None, install: bool) -> int:
+    """Print a systemd user unit or a launchd property list that keeps the daemon of this home running."""
+    config = Config.read()
+    kind = manager or service.usual()
+    text = service.render(kind, config.home, config.python)
+    if not install:
+        click.echo(text, nl=False)
+        return ACCEPTED
+    place = service.install(kind, text, config.environ)
+    click.echo(f"written to {place}")
+    click.echo(f"next: {service.switch_on(kind, place)}")
+    return ACCEPTED
+
+
+def control(config: Config, *words: str) -> Reply:
+    """Ask the running daemon; `UnavailableError` where there is none, `RefusedError` with what it says otherwise."""
+    reply = client.exchange(client.address(config.home, {}), Request(CONTROL, words))
+    if reply.status:
+        said = b"".join(data for where, data in reply.events if where == "2").decode("utf-8", "replace")
+        raise RefusedError(said.strip().removeprefix("notme-git: ") or "the daemon refused")
+    return reply
+
+
+def _status(config: Config) -> dict[str, Any] | None:
+    try:
+        reply = control(config, "status")
+    except UnavailableError as error:
+        if error.hint:
+            raise
+        return None
+    found: dict[str, Any] = json.loads(reply.events[0][1])
+    return found
+
+
+def _lines(running: dict[str, Any]) -> list[str]:
+    hardening, left = running["hardening"], running["idleSecondsLeft"]
+    ends = "stays until it is stopped" if left is None else f"ends after {left} s more without a call"
+    return [
+        f"daemon {running['pid']}, version {running['version']}, for {running['home']}",
+        f"  up {running['uptimeSeconds']} s; {ends}",
+        f"  {running['signatures']} signatures made, {running['credentials']} credentials in memory",
+        f"  memory {running['memoryKiB']} KiB, locked: {hardening['memoryLocked']}",
+        f"  core files: {hardening['coreFiles']}; readable by debuggers of this user: {hardening['dumpable']}",
+        f"  ssh-agent: {running['sshAgent'] or 'off'}",
+    ]
+
+
+def _wait_for_end(config: Config) -> None:
+    end = time.monotonic() + STOP_PATIENCE_S
+    while (Path(config.home) / "daemon" / "address").exists() and time.monotonic() < end:
+        time.sleep(0.01)

@@ -1,0 +1,154 @@
+"""The signer of one home: its authority opened once, its credentials in memory until shortly before they end.
+
+Every request is decided anew against the grants on record: a revoked grant or a rotated epoch counts from the next
+signature on. What is kept is only what that decision costs: the open database, the trust that the two files of
+the authority gave, and the credentials, whose keys are library objects and leave this module as signatures alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from attest import home as homes
+from attest import stamps
+from attest.errors import UnavailableError
+from attest.evidence import rfc3339
+from attest.gitobject import SignatureFormat
+from attest.profile import LIFETIME, Profile
+from attest.signed import GitObject
+from attest.trust import Trust
+from attest.types import Assurance, Grant
+from notme_git import sign
+from notme_git.authority import epochs, grants
+from notme_git.authority.embedded import Authority
+from notme_git.authority.store import StoredGrant
+from notme_git.enroll import local
+from notme_git.enroll.local import Credential
+from notme_git.session import record
+from notme_git.session.record import Entry, Session
+from notme_git.sign import Signed
+
+MARGIN = timedelta(seconds=45)
+"""A credential is not used in its last seconds: the signature's time-stamp has to fall into its life."""
+
+MAX_CREDENTIALS = 256
+"""One an agent, profile and session; more than this many agents at once share no machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who signs: the agent, its profile, and the session it belongs to, if any."""
+
+    agent: str
+    profile: Profile = Profile.NOTME
+    session: Session | None = None
+    assurance: Assurance = Assurance.SAME_USER
+
+
+@dataclass(slots=True)
+class Signer:
+    """Signs for the agents of one opened authority. Not for several threads."""
+
+    home: Path
+    authority: Authority
+    signatures: int = 0
+    _credentials: dict[tuple[str, ...], tuple[Credential, datetime]] = field(default_factory=dict, repr=False)
+    _trust: tuple[tuple[object, ...], Trust] | None = field(default=None, repr=False)
+    _grants: tuple[int, list[StoredGrant], int] | None = field(default=None, repr=False)
+
+    @property
+    def held(self) -> int:
+        """How many credentials are in memory."""
+        return len(self._credentials)
+
+    def trust(self) -> Trust:
+        """What the verifier of this home goes by; read again when one of its files is another."""
+        state = tuple(_state(self.home / name) for name in (homes.ANCHORS, homes.BUNDLE))
+        if self._trust is None or self._trust[0] != state:
+            self._trust = (state, homes.read_trust(self.home))
+        return self._trust[1]
+
+    def sign(
+        self, acting: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
+    ) -> Signed:
+        """Sign for git, and write down what was signed where it belongs to a session."""
+        epochs.catch_up(self.authority)
+        credential = self.credential(acting, sign.SCOPE, at)
+        signed = sign.sign_payload(credential, self.trust(), parsed, form=form, replaying=replaying, at=at)
+        if form is SignatureFormat.SSH and signed.object_id:
+            stamps.write_spool(self.home, signed.object_id, signed.token)
+        self.signatures += 1
+        self._note(acting.session, signed, form, folder, at)
+        return signed
+
+    def credential(self, acting: Acting, scope: str, at: datetime) -> Credential:
+        """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
+        stored, epoch = self._records()
+        grant = grants.select(stored, acting.agent, scope=scope, at=at)
+        session = acting.session
+        key = (grant.id, str(acting.profile), scope, session.id if session else "", str(acting.assurance), str(epoch))
+        kept = self._credentials.get(key)
+        if kept is not None and at < kept[1]:
+            return kept[0]
+        made = self._enroll(grant, acting, scope, at)
+        self.drop_expired(at)
+        while len(self._credentials) >= MAX_CREDENTIALS:
+            del self._credentials[next(iter(self._credentials))]
+        self._credentials[key] = (made, min(made.chain.leaf.not_after, at + LIFETIME) - MARGIN)
+        return made
+
+    def drop_expired(self, at: datetime) -> None:
+        """Forget every key whose certificate is about to end, or that a clock set back would bring to life again."""
+        self._credentials = {
+            key: kept for key, kept in self._credentials.items() if kept[1] - LIFETIME <= at < kept[1]
+        }
+
+    def drop_all(self) -> None:
+        """Forget every key."""
+        self._credentials.clear()
+
+    def _enroll(self, grant: Grant, acting: Acting, scope: str, at: datetime) -> Credential:
+        session = acting.session
+        return local.enroll(
+            self.authority,
+            grant,
+            acting.profile,
+            scope,
+            self.trust().anchors,
+            at,
+            session=session.id if session else "",
+            task_digest=bytes.fromhex(session.task_digest) if session else b"",
+            assurance=acting.assurance,
+        )
+
+    def _records(self) -> tuple[list[StoredGrant], int]:
+        """Grants and epoch as they are on record now; decoded again only when somebody wrote to the database."""
+        store = self.authority.store
+        version = store.version()
+        if self._grants is None or self._grants[0] != version:
+            self._grants = (version, store.grants(), self.authority.epoch.number)
+        return self._grants[1], self._grants[2]
+
+    def _note(self, session: Session | None, signed: Signed, form: SignatureFormat, folder: str, at: datetime) -> None:
+        if session is None:
+            return
+        entry = Entry(
+            at=rfc3339(int(at.timestamp())),
+            kind=str(signed.kind),
+            object_id=signed.object_id,
+            format=str(form),
+            payload_sha256=signed.examination.object_id,
+            folder=folder,
+        )
+        record.note(self.home, session, entry)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
+    return found.st_ino, found.st_size, found.st_mtime_ns

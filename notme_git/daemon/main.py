@@ -1,0 +1,178 @@
+"""`notme-git daemon-serve`: the process itself, from its first system call to its last.
+
+It starts with an allow-listed environment (`client.ENVIRONMENT`), and gives up everything else it was born with:
+its session, its directory, its descriptors. git waits for the end of our stderr, so a daemon that kept it open would
+hold every `git commit` back until it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import resource
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from attest.errors import Error, UsageError, as_error, exit_status
+from notme_git import __version__
+from notme_git.authority.embedded import Authority, opened
+from notme_git.config import Config
+from notme_git.daemon import hardening, place, protocol, serving
+from notme_git.daemon.credential import Signer
+from notme_git.daemon.protocol import Reply, Request
+from notme_git.daemon.server import Peer, Server
+
+IDLE_S = 30 * 60.0
+"""Long enough for an agent that thinks between two commits, short enough that a forgotten daemon is gone by lunch."""
+
+MAX_IDLE_S = 24 * 3600.0
+
+
+def run(words: Sequence[str]) -> int:
+    """Serve until stopped or idle. `--ready FD`: a socket to say there that we listen, or why not.
+
+    `--foreground`: as a service manager wants it, with its standard descriptors and without an idle time.
+    """
+    ready = int(words[words.index("--ready") + 1]) if "--ready" in words else -1
+    foreground = "--foreground" in words
+    if not foreground:
+        _detach(ready)
+    try:
+        config = Config.read()
+        os.umask(0o077)
+        with place.alone(config.home):
+            _serve(config, ready, math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", "")))
+    except Exception as exception:
+        error = as_error(exception)
+        _tell(ready, error.message.encode())
+        if foreground:
+            sys.stderr.write(f"notme-git: {error.message}\n")
+        return exit_status(error)
+    return 0
+
+
+def _detach(ready: int) -> None:
+    with contextlib.suppress(OSError):
+        os.setsid()
+    os.chdir("/")
+    kept = sorted({0, 1, 2, ready} - {-1})
+    for low, high in zip(kept, [*kept[1:], resource.getrlimit(resource.RLIMIT_NOFILE)[0]], strict=True):
+        os.closerange(low + 1, high)
+
+
+def _tell(ready: int, what: bytes) -> None:
+    if ready >= 0:
+        with contextlib.suppress(OSError), socket.socket(fileno=ready) as end:
+            end.sendall(what)
+
+
+def _serve(config: Config, ready: int, idle_s: float) -> None:
+    hardened = hardening.harden()
+    with contextlib.ExitStack() as stack:
+        authority = stack.enter_context(opened(config.home))
+        daemon = Daemon(config, authority, hardened, idle_s)
+        stack.callback(daemon.signer.drop_all)
+        address = place.runtime_folder(config.home, config.environ) / "sock"
+        listener = place.listen(address)
+        stack.callback(place.withdraw, config.home, address)
+        stack.callback(listener.close)
+        daemon.server.add(listener, daemon)
+        place.publish(config.home, address)
+        _tell(ready, b"ready")
+        daemon.server.run()
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The wire of the daemon's own socket: this user's calls by git, and its control."""
+
+    config: Config
+    authority: Authority
+    hardened: dict[str, str]
+    idle_s: float
+    began: float = field(default_factory=time.monotonic)
+    server: Server = field(init=False)
+    signer: Signer = field(init=False)
+    ssh_agent: str | None = None
+    head: int = protocol.HEAD_BYTES
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        self.signer = Signer(self.config.home, self.authority)
+        self.server = Server(idle_s=self.idle_s, sweep=self._sweep)
+
+    def body_length(self, head: bytes) -> int:
+        """See `server.Wire`."""
+        return protocol.body_length(head)
+
+    def admits(self, peer: Peer) -> bool:
+        """This user and nobody else: not even root has business here."""
+        return peer.uid == os.getuid()
+
+    def answer(self, body: bytes, peer: Peer) -> bytes:
+        """See `server.Wire`. Whatever goes wrong is told to the one client that caused it."""
+        try:
+            request = Request.decode(body)
+            if request.dialect == protocol.CONTROL:
+                reply = self._control(request)
+            else:
+                reply = serving.answer(request, self.signer, peer.pid, datetime.now(UTC))
+        except Error as error:
+            reply = serving.refusal(error)
+        except Exception as exception:
+            reply = serving.refusal(as_error(exception))
+        return reply.encode()
+
+    def _control(self, request: Request) -> Reply:
+        match request.argv:
+            case ("status",):
+                return Reply(0, (("1", json.dumps(self.status()).encode()),))
+            case ("stop",):
+                self.server.stopping = True
+                return Reply(0)
+            case _:
+                raise UsageError(f"the daemon knows no control {' '.join(request.argv)[:64]!r}")
+
+    def status(self) -> dict[str, Any]:
+        """What `notme-git daemon status` shows."""
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "home": str(self.config.home),
+            "uptimeSeconds": int(time.monotonic() - self.began),
+            "idleSecondsLeft": None if self.idle_s == math.inf else int(self.server.idle_left),
+            "signatures": self.signer.signatures,
+            "credentials": self.signer.held,
+            "memoryKiB": _memory(),
+            "hardening": self.hardened,
+            "sshAgent": self.ssh_agent,
+        }
+
+    def _sweep(self) -> None:
+        self.signer.drop_expired(datetime.now(UTC))
+
+
+def _idle(text: str) -> float:
+    """Seconds; the longest where the environment says more, the usual where it says nothing that can be read."""
+    try:
+        return min(max(float(text), 1.0), MAX_IDLE_S)
+    except ValueError:
+        return IDLE_S
+
+
+def _memory() -> int:
+    """Resident memory in KiB: proc_pid_status(5), VmRSS; elsewhere the highest so far."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            line = next(line for line in file if line.startswith(b"VmRSS:"))
+        return int(line.split()[1])
+    except (OSError, StopIteration, ValueError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak // 1024 if sys.platform == "darwin" else peak

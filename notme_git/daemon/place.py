@@ -1,0 +1,119 @@
+"""Where the daemon of a home listens, and that there is one of it.
+
+    <home>/daemon/lock      held (flock) by the one daemon as long as it lives
+    <home>/daemon/address   the socket's path, which clients read
+
+The socket lies in XDG_RUNTIME_DIR under a hash of the home, because its path may have 107 bytes at most (unix(7);
+103 on macOS). Where that directory is not ours alone or too long, a folder in /tmp takes its place. Every folder is
+0700 and belongs to this user, or it is not used: whoever could replace the socket could answer for the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from attest.errors import RefusedError, UnavailableError
+from notme_git import gitconfig
+
+MAX_SOCKET_BYTES = 103
+BACKLOG = 1024
+"""As many connections as wait unanswered before a client has to wait for its place; the kernel caps it (somaxconn)."""
+
+
+def name(home: Path) -> str:
+    """What tells the sockets of one home from those of another: sixteen hex digits of a hash of its path."""
+    return hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+
+
+def folder(home: Path) -> Path:
+    """The daemon's folder in the home."""
+    return home / "daemon"
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the home's lock; `RefusedError` where another daemon holds it. The kernel lets go when a process dies."""
+    place = folder(home)
+    with gitconfig.file_errors(place):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(place)
+        descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RefusedError(f"a daemon of {home} is running already") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def runtime_folder(home: Path, environ: Mapping[str, str]) -> Path:
+    """The private folder for sockets of this home; made if need be. `UnavailableError` if another user has it."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    place = Path(runtime, f"notme-git-{name(home)}")
+    if not os.path.isabs(runtime) or not _private(Path(runtime)) or _too_long(place / "broker-00000000" / "sock"):
+        place = Path(f"/tmp/notme-git-{name(home)}-{os.getuid()}")
+    with gitconfig.file_errors(place):
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(mode=0o700)
+        _check_private(place)
+    return place
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket at `path`, 0600, in place of one that a dead process left. The caller holds the lock."""
+    if _too_long(path):
+        raise UnavailableError(f"the path {path} is too long for a socket", hint=f"at most {MAX_SOCKET_BYTES} bytes")
+    with gitconfig.file_errors(path):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    return listener
+
+
+def publish(home: Path, path: Path) -> None:
+    """Tell clients where the daemon listens."""
+    gitconfig.replace_file(folder(home) / "address", os.fsencode(path), mode=0o600)
+
+
+def withdraw(home: Path, path: Path) -> None:
+    """Tell them that it does no more."""
+    for file in (folder(home) / "address", path):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _too_long(path: Path) -> bool:
+    return len(os.fsencode(path)) > MAX_SOCKET_BYTES
+
+
+def _private(place: Path) -> bool:
+    try:
+        found = os.lstat(place)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+def _check_private(place: Path) -> None:
+    if not _private(place):
+        raise UnavailableError(
+            f"{place} is not a folder of this user alone",
+            hint="see who made it; it should belong to you with mode 0700",
+        )

@@ -1,0 +1,59 @@
+"""Which process is whose child, asked of the kernel: `/proc` on Linux, `ps` on macOS.
+
+A process id alone is used again after its process has ended; together with the time it began it is not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_DEPTH = 64
+"""Ancestors that are looked at. A shell in an editor in a terminal in a desktop has about twelve."""
+
+MAX_STAT_BYTES = 4096
+PS = "/bin/ps"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: its id, when it began (in the kernel's own words), and its parent's id."""
+
+    pid: int
+    began: str
+    parent: int
+
+
+def find(pid: int) -> Process | None:
+    """The process of that id, None where there is none any more."""
+    return _find_with_ps(pid) if sys.platform == "darwin" else _find_in_proc(pid)
+
+
+def lineage(pid: int) -> Iterator[Process]:
+    """The process and its ancestors, nearest first."""
+    for _ in range(MAX_DEPTH):
+        found = find(pid) if pid > 0 else None
+        if found is None:
+            return
+        yield found
+        pid = found.parent
+
+
+def _find_in_proc(pid: int) -> Process | None:
+    """proc(5), /proc/pid/stat: fields 4 and 22. The name in field 2 may hold anything, so it is skipped to its end."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read(MAX_STAT_BYTES).rpartition(b")")[2].split()
+        return Process(pid, fields[19].decode("ascii"), int(fields[1]))
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _find_with_ps(pid: int) -> Process | None:
+    done = subprocess.run(
+        [PS, "-o", "ppid=,lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+    )
+    parent, _, began = done.stdout.strip().partition(" ")
+    return Process(pid, began.strip(), int(parent)) if parent.isdecimal() else None

@@ -1,0 +1,145 @@
+"""`notme-git setup`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attest.cli import json_option
+from attest.errors import UsageError
+from notme_git import setup, shimfile, sshfiles, wanted
+from notme_git.authority import grants
+from notme_git.authority.embedded import opened
+from notme_git.config import Config
+from notme_git.daemon import agent_setting
+from notme_git.reading.cli import complete_agent
+
+SCOPES = {False: "sign:git", True: "sign:git-blind"}
+
+
+@click.command(name="setup")
+@click.option("--agent", shell_complete=complete_agent, help="The agent that signs in this repository.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(wanted.FORMATS),
+    default="x509",
+    show_default=True,
+    help="What git's signatures are: CMS (x509), SSH certificates, or CMS through gpg.program (openpgp).",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(wanted.PROFILES),
+    default="notme",
+    show_default=True,
+    help="interop: P-256, for openssl, gpgsm, GitLab.",
+)
+@click.option(
+    "--auto",
+    is_flag=True,
+    help="Whichever agent calls signs as itself, known by its marks; without one your own configuration is in force.",
+)
+@click.option(
+    "--ssh-agent",
+    "blind",
+    is_flag=True,
+    help="Stock ssh-keygen signs, with a key that the daemon offers as an ssh-agent; it sees a hash, not the commit.",
+)
+@click.option("--global", "everywhere", is_flag=True, help="For every repository of this user, not only this one.")
+@click.option("--undo", is_flag=True, help="Put back what was configured before, byte for byte.")
+@json_option
+def setup_command(
+    agent: str | None,
+    form: str,
+    profile: str,
+    auto: bool,
+    blind: bool,
+    everywhere: bool,
+    undo: bool,
+    as_json: bool,
+) -> None:
+    """Make git here sign as AGENT and verify with us; remembers what was configured before.
+
+    With --auto nothing but the signing program changes: a process that carries the marks of an agent (notme-git
+    whoami) signs as that agent, under its grant; every other one as you, as before.
+    """
+    config = Config.read()
+    file = setup.config_file(config.environ, everywhere=everywhere)
+    if undo:
+        _undo(config, file, as_json)
+        return
+    if (agent is None) == (not auto):
+        raise UsageError("setup needs --agent AGENT, --auto or --undo", hint="notme-git grant list shows the agents")
+    if (profile != "notme" and form == "ssh") or (blind and (auto or profile != "notme")):
+        raise UsageError("SSH certificates are of profile notme, and an ssh-agent serves one named agent")
+    shimfile.install(config.home, config.python)
+    values, about = _detected(config, file) if agent is None else _named(config, file, agent, form, profile, blind)
+    applied = setup.apply(config.home, values, config_file=file, environ=config.environ)
+    if as_json:
+        click.echo(json.dumps({"file": str(file), **about}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"{about.pop('sentence')} (in {file})")
+        for line in about.pop("next", ()):
+            click.echo(line)
+        click.echo("back to what was there before: notme-git setup --undo")
+    for key in applied.shadowed:
+        click.echo(f"warning: another configuration file sets {key}, which wins over this one", err=True)
+
+
+def _named(
+    config: Config, file: Path, agent: str, form: str, profile: str, blind: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
+    form = "ssh" if blind else form
+    with opened(config.home) as authority:
+        usable = grants.select(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
+        key, allowed = sshfiles.write(config.home, authority, agent) if form == "ssh" else (None, None)
+    identity = (usable.actor.display, usable.actor.email)
+    about: dict[str, Any] = {"agent": agent, "format": form, "profile": profile}
+    about["sentence"] = f"git signs as {agent} <{usable.actor.email}> from now on"
+    if blind:
+        key = agent_setting.enable(config.home, agent, config.environ)
+        socket = agent_setting.socket_path(config.home, config.environ)
+        about["next"] = [f"export SSH_AUTH_SOCK={socket}", "  in the agent's shell: ssh-keygen asks there for the key"]
+        about["sshAuthSock"] = str(socket)
+    values = wanted.for_agent(config.home, agent, identity, form=form, profile=profile, key=str(key or ""))
+    if blind:
+        del values["gpg.ssh.program"]
+    about["program"] = values.get(wanted.PROGRAMS[form])
+    if allowed is not None:
+        values |= _allowed_signers(config, file, allowed)
+    return values, about
+
+
+def _detected(config: Config, file: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    with opened(config.home) as authority:
+        keys = ("gpg.format", "commit.gpgsign")
+        now = setup.before(config.home, keys, config_file=file, environ=config.environ)
+        form = now["gpg.format"] or "openpgp"
+        signs = now["commit.gpgsign"].lower() in ("true", "yes", "on", "1")
+        values = wanted.for_whoever_calls(config.home, form, human_signs=signs)
+        if form == "ssh":
+            agents = {s.grant.actor.name for s in authority.store.grants() if s.grant.actor.name != grants.VERIFIER}
+            for name in agents:
+                _, allowed = sshfiles.write(config.home, authority, name)
+                values |= _allowed_signers(config, file, allowed)
+    kept = "signed with your own key" if signs else "unsigned"
+    sentence = f"an agent that git finds by its marks signs as itself; your own commits stay {kept}"
+    return values, {"auto": True, "format": form, "humanSigns": signs, "sentence": sentence}
+
+
+def _allowed_signers(config: Config, file: Path, ours: Path) -> dict[str, str]:
+    """Ours, unless the user has one: git takes no second."""
+    key = setup.ALLOWED_SIGNERS
+    now = setup.before(config.home, (key,), config_file=file, environ=config.environ)[key]
+    return {} if now else {key: str(ours)}
+
+
+def _undo(config: Config, file: Path, as_json: bool) -> None:
+    undone = setup.undo(config.home, config_file=file, environ=config.environ)
+    if as_json:
+        click.echo(json.dumps({"file": str(file), "exact": undone.exact, "kept": list(undone.kept)}, indent=2))
+    else:
+        click.echo(undone.sentence)
