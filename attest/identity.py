@@ -149,4 +149,4 @@ def _identity(
 
 def _fold(email: str) -> str:
     """Addresses differ in case alone in practice only; ASCII is folded, nothing else."""
-    return "".join(c.lower() if c.isascii() else c for c in email)
+    return email.lower() if email.isascii() else "".join(c.lower() if c.isascii() else c for c in email)

@@ -88,3 +88,9 @@ def ed25519_signature(raw: bytes) -> bytes:
 def fingerprint(key: bytes) -> str:
     """`SHA256:` and base64 without padding over a key blob, as ssh-keygen -l shows it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def line(kind: str, blob: bytes, comment: str = "") -> bytes:
+    """A key or certificate as a line of a public key file (sshd(8), AUTHORIZED_KEYS FILE FORMAT, without options)."""
+    words = [kind, base64.b64encode(blob).decode(), *([comment] if comment else [])]
+    return " ".join(words).encode() + b"\n"

@@ -160,8 +160,7 @@ def _verify(token: Token, data: bytes, anchors: Sequence[Anchor]) -> Timestamp:
     tsa = token.message.signer
     if token.message.others:
         raise MalformedError("it carries a certificate that did not sign it")
-    anchor = certificate.find_anchor(tsa, anchors)
-    _check_purpose(tsa)
+    anchor = _certified(tsa, tuple(anchors))
     if not tsa.not_valid_before_utc <= token.time <= tsa.not_valid_after_utc:
         raise MalformedError(
             f"its time {token.time:%Y-%m-%dT%H:%M:%SZ} is outside its certificate's validity"
@@ -171,6 +170,14 @@ def _verify(token: Token, data: bytes, anchors: Sequence[Anchor]) -> Timestamp:
         raise MalformedError("it does not name its signing certificate")
     cms.verify_content(token.message, token.message.content or b"")
     return Timestamp(time=token.time, accuracy=token.accuracy, anchor=anchor, signer=tsa)
+
+
+@functools.lru_cache(maxsize=64)
+def _certified(tsa: x509.Certificate, anchors: tuple[Anchor, ...]) -> Anchor:
+    """The anchor that certified this key for time-stamping. Kept: an authority has one key for years of signatures."""
+    anchor = certificate.find_anchor(tsa, anchors)
+    _check_purpose(tsa)
+    return anchor
 
 
 @functools.lru_cache(maxsize=16)
