@@ -79,6 +79,9 @@ def _can_stand(address: str) -> bool:
 
 def _revoked_key_ids(authority: Authority) -> list[str]:
     sessions = {r.id for r in authority.store.revocations() if r.kind is RevocationKind.SESSION}
+    if bad := [session for session in sessions if not session.isprintable()]:
+        # One line of the specification is one revocation, and none is left out in silence.
+        raise UnavailableError(f"the revoked session {bad[0][:64]!r} cannot stand in a revocation list")
     actors = {agent.id for agent in _agents(authority)}
     return sorted(sshcert.key_id(actor, session) for actor in actors for session in sessions)
 

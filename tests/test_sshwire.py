@@ -44,3 +44,9 @@ def test_bytes_after_the_last_field_are_refused() -> None:
     reader.string()
     with pytest.raises(MalformedError, match="1 bytes follow"):
         reader.end()
+
+
+def test_a_key_file_is_one_line() -> None:
+    key = sshwire.ed25519_key(bytes(32))
+    assert sshwire.line("ssh-ed25519", key) == b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"A" * 42 + b"A\n"
+    assert sshwire.line("ssh-ed25519", key, "notme:a").endswith(b"A notme:a\n")
