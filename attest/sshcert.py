@@ -14,6 +14,7 @@ Key-free as `cms`: `to_be_signed` gives the bytes, the authority signs, `assembl
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,8 +131,12 @@ def key_id(uri: str, session: str) -> str:
     return f"{uri} session {session}" if session else uri
 
 
+@functools.lru_cache(maxsize=64)
 def parse(blob: bytes) -> UserCertificate:
-    """Read one certificate strictly; `MalformedError` for anything that does not encode back to `blob`."""
+    """Read one certificate strictly; `MalformedError` for anything that does not encode back to `blob`.
+
+    Kept: a leaf signs several commits in a row, and reading it takes as long as checking a signature.
+    """
     if len(blob) > MAX_BYTES:
         raise MalformedError(f"{len(blob)} bytes of certificate; at most {MAX_BYTES} are read")
     reader = Reader(blob)
