@@ -26,6 +26,9 @@ REFUSING = (
     }
 )
 
+TIMELESS = ("8_time-required", "8_ssh-time-required", "6_retired-afterwards-and-no-stamp")
+"""A policy that demands better evidence of time, and an epoch without evidence, speak of step 5 as well."""
+
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Vector]:
@@ -56,7 +59,10 @@ def verdict_on(vector: Vector) -> Verdict:
     else:
         kind, fmt = ObjectKind(headers["object"]), ObjectFormat(headers["format"])
         examination = verify.examine(
-            vector.blocks["object"], kind, fmt, headers["id"], trusted, at=at, profile=demanded
+            *(vector.blocks["object"], kind, fmt, headers["id"], trusted),
+            at=at,
+            profile=demanded,
+            timestamps=[vector.blocks["timestamp"]] if "timestamp" in vector.blocks else [],
         )
     age = headers.get("max-bundle-age")
     policy = Policy(
@@ -97,8 +103,7 @@ def test_a_vector_ends_as_it_says(path: Path) -> None:
         return
     earlier = verdict.findings.findings[: vector.step - 1]
     unproven = {f.step for f in earlier if f.status not in (StepStatus.PROVEN, StepStatus.NOT_APPLICABLE)}
-    # A policy that demands better evidence of time, and an epoch without evidence, speak of step 5 as well.
-    assert unproven <= ({5} if vector.name in ("8_time-required", "6_retired-afterwards-and-no-stamp") else set())
+    assert unproven <= ({5} if vector.name in TIMELESS else set())
     assert set(vector.headers.get("remarks", "").split()) == set(verdict.findings.remarks)
     refused = vector.expect in REFUSING
     assert (verdict.outcome is Outcome.REJECTED) == refused

@@ -50,6 +50,7 @@ from tests.forge import (
     sign,
     tag_payload,
 )
+from tests.vectors import ssh
 from tests.vectors.vector import Vector
 
 FOLDER = Path(__file__).parent
@@ -184,10 +185,11 @@ class Vectors:
         object_id: str = "",
         bundle: bytes | TrustBundle | None = PLAIN,
         signature: bytes = b"",
+        stamp: bytes | None = None,
         of: Profile = Profile.NOTME,
         **headers: str,
     ) -> None:
-        """One vector; `bundle=None` leaves the trust bundle out."""
+        """One vector; `bundle=None` leaves the trust bundle out, and `stamp` is kept beside the object."""
         fields = {"expect": str(expect), "profile": str(of), "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "object": kind}
         if kind != "content":
             fields |= {"format": str(fmt), "id": object_id or gitobject.object_id(ObjectKind(kind), data, fmt)}
@@ -199,6 +201,8 @@ class Vectors:
             blocks["bundle"] = given if isinstance(given, bytes) else self.sealed(given)
         if signature:
             blocks["signature"] = signature
+        if stamp is not None:
+            blocks["timestamp"] = stamp
         blocks["object"] = data
         if name in self.made:
             raise ValueError(f"two vectors are called {name}")
@@ -608,6 +612,7 @@ def generate() -> dict[str, Vector]:
         made.policies,
     ):
         step()
+    ssh.add(made)
     return made.made
 
 
