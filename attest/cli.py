@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attest import dsse, home, repository, stamps, statement, store, verify
+from attest import dsse, home, location, repository, stamps, statement, store, verify
 from attest.command import complain
 from attest.errors import (
     ACCEPTED,
@@ -238,7 +238,7 @@ def open_repository(directory: Path | None, environ: Mapping[str, str]) -> Repos
 def load_trust(anchors: tuple[Path, ...], profile: str | None, bundle: Path | None) -> Trust:
     """Anchors and bundle as the options say; without --anchor those of the home."""
     wanted = Profile(profile) if profile else None
-    place = home.default(os.environ)
+    place = location.default(os.environ)
     if not anchors:
         return (
             home.read_trust(place)
@@ -287,8 +287,8 @@ def examinations(
 
 
 def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tuple[str, Sequence[bytes]]]:
-    """Each object with the time-stamps kept beside it, in ref and home; what cannot be read is as if it were not there."""
-    place, remaining = home.default(os.environ), iter(object_ids)
+    """Each object with the time-stamps kept beside it, in ref and home; what cannot be read is as if it were absent."""
+    place, remaining = location.default(os.environ), iter(object_ids)
     while batch := list(itertools.islice(remaining, BATCH)):
         lines: Mapping[str, Sequence[bytes]] = {}
         try:

@@ -4,7 +4,8 @@
 
 A generator that skips what it does not know loses fields in silence, so this one stops, with exit status 1, at
 everything it has no rule for: unions, groups, generics, interfaces, constants, defaults, nested and recursive
-structs, signed numbers, floats, two booleans in one byte, lists of numbers or lists, foreign annotations, missing comments.
+structs, signed numbers, floats, two booleans in one byte, lists of numbers or lists, foreign annotations, missing
+comments.
 What Cap'n Proto itself cannot compile ends the process in pycapnp, with a message that names file and line.
 """
 
@@ -314,7 +315,8 @@ def _python_struct(struct: Struct) -> str:
 
 def _python_type(field: Field) -> str:
     kind = field.type.kind
-    plain = "int" if kind.startswith("uint") else {"text": "str", "data": "bytes", "bool": "bool"}.get(kind, field.type.name)
+    named = {"text": "str", "data": "bytes", "bool": "bool"}
+    plain = "int" if kind.startswith("uint") else named.get(kind, field.type.name)
     if field.type.is_list:
         return f"tuple[{plain}, ...]"
     return f"{plain} | None" if field.nullable else plain

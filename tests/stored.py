@@ -65,7 +65,8 @@ SIGNED = SignedTrustBundle(
     b"bundle",
     (BundleSignature(SignerRole.CURRENT, b"k" * 44, b"s" * 64), BundleSignature(SignerRole.RECOVERY, b"", b"")),
 )
-IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, ("sign:git", "bridgeCert"), 3, Assurance.OTHER_USER, b"\2" * 32, True)
+SCOPES = ("sign:git", "bridgeCert")
+IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, SCOPES, 3, Assurance.OTHER_USER, b"\2" * 32, True)
 STEPS = tuple(
     Finding(step, status, "time-unproven" if status is not StepStatus.PROVEN else "", "what was found")
     for step, status in zip(range(1, 9), list(StepStatus) * 2, strict=True)

@@ -11,8 +11,8 @@ from attest.certificate import Anchor, BridgeCertificate
 from attest.claims import Claims
 from attest.errors import Reason, Step, VerificationError
 from attest.profile import Profile
+from attest.signed import GitObject
 from attest.types import Assurance, Authentication, PrincipalKind
-from attest.verify import GitObject
 from tests.forge import AGENT, ALICE, NOW, Forge, commit_payload, named, push_payload, tag_payload
 
 FORGE = Forge(Profile.NOTME, seed="identity")

@@ -77,7 +77,9 @@ def test_the_schema_that_the_bad_ones_are_made_of_is_a_good_one(generator: Modul
     ("text", "complaint"),
     [
         pytest.param(
-            field("x @0 :Bool;\n  # One.\n  y @1 :Bool"), "A.y: a second boolean in one byte", id="a second boolean in one byte"
+            field("x @0 :Bool;\n  # One.\n  y @1 :Bool"),
+            "A.y: a second boolean in one byte",
+            id="a second boolean in one byte",
         ),
         pytest.param(field("x @0 :Int32"), "A.x: the type int32", id="a signed number"),
         pytest.param(field("x @0 :Float64"), "A.x: the type float64", id="a float"),
