@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from attest import cli as attest_cli
 from attest import gitobject, sshcert, sshsig, sshwire, stamps, verify
+from attest.errors import Step
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile
+from attest.repository import open_repository
 from attest.types import Outcome, Revocation, RevocationKind, Voucher
 from notme_git import sshtrust
 from notme_git.enroll import local
@@ -316,6 +319,54 @@ def test_a_stamp_travels_with_the_statement(stock: Stock, tmp_path: Path) -> Non
     assert attested(stock, *strict, home=elsewhere).returncode == 0
     shown = attested(stock, "notme-attest", "show", oid, *trust, home=elsewhere)
     assert (shown.returncode, shown.stdout.count(b"statement https://")) == (0, 1)
+
+
+def damaged(stock: Stock, oid: str) -> None:
+    """The ref of the attestations, which anybody may push, with a folder in the place of the object's file."""
+    tree = stock.git("mktree").stdout.decode().strip()
+    for name in (f"{oid}.intoto.jsonl", oid[2:4], oid[:2]):
+        tree = stock.git("mktree", stdin=f"040000 tree {tree}\t{name}\n".encode()).stdout.decode().strip()
+    made = stock.git(
+        *("-c", "user.name=x", "-c", "user.email=x@example.net", "commit-tree", "-m", "x", tree)
+    ).stdout.decode()
+    stock.git("update-ref", "refs/attestations/notme", made.strip())
+
+
+def test_a_damaged_ref_or_file_hides_no_verdict(stock: Stock) -> None:
+    world = stock.world
+    credential, payload = world.credential(), world.commit()
+    armour = signed(credential, payload)
+    oid = stock.store(attach(payload, armour))
+    verify_it = ("notme-attest", "verify", oid, "--require-time", "authority")
+    damaged(stock, oid)
+    stamps.write_spool(world.home, oid, token_over(credential, armour, world.now))
+    done = attested(stock, *verify_it, home=world.home)
+    assert (done.returncode, b"in the place of a file" in done.stderr) == (0, True)
+    spooled = stamps.spool_path(world.home, oid)
+    spooled.unlink()
+    spooled.mkdir()
+    done = attested(stock, *verify_it, home=world.home)
+    assert (done.returncode, b"cannot read the time-stamp" in done.stderr) == (1, True)
+
+
+def test_every_commit_of_a_range_gets_its_own_stamp(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = stock.world
+    credential, oids = world.credential(), list[str]()
+    for number in range(5):
+        payload = commit_payload(
+            committer=world.who(), at=world.now, message=b"%d\n" % number, parents=tuple(oids[-1:])
+        )
+        armour = signed(credential, payload)
+        oids.append(stock.store(attach(payload, armour)))
+        if number != 2:
+            stamps.write_spool(world.home, oids[-1], token_over(credential, armour, world.now))
+    monkeypatch.setattr(attest_cli, "BATCH", 2)
+    monkeypatch.setenv("NOTME_HOME", str(world.home))
+    with open_repository(stock.folder, {"PATH": SEARCH}) as repo:
+        found = list(attest_cli.examinations(repo, f"{oids[0]}..{oids[-1]}", world.trust(), None, world.now, []))
+    assert {e.object_id: str(e.finding(Step.TIME).status) for e in found} == {
+        oid: "unavailable" if oid == oids[2] else "proven" for oid in oids[1:]
+    }
 
 
 @pytest.mark.parametrize("form", ["allowed-signers", "krl"])
