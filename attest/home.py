@@ -1,7 +1,6 @@
 """What a home holds for the verifier: its own authority's anchors and bundle, and remembered sequences.
 
-`NOTME_HOME` names the folder that holds all state; without it that is `notme-git` in the XDG data
-directory. Two homes never mix: nothing is looked up in a second one.
+Where the home is, `location` says.
 
 Read at the edge and handed on; nothing else in `attest` looks at files of a home.
 """
@@ -10,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from attest import trust
 from attest.certificate import Anchor, load_pem
-from attest.errors import MalformedError, Reason, Step, UnavailableError, UsageError, VerificationError
+from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.profile import Profile
 from attest.trust import MAX_BUNDLE_BYTES, Trust
 from attest.types import TrustBundle
@@ -25,26 +23,6 @@ BUNDLE = Path("authority", "bundle")
 SEQUENCES = Path("verifier", "sequences")
 MAX_ANCHOR_BYTES = 1024 * 1024
 MAX_SEQUENCE_DIGITS = 20
-
-
-def default(environ: Mapping[str, str]) -> Path:
-    """The home that `environ` names; a relative one is an error, because git changes directory."""
-    named = environ.get("NOTME_HOME")
-    if named is not None:
-        if not os.path.isabs(named):
-            raise UsageError(
-                f"NOTME_HOME is {named!r}, which is not an absolute path", hint="give an absolute path"
-            )
-        return Path(named)
-    data = environ.get("XDG_DATA_HOME", "")
-    if os.path.isabs(data):
-        return Path(data) / "notme-git"
-    user = environ.get("HOME", "")
-    if not os.path.isabs(user):
-        raise UsageError(
-            "neither NOTME_HOME nor HOME names a home", hint="set NOTME_HOME to an absolute path"
-        )
-    return Path(user) / ".local" / "share" / "notme-git"
 
 
 def read_trust(home: Path) -> Trust:

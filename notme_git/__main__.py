@@ -24,6 +24,10 @@ def main() -> int:
         from notme_git.daemon import main as daemon
 
         return daemon.run(words[1:])
+    if name == "broker-serve":
+        from notme_git.session import broker_process
+
+        return broker_process.serve(words[1:])
     from attest import command
     from notme_git.cli import cli
 

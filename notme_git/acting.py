@@ -8,6 +8,7 @@ among grants. Without a mark the call is not ours at all, and the human's own pr
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from attest.errors import RefusedError, UsageError
@@ -15,9 +16,9 @@ from attest.identity import KEY_PREFIX
 from attest.profile import Profile
 from attest.types import Assurance
 from notme_git import agents
-from notme_git.daemon.credential import Acting
 from notme_git.daemon.protocol import Request
 from notme_git.session import record
+from notme_git.session.record import Session
 
 AUTO = "auto-"
 MAX_PATH_BYTES = 4096
@@ -25,6 +26,16 @@ MAX_PATH_BYTES = 4096
 
 REPLAY_STATE = ("CHERRY_PICK_HEAD", "rebase-merge", "rebase-apply", "sequencer")
 """What git keeps in its folder while it replays commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who signs: the agent, its profile, the session it belongs to, if any, and what separates it from the human."""
+
+    agent: str
+    profile: Profile = Profile.NOTME
+    session: Session | None = None
+    assurance: Assurance = Assurance.SAME_USER
 
 
 def parse_key(key: str) -> tuple[str, Profile]:
@@ -60,7 +71,7 @@ def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
             f"the session {session.id} acts as {session.agent}, and was asked to sign as {agent}",
             hint=f"use user.signingkey notme:{session.agent}, or end the session",
         )
-    return Acting(agent, profile, session, Assurance.SAME_USER)
+    return Acting(agent, profile, session)
 
 
 def replaying(request: Request) -> bool:

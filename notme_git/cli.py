@@ -31,6 +31,7 @@ from notme_git.config import Config
 from notme_git.daemon.cli import daemon
 from notme_git.dialect_cli import DIALECT_COMMANDS
 from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
+from notme_git.session.cli import broker_command, run_command, sessions
 from notme_git.setup_cli import setup_command
 from notme_git.whoami_cli import command as whoami_command
 
@@ -356,7 +357,7 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
-for added in (setup_command, daemon, whoami_command, *DIALECT_COMMANDS):
+for added in (setup_command, run_command, broker_command, sessions, daemon, whoami_command, *DIALECT_COMMANDS):
     cli.add_command(added)
 for ours in (log_command, completion_command, man_command):
     cli.add_command(ours)

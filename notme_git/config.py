@@ -1,6 +1,6 @@
 """Environment and clock, read once at the edge and handed on.
 
-Two homes never mix: everything comes from the one that `attest.home.default` names.
+Two homes never mix: everything comes from the one that `attest.location.default` names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attest import home
+from attest import location
+from attest.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +29,19 @@ class Config:
     def read(cls) -> Config:
         """From this process's environment and clock."""
         environ = dict(os.environ)
-        return cls(home.default(environ), environ, datetime.now(UTC), sys.executable)
+        return cls(location.default(environ), environ, datetime.now(UTC), sys.executable)
+
+    @classmethod
+    def find(cls) -> Config | None:
+        """The same, None where the environment names no home; one that it names wrongly is still an error."""
+        try:
+            return cls.read()
+        except UsageError:
+            if "NOTME_HOME" in os.environ:
+                raise
+            return None
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, for calls that need no home."""
+    return dict(os.environ)

@@ -35,13 +35,14 @@ def run(name: str, words: Sequence[str], *, own: bool = False) -> int:
     """One call in the dialect `name`. Returns the exit status: 0, 1 refused, 2 could not, 64 usage."""
     from attest.errors import INTERRUPTED, as_error, exit_status
     from notme_git.config import Config
+    from notme_git.daemon.protocol import Reply
 
     dialect = DIALECTS[name.removeprefix(AUTO)]
     call = dialect.Call(words)
     stdin: bytes | None = None
     try:
-        config = Config.read()
-        if own or not _concerns(name, call, config):
+        config = Config.find()
+        if config is None or own or not _concerns(name, call, config):
             return _pass_on(name, words, config, None)
         stdin = _read_stdin() if call.piped else None
         reply = _ask(_request(name, words, call, config, stdin or b""), config)
@@ -53,8 +54,7 @@ def run(name: str, words: Sequence[str], *, own: bool = False) -> int:
         return INTERRUPTED
     except Exception as exception:
         error = as_error(exception)
-        for where, data in dialect.failure(call, error):
-            _write(int(where), data)
+        _apply(Reply(exit_status(error), tuple(dialect.failure(call, error))), words)
         return exit_status(error)
 
 
@@ -115,13 +115,15 @@ def _answer_here(request: Request, config: Config) -> Reply:
         return answer(request, Signer(config.home, authority), os.getpid(), config.at)
 
 
-def _pass_on(name: str, words: Sequence[str], config: Config, stdin: bytes | None) -> int:
+def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: bytes | None) -> int:
     """Become the program that was there before us, or that PATH has."""
     from attest.errors import UnavailableError
     from notme_git import previous
+    from notme_git.config import environment
 
     usual = name.removeprefix(AUTO)
-    program = previous.program(config.home, usual, environ=config.environ)
+    environ = environment() if config is None else config.environ
+    program = previous.program(None if config is None else config.home, usual, environ=environ)
     if program is None:
         raise UnavailableError(
             f"this call is not for notme-git, and there is no {usual} to make it",
@@ -129,13 +131,13 @@ def _pass_on(name: str, words: Sequence[str], config: Config, stdin: bytes | Non
         )
     if stdin is not None:
         _give_back(stdin)
-    if name.startswith(AUTO):
+    if name.startswith(AUTO) and config is not None:
         from notme_git import auto
 
         status = auto.unsigned_as_before(usual, words, config)
         if status is not None:
             return status
-    os.execve(program, [program, *words], previous.environment(config.environ, program))
+    os.execve(program, [program, *words], previous.environment(environ, program))
     return 2  # never: execve does not return
 
 
@@ -151,12 +153,15 @@ def _give_back(stdin: bytes) -> None:
 
 
 def _apply(reply: Reply, words: Sequence[str]) -> None:
+    from notme_git import shim
     from notme_git.daemon.protocol import SIGNATURE_FILE
 
     for where, data in reply.events:
         if where == SIGNATURE_FILE:
             with open(f"{words[-1]}.sig", "wb") as file:
                 file.write(data)
+        elif where == "2" and reply.status and "-bsau" in words:
+            _write(2, shim.past_git(data))
         else:
             _write(int(where), data)
 

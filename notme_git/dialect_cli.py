@@ -6,7 +6,7 @@ import click
 
 from notme_git import dialect
 
-_PASSED = {"ignore_unknown_options": True, "help_option_names": []}
+_PASSED = {"ignore_unknown_options": True}
 _HELP = {
     "gpgsm": "Be git's gpg.x509.program: sign as notme:AGENT and verify; everything else goes to the real gpgsm.",
     "gpg": "Be git's gpg.program: sign as notme:AGENT in CMS; everything else goes to the real gpg.",

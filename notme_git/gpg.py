@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from attest.trust import Trust
     from attest.types import Verdict
     from attest.verify import Examination
-    from notme_git.daemon.credential import Signer
     from notme_git.daemon.protocol import Reply, Request
+    from notme_git.daemon.serving import Signs
     from notme_git.sign import Signed
 
     Events = list[tuple[str, bytes]]
@@ -88,7 +88,7 @@ class Call:
                 self.key, flags = flags or (rest.pop(0) if rest else ""), ""
 
 
-def answer(request: Request, signer: Signer, pid: int, at: datetime) -> Reply:
+def answer(request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     """What git's program does with this call, made by the process `pid`. Never raises what is one of ours."""
     from attest.errors import as_error, exit_status
     from notme_git.daemon.protocol import NOT_OURS, Reply
@@ -114,12 +114,12 @@ def failure(call: Call, error: Error) -> Events:
     return events
 
 
-def _sign(call: Call, request: Request, signer: Signer, pid: int, at: datetime) -> Reply:
+def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     from attest.gitobject import SignatureFormat
     from notme_git import acting, sign
     from notme_git.daemon.protocol import NOT_OURS, Reply
 
-    who = acting.decide(signer.home, call.key, request, pid)
+    who = signer.decide(call.key, request, pid)
     if who is None:
         return NOT_OURS
     signed = signer.sign(
@@ -140,7 +140,7 @@ def _created(call: Call, signed: Signed, at: datetime) -> Events:
     return [*_status(call, ["BEGIN_SIGNING"]), ("1", signed.armour), *_status(call, [line])]
 
 
-def _verify(call: Call, request: Request, signer: Signer, at: datetime) -> Reply:
+def _verify(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:
     from attest import verify
     from attest.errors import MalformedError, UnavailableError
     from attest.policy import Context, Policy

@@ -25,16 +25,17 @@ KEYS = {
 """By dialect: where setup remembers the program, and where git looks for it. The dialect is git's own default."""
 
 
-def program(home: Path, dialect: str, *, environ: Mapping[str, str], directory: Path = Path()) -> str | None:
+def program(home: Path | None, dialect: str, *, environ: Mapping[str, str], directory: Path = Path()) -> str | None:
     """The program for calls that are not ours, as an absolute path; None where there is none.
 
     Raises `UnavailableError` when the remembered one is gone: another in its place would judge by other roots.
     """
     remembered, configured = KEYS[dialect]
     try:
-        values = GitConfig.find(environ).in_force((remembered,), directory)[remembered]
-    except UnavailableError:
-        values = ()
+        git = GitConfig.find(environ)
+    except UnavailableError:  # no git that could have been set up
+        git = None
+    values = git.in_force((remembered,), directory)[remembered] if git is not None else ()
     if values and values[-1]:
         found = resolve(values[-1], environ, directory)
         if found is None:
@@ -42,7 +43,7 @@ def program(home: Path, dialect: str, *, environ: Mapping[str, str], directory: 
                 f"{values[-1]!r}, the {configured} from before setup, is gone",
                 hint=f"install it again, or set {remembered} to another",
             )
-        if not is_ours(found, home):
+        if not is_ours(found, home) and os.path.realpath(found) not in _passed(environ):
             return found
     return next(_candidates(home, dialect, environ), None)
 
@@ -63,14 +64,19 @@ def resolve(name: str, environ: Mapping[str, str], directory: Path) -> str | Non
     return path if os.path.isfile(path) and os.access(path, os.X_OK) else None
 
 
-def is_ours(program: str, home: Path) -> bool:
+def is_ours(program: str, home: Path | None) -> bool:
     """Whether the program is a shim, or lies where those of `home` do."""
-    folder = os.path.realpath(shimfile.folder(home))
-    return shimfile.is_shim(program) or os.path.dirname(os.path.realpath(program)) == folder
+    if shimfile.is_shim(program):
+        return True
+    return home is not None and os.path.dirname(os.path.realpath(program)) == os.path.realpath(shimfile.folder(home))
 
 
-def _candidates(home: Path, dialect: str, environ: Mapping[str, str]) -> Iterator[str]:
-    passed = {os.path.realpath(p) for p in environ.get(PASSED, "").split(os.pathsep) if p}
+def _candidates(home: Path | None, dialect: str, environ: Mapping[str, str]) -> Iterator[str]:
+    passed = _passed(environ)
     for found in gitconfig.find_programs(dialect, environ):
         if os.path.realpath(found) not in passed and not is_ours(found, home):
             yield found
+
+
+def _passed(environ: Mapping[str, str]) -> set[str]:
+    return {os.path.realpath(program) for program in environ.get(PASSED, "").split(os.pathsep) if program}

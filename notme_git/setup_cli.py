@@ -15,6 +15,7 @@ from notme_git.authority import grants
 from notme_git.authority.embedded import opened
 from notme_git.config import Config
 from notme_git.daemon import agent_setting
+from notme_git.daemon import cli as daemon_cli
 from notme_git.reading.cli import complete_agent
 
 SCOPES = {False: "sign:git", True: "sign:git-blind"}
@@ -100,10 +101,10 @@ def _named(
     about: dict[str, Any] = {"agent": agent, "format": form, "profile": profile}
     about["sentence"] = f"git signs as {agent} <{usable.actor.email}> from now on"
     if blind:
-        key = agent_setting.enable(config.home, agent, config.environ)
-        socket = agent_setting.socket_path(config.home, config.environ)
+        key = agent_setting.enable(config.home, agent)
+        socket = daemon_cli.offer_ssh_agent(config)
         about["next"] = [f"export SSH_AUTH_SOCK={socket}", "  in the agent's shell: ssh-keygen asks there for the key"]
-        about["sshAuthSock"] = str(socket)
+        about["sshAuthSock"] = socket
     values = wanted.for_agent(config.home, agent, identity, form=form, profile=profile, key=str(key or ""))
     if blind:
         del values["gpg.ssh.program"]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from attest.sshcert import UserCertificate
     from attest.trust import Trust
     from attest.verify import Examination
-    from notme_git.daemon.credential import Signer
     from notme_git.daemon.protocol import Reply, Request
+    from notme_git.daemon.serving import Signs
 
     Events = list[tuple[str, bytes]]
 
@@ -78,7 +78,7 @@ class Call:
                 self.options[flag] = value
 
 
-def answer(request: Request, signer: Signer, pid: int, at: datetime) -> Reply:
+def answer(request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     """What git's program does with this call, made by the process `pid`. Never raises what is one of ours."""
     from attest.errors import as_error, exit_status
     from notme_git.daemon.protocol import NOT_OURS, Reply
@@ -113,13 +113,13 @@ def key_name(name: str, content: bytes | None) -> str:
     return words[2] if named else name
 
 
-def _sign(call: Call, request: Request, signer: Signer, pid: int, at: datetime) -> Reply:
+def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     from attest.errors import UnavailableError
     from attest.gitobject import SignatureFormat
     from notme_git import acting, sign
     from notme_git.daemon.protocol import NOT_OURS, SIGNATURE_FILE, Reply
 
-    who = acting.decide(signer.home, key_name(call.key, request.files.get(call.key)), request, pid)
+    who = signer.decide(key_name(call.key, request.files.get(call.key)), request, pid)
     if who is None:
         return NOT_OURS
     payload = request.files.get(call.files[0])
@@ -136,7 +136,7 @@ def _sign(call: Call, request: Request, signer: Signer, pid: int, at: datetime) 
     return Reply(0, ((SIGNATURE_FILE, signed.armour),))
 
 
-def _check(call: Call, request: Request, signer: Signer, at: datetime) -> Reply:
+def _check(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:
     """A signature in which a pinned anchor's key stands is never handed to another program, tampered with or not."""
     from attest import signed, sshcert, sshsig
     from notme_git.daemon.protocol import NOT_OURS
@@ -161,7 +161,7 @@ def _found(certificate: UserCertificate, trusted: Trust) -> Reply:
     return Reply(0, (("1", f"{certificate.principals[0]}\n".encode()),))
 
 
-def _examine(armour: bytes, payload: bytes, trusted: Trust, signer: Signer, at: datetime) -> Examination:
+def _examine(armour: bytes, payload: bytes, trusted: Trust, signer: Signs, at: datetime) -> Examination:
     """With the time-stamp that this machine kept, if the object is one that was signed here."""
     from attest import stamps, verify
     from attest.errors import Error

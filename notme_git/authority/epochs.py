@@ -27,7 +27,16 @@ from cryptography.hazmat.primitives.serialization import (
 
 from attest import canonical, trust
 from attest.errors import RefusedError, UnavailableError
-from attest.types import BundleSignature, Epoch, Retirement, SignedTrustBundle, SignerRole, TrustBundle
+from attest.types import (
+    BundleSignature,
+    Epoch,
+    Retirement,
+    Revocation,
+    RevocationKind,
+    SignedTrustBundle,
+    SignerRole,
+    TrustBundle,
+)
 from notme_git.authority import ca
 from notme_git.authority.embedded import Authority
 
@@ -89,6 +98,15 @@ def revoke_grant(authority: Authority, grant_id: str, *, reason: str, at: dateti
     """Revoke a grant from `at` on and tell verifiers with the next bundle, both or neither."""
     with authority.store.transaction(durable=True):
         authority.store.revoke_grant(grant_id, int(at.timestamp()), reason)
+        _publish(authority, at, [])
+    export(authority)
+
+
+def revoke_session(authority: Authority, session_id: str, *, reason: str, at: datetime) -> None:
+    """Revoke a session from `at` on and tell verifiers with the next bundle, both or neither."""
+    revocation = Revocation(kind=RevocationKind.SESSION, id=session_id, at=int(at.timestamp()), reason=reason)
+    with authority.store.transaction(durable=True):
+        authority.store.add_revocation(revocation)
         _publish(authority, at, [])
     export(authority)
 

@@ -28,13 +28,12 @@ def enabled(home: Path) -> list[str]:
         raise UnavailableError(f"cannot read the list of ssh-agents: {error}") from None
 
 
-def enable(home: Path, agent: str, environ: Mapping[str, str]) -> Path:
-    """Offer `agent`, too, and return the file for user.signingkey. A daemon that runs must be started anew."""
+def enable(home: Path, agent: str) -> Path:
+    """Offer `agent`, too, and return the file for user.signingkey. A daemon that runs has to be told."""
     names = sorted({*enabled(home), agent})
     with gitconfig.file_errors(place.folder(home)):
         place.folder(home).mkdir(mode=0o700, parents=True, exist_ok=True)
     gitconfig.replace_file(place.folder(home) / "ssh-agents", "".join(f"{n}\n" for n in names).encode(), mode=0o600)
-    socket_path(home, environ)
     return certificate_file(home, agent)
 
 

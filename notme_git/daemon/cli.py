@@ -108,6 +108,13 @@ def control(config: Config, *words: str) -> Reply:
     return reply
 
 
+def offer_ssh_agent(config: Config) -> str:
+    """Have the daemon serve the ssh-agent protocol, started if need be; returns the socket's path."""
+    if _status(config) is None:
+        client.start(config.home, environ=config.environ, python=config.python)
+    return control(config, "ssh-agent").events[0][1].decode()
+
+
 def _status(config: Config) -> dict[str, Any] | None:
     try:
         reply = control(config, "status")

@@ -54,6 +54,13 @@ def ask(home: Path, request: Request, *, environ: Mapping[str, str], python: str
     return exchange(address(home, {}), request)
 
 
+def ensure(home: Path, *, environ: Mapping[str, str], python: str) -> None:
+    """Have a daemon run. `UnavailableError` where none can be had."""
+    from notme_git.daemon.protocol import CONTROL, Request
+
+    ask(home, Request(CONTROL, ("status",)), environ={**environ, SOCKET: "", BROKER: ""}, python=python)
+
+
 def address(home: Path, environ: Mapping[str, str]) -> str:
     """The path of the socket. `UnavailableError` where no daemon has said it."""
     from attest.errors import UnavailableError

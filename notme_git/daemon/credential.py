@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attest import home as homes
 from attest import stamps
-from attest.errors import UnavailableError
 from attest.evidence import rfc3339
 from attest.gitobject import SignatureFormat
-from attest.profile import LIFETIME, Profile
+from attest.profile import LIFETIME
 from attest.signed import GitObject
 from attest.trust import Trust
-from attest.types import Assurance, Grant
-from notme_git import sign
+from attest.types import Grant
+from notme_git import acting, sign
+from notme_git.acting import Acting
 from notme_git.authority import epochs, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.store import StoredGrant
+from notme_git.daemon.protocol import Request
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
 from notme_git.session import record
@@ -36,16 +37,6 @@ MARGIN = timedelta(seconds=45)
 
 MAX_CREDENTIALS = 256
 """One an agent, profile and session; more than this many agents at once share no machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acting:
-    """Who signs: the agent, its profile, and the session it belongs to, if any."""
-
-    agent: str
-    profile: Profile = Profile.NOTME
-    session: Session | None = None
-    assurance: Assurance = Assurance.SAME_USER
 
 
 @dataclass(slots=True)
@@ -71,34 +62,45 @@ class Signer:
             self._trust = (state, homes.read_trust(self.home))
         return self._trust[1]
 
+    def decide(self, key: str, request: Request, pid: int) -> Acting | None:
+        """Who signs for the process `pid`; None where that is not for us to say."""
+        return acting.decide(self.home, key, request, pid)
+
     def sign(
-        self, acting: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
+        self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
     ) -> Signed:
         """Sign for git, and write down what was signed where it belongs to a session."""
         epochs.catch_up(self.authority)
-        credential = self.credential(acting, sign.SCOPE, at)
+        credential = self.credential(who, sign.SCOPE, at)
         signed = sign.sign_payload(credential, self.trust(), parsed, form=form, replaying=replaying, at=at)
         if form is SignatureFormat.SSH and signed.object_id:
             stamps.write_spool(self.home, signed.object_id, signed.token)
         self.signatures += 1
-        self._note(acting.session, signed, form, folder, at)
+        self._note(who.session, signed, form, folder, at)
         return signed
 
-    def credential(self, acting: Acting, scope: str, at: datetime) -> Credential:
+    def credential(self, who: Acting, scope: str, at: datetime) -> Credential:
         """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
-        stored, epoch = self._records()
-        grant = grants.select(stored, acting.agent, scope=scope, at=at)
-        session = acting.session
-        key = (grant.id, str(acting.profile), scope, session.id if session else "", str(acting.assurance), str(epoch))
+        grant, epoch = self._grant(who, scope, at), self._records()[1]
+        session = who.session
+        key = (grant.id, str(who.profile), scope, session.id if session else "", str(who.assurance), str(epoch))
         kept = self._credentials.get(key)
         if kept is not None and at < kept[1]:
             return kept[0]
-        made = self._enroll(grant, acting, scope, at)
+        made = self._enroll(grant, who, scope, at)
         self.drop_expired(at)
         while len(self._credentials) >= MAX_CREDENTIALS:
             del self._credentials[next(iter(self._credentials))]
         self._credentials[key] = (made, min(made.chain.leaf.not_after, at + LIFETIME) - MARGIN)
         return made
+
+    def enroll_anew(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """A credential for the caller to keep. Raises `RefusedError` without a grant."""
+        return self._enroll(self._grant(who, scope, at), who, scope, at)
+
+    def check(self, who: Acting, scope: str, at: datetime) -> None:
+        """`RefusedError` unless a grant lets the agent do that now."""
+        self._grant(who, scope, at)
 
     def drop_expired(self, at: datetime) -> None:
         """Forget every key whose certificate is about to end, or that a clock set back would bring to life again."""
@@ -106,22 +108,29 @@ class Signer:
             key: kept for key, kept in self._credentials.items() if kept[1] - LIFETIME <= at < kept[1]
         }
 
+    def drop_stale(self) -> None:
+        """The same, by this machine's clock."""
+        self.drop_expired(datetime.now(UTC))
+
     def drop_all(self) -> None:
         """Forget every key."""
         self._credentials.clear()
 
-    def _enroll(self, grant: Grant, acting: Acting, scope: str, at: datetime) -> Credential:
-        session = acting.session
+    def _grant(self, who: Acting, scope: str, at: datetime) -> Grant:
+        return grants.select(self._records()[0], who.agent, scope=scope, at=at)
+
+    def _enroll(self, grant: Grant, who: Acting, scope: str, at: datetime) -> Credential:
+        session = who.session
         return local.enroll(
             self.authority,
             grant,
-            acting.profile,
+            who.profile,
             scope,
             self.trust().anchors,
             at,
             session=session.id if session else "",
             task_digest=bytes.fromhex(session.task_digest) if session else b"",
-            assurance=acting.assurance,
+            assurance=who.assurance,
         )
 
     def _records(self) -> tuple[list[StoredGrant], int]:
@@ -149,6 +158,6 @@ class Signer:
 def _state(path: Path) -> tuple[int, ...]:
     try:
         found = os.stat(path)
-    except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
+    except OSError:
+        return ()  # whoever reads it says why, and what to do
     return found.st_ino, found.st_size, found.st_mtime_ns

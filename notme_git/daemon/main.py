@@ -12,22 +12,23 @@ import json
 import math
 import os
 import resource
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from attest.errors import Error, UsageError, as_error, exit_status
 from notme_git import __version__
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
-from notme_git.daemon import hardening, place, protocol, serving
+from notme_git.daemon import agent_setting, hardening, place, protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer, Server
+from notme_git.daemon.ssh_agent import SshAgent
 
 IDLE_S = 30 * 60.0
 """Long enough for an agent that thinks between two commits, short enough that a forgotten daemon is gone by lunch."""
@@ -43,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     ready = int(words[words.index("--ready") + 1]) if "--ready" in words else -1
     foreground = "--foreground" in words
     if not foreground:
-        _detach(ready)
+        detach(ready)
     try:
         config = Config.read()
         os.umask(0o077)
@@ -51,14 +52,15 @@ def run(words: Sequence[str]) -> int:
             _serve(config, ready, math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", "")))
     except Exception as exception:
         error = as_error(exception)
-        _tell(ready, error.message.encode())
+        tell(ready, error.message.encode())
         if foreground:
             sys.stderr.write(f"notme-git: {error.message}\n")
         return exit_status(error)
     return 0
 
 
-def _detach(ready: int) -> None:
+def detach(ready: int) -> None:
+    """Leave session, directory and descriptors behind, but for the standard ones and `ready`."""
     with contextlib.suppress(OSError):
         os.setsid()
     os.chdir("/")
@@ -67,10 +69,11 @@ def _detach(ready: int) -> None:
         os.closerange(low + 1, high)
 
 
-def _tell(ready: int, what: bytes) -> None:
+def tell(ready: int, what: bytes) -> None:
+    """Say to the starter that we listen, or why not."""
     if ready >= 0:
-        with contextlib.suppress(OSError), socket.socket(fileno=ready) as end:
-            end.sendall(what)
+        with contextlib.suppress(OSError), open(ready, "wb", buffering=0) as end:
+            end.write(what)
 
 
 def _serve(config: Config, ready: int, idle_s: float) -> None:
@@ -84,8 +87,11 @@ def _serve(config: Config, ready: int, idle_s: float) -> None:
         stack.callback(place.withdraw, config.home, address)
         stack.callback(listener.close)
         daemon.server.add(listener, daemon)
+        if agent_setting.enabled(config.home):
+            daemon.offer_ssh_agent()
+        stack.callback(daemon.withdraw_ssh_agent)
         place.publish(config.home, address)
-        _tell(ready, b"ready")
+        tell(ready, b"ready")
         daemon.server.run()
 
 
@@ -101,6 +107,7 @@ class Daemon:
     server: Server = field(init=False)
     signer: Signer = field(init=False)
     ssh_agent: str | None = None
+    agent: SshAgent | None = None
     head: int = protocol.HEAD_BYTES
     keep: bool = False
 
@@ -137,6 +144,8 @@ class Daemon:
             case ("stop",):
                 self.server.stopping = True
                 return Reply(0)
+            case ("ssh-agent",):
+                return Reply(0, (("1", self.offer_ssh_agent().encode()),))
             case _:
                 raise UsageError(f"the daemon knows no control {' '.join(request.argv)[:64]!r}")
 
@@ -147,16 +156,37 @@ class Daemon:
             "version": __version__,
             "home": str(self.config.home),
             "uptimeSeconds": int(time.monotonic() - self.began),
-            "idleSecondsLeft": None if self.idle_s == math.inf else int(self.server.idle_left),
-            "signatures": self.signer.signatures,
+            "idleSecondsLeft": None if self.server.idle_s == math.inf else int(self.server.idle_left),
+            "signatures": self.signer.signatures + (self.agent.signatures if self.agent else 0),
             "credentials": self.signer.held,
             "memoryKiB": _memory(),
             "hardening": self.hardened,
             "sshAgent": self.ssh_agent,
         }
 
+    def offer_ssh_agent(self) -> str:
+        """Serve the ssh-agent protocol, too, from now on and until the end; returns its socket's path."""
+        if self.agent is None:
+            self.agent = SshAgent(self.signer, lambda: datetime.now(UTC))
+            path = agent_setting.socket_path(self.config.home, self.config.environ)
+            self.server.add(place.listen(path), self.agent)
+            self.server.idle_s = math.inf  # ssh-keygen starts no daemon
+            self.ssh_agent = str(path)
+        self.agent.refresh()
+        return self.ssh_agent or ""
+
+    def withdraw_ssh_agent(self) -> None:
+        """Take the socket away, and the certificates whose keys end with this process."""
+        if self.ssh_agent is not None:
+            for file in (Path(self.ssh_agent), *(self.config.home / "ssh").glob("*-cert.pub")):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
     def _sweep(self) -> None:
-        self.signer.drop_expired(datetime.now(UTC))
+        self.signer.drop_stale()
+        if self.agent is not None:
+            with contextlib.suppress(Error):  # a disk that is full now may have room at the next sweep
+                self.agent.refresh()
 
 
 def _idle(text: str) -> float:

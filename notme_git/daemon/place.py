@@ -80,6 +80,9 @@ def listen(path: Path) -> socket.socket:
         before = os.umask(0o177)
         try:
             listener.bind(os.fspath(path))
+        except OSError:
+            listener.close()
+            raise
         finally:
             os.umask(before)
         listener.listen(BACKLOG)

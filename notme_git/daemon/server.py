@@ -43,10 +43,15 @@ class Peer:
 
 
 class Wire(Protocol):
-    """How messages of one socket are framed and answered; `keep` leaves the connection open for more of them."""
+    """How messages of one socket are framed and answered."""
 
-    head: int
-    keep: bool
+    @property
+    def head(self) -> int:
+        """Bytes before the length is known."""
+
+    @property
+    def keep(self) -> bool:
+        """Whether the connection stays open after an answer."""
 
     def body_length(self, head: bytes) -> int:
         """Bytes after the head; `MalformedError` ends the connection."""
@@ -75,15 +80,15 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, _Connection] = {}
         self._listeners: dict[int, socket.socket] = {}
-        self._sweep, self._idle_s = sweep, idle_s
-        self._busy_until = time.monotonic() + idle_s
+        self._sweep, self.idle_s = sweep, idle_s
+        self._called = time.monotonic()
         self._swept = 0.0
         self.stopping = False
 
     @property
     def idle_left(self) -> float:
         """Seconds until it ends by itself, if nobody calls."""
-        return max(0.0, self._busy_until - time.monotonic())
+        return max(0.0, self._called + self.idle_s - time.monotonic())
 
     def add(self, listener: socket.socket, wire: Wire) -> None:
         """Serve this listener, too."""
@@ -149,7 +154,7 @@ class Server:
         if not wire.admits(peer):
             accepted.close()
             return
-        self._busy_until = time.monotonic() + self._idle_s
+        self._called = time.monotonic()
         connection = _Connection(accepted, wire, peer, time.monotonic() + CLIENT_S)
         self._connections[accepted.fileno()] = connection
         self._selector.register(accepted, selectors.EVENT_READ, connection)
@@ -180,7 +185,7 @@ class Server:
             del inbox[:end]
             connection.outbox += wire.answer(body, connection.peer)
             connection.deadline = time.monotonic() + CLIENT_S
-            self._busy_until = time.monotonic() + self._idle_s
+            self._called = time.monotonic()
 
     def _send(self, connection: _Connection) -> None:
         answered = bool(connection.outbox)

@@ -1,0 +1,106 @@
+"""What a session leaves behind: the objects signed in it, and the commits it made without its signature."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attest.errors import Error
+from attest.gitobject import Commit, ObjectKind, parse_commit
+from attest.repository import Repository, open_repository
+from notme_git.session import record
+from notme_git.session.record import Entry, Session
+
+MAX_TIPS = 100_000
+MAX_NEW = 100_000
+"""Commits that are looked at; a session that makes more is told so by the count alone."""
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A repository as it was when a session began: every commit a ref, HEAD or a reflog named."""
+
+    folder: Path
+    tips: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`unsigned`: new commits without any signature; `others`: new ones with a signature not made in the session."""
+
+    signed: tuple[Entry, ...]
+    unsigned: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def look(folder: Path, environ: Mapping[str, str]) -> Before | None:
+    """The repository at `folder` now; None where there is none to look at."""
+    try:
+        repository = open_repository(folder, environ)
+        return Before(folder, frozenset(_tips(repository, "--all", "--reflog", "HEAD")))
+    except Error:
+        return None
+
+
+def report(home: Path, session: Session, before: Before | None, environ: Mapping[str, str]) -> Report:
+    """What became of the session, as far as the repository it was started in shows it."""
+    signed = tuple(record.entries(home, session))
+    if before is None:
+        return Report(signed, (), ())
+    known = {entry.object_id for entry in signed}
+    unsigned, others = [], []
+    for object_id, commit in _new(before, session, environ):
+        if commit.signature is None:
+            unsigned.append(object_id)
+        elif object_id not in known:
+            others.append(object_id)
+    return Report(signed, tuple(unsigned), tuple(others))
+
+
+def lines(session: Session, found: Report) -> Iterator[str]:
+    """For a person."""
+    count = len(found.signed)
+    yield f"session {session.id}: {count} signature{'' if count == 1 else 's'} as {session.agent}"
+    for entry in found.signed[-SHOWN:]:
+        yield f"  {entry.kind} {entry.object_id or '(push certificate)'}"
+    yield from _warning(found.unsigned, "without any signature: a verifier rejects it")
+    yield from _warning(found.others, "with another signature than this session's")
+
+
+def _warning(objects: tuple[str, ...], what: str) -> Iterator[str]:
+    for object_id in objects[:SHOWN]:
+        yield f"warning: commit {object_id} was made in this session {what}"
+    if len(objects) > SHOWN:
+        yield f"warning: and {len(objects) - SHOWN} more"
+
+
+def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterator[tuple[str, Commit]]:
+    """Commits that are here now, were not before, came from no remote, and say they are of the session's time."""
+    try:
+        repository = open_repository(before.folder, environ)
+        known = [*before.tips, *_tips(repository, "--remotes")]
+        asked = "".join(f"{tip}\n" for tip in _tips(repository, "--all", "--reflog", "HEAD"))
+        asked += "".join(f"^{tip}\n" for tip in known)
+        done = repository.git("rev-list", f"--max-count={MAX_NEW}", "--stdin", stdin=asked.encode())
+        found = done.stdout.decode("ascii", "replace").split() if done.returncode == 0 else []
+    except Error:
+        return
+    for object_id in found:
+        try:
+            kind, raw = repository.read(object_id)
+            commit = parse_commit(raw, repository.object_format) if kind == ObjectKind.COMMIT else None
+        except Error:
+            continue
+        if commit is not None and commit.committer.seconds >= session.began_at:
+            yield object_id, commit
+
+
+def _tips(repository: Repository, *which: str) -> list[str]:
+    done = repository.git("rev-list", "--no-walk", f"--max-count={MAX_TIPS}", "--ignore-missing", *which)
+    if done.returncode:  # a repository without a commit has no HEAD
+        done = repository.git("rev-list", "--no-walk", f"--max-count={MAX_TIPS}", *(w for w in which if w != "HEAD"))
+    return os.fsdecode(done.stdout).split() if done.returncode == 0 else []
