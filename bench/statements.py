@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from attest import dsse, gitobject, home, statement, verify
-from attest.gitobject import ObjectFormat, ObjectKind
+from attest.gitobject import ObjectFormat, ObjectKind, SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.trust import Trust
@@ -25,6 +25,7 @@ from notme_git import attesting
 from notme_git import sign as sign_git
 from notme_git.authority import founding, grants
 from notme_git.authority.embedded import Authority, opened
+from notme_git.enroll import local
 
 AGENT = "claude-code"
 PROCESSES = 2
@@ -106,12 +107,12 @@ def _commit(authority: Authority, trusted: Trust, email: str, number: int, at: d
     who = f"{AGENT} <{email}> {int(at.timestamp())} +0000"
     head = f"tree {'4b825dc642cb6eb9a060e54bf8d69288fbee4904'}\nauthor {who}\ncommitter {who}\n"
     message = f"\nchange {number}\n"
+    grant = grants.select(authority.store.grants(), AGENT, scope=sign_git.SCOPE, at=at)
     signed = sign_git.sign_payload(
-        authority,
+        local.enroll(authority, grant, Profile.NOTME, sign_git.SCOPE, trusted.anchors, at),
         trusted,
-        (head + message).encode(),
-        agent=AGENT,
-        profile=Profile.NOTME,
+        sign_git.parse((head + message).encode()),
+        form=SignatureFormat.X509,
         replaying=False,
         at=at,
     )

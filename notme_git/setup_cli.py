@@ -79,11 +79,12 @@ def setup_command(
     shimfile.install(config.home, config.python)
     values, about = _detected(config, file) if agent is None else _named(config, file, agent, form, profile, blind)
     applied = setup.apply(config.home, values, config_file=file, environ=config.environ)
+    sentence, further = about.pop("sentence"), about.pop("next", ())
     if as_json:
         click.echo(json.dumps({"file": str(file), **about}, indent=2, ensure_ascii=False))
     else:
-        click.echo(f"{about.pop('sentence')} (in {file})")
-        for line in about.pop("next", ()):
+        click.echo(f"{sentence} (in {file})")
+        for line in further:
             click.echo(line)
         click.echo("back to what was there before: notme-git setup --undo")
     for key in applied.shadowed:

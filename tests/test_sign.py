@@ -9,11 +9,13 @@ import pytest
 
 from attest import cms, verify
 from attest.errors import Error, MalformedError, RefusedError, UnavailableError, VerificationError
-from attest.gitobject import ObjectFormat
+from attest.gitobject import ObjectFormat, SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.types import Outcome
 from notme_git import sign
+from notme_git.authority import grants
+from notme_git.enroll import local
 from tests.forge import attach
 from tests.world import World
 
@@ -80,15 +82,7 @@ def test_nothing_but_a_commit_tag_or_push_certificate_is_signed(world: World, ma
     with world.opened() as authority:
         before = authority.store.last_issued_at()
         with pytest.raises(MalformedError, match="nothing else is signed"):
-            sign.sign_payload(
-                authority,
-                world.trust(),
-                payload,
-                agent="claude-code",
-                profile=Profile.NOTME,
-                replaying=False,
-                at=world.now,
-            )
+            world.sign(payload)
         assert authority.store.last_issued_at() == before
 
 
@@ -190,16 +184,10 @@ def test_a_clock_that_jumped_ahead_and_was_set_right_has_to_be_dealt_with(world:
 
 
 def test_the_anchors_of_another_authority_make_no_signature(world: World) -> None:
-    with world.opened() as authority, pytest.raises(VerificationError):
-        sign.sign_payload(
-            authority,
-            world.other.trust(),
-            world.commit(),
-            agent="claude-code",
-            profile=Profile.NOTME,
-            replaying=False,
-            at=world.now,
-        )
+    with world.opened() as authority:
+        grant = grants.select(authority.store.grants(), "claude-code", scope=sign.SCOPE, at=world.now)
+        with pytest.raises(VerificationError):
+            local.enroll(authority, grant, Profile.NOTME, sign.SCOPE, world.other.trust().anchors, world.now)
 
 
 def test_a_signer_examines_its_own_product(world: World, tmp_path: Path) -> None:
@@ -211,15 +199,10 @@ def test_a_signer_examines_its_own_product(world: World, tmp_path: Path) -> None
     informed = world.trust()
     world.home = backup
     world.tick(minutes=2)
-    with world.opened() as authority, pytest.raises(RefusedError, match="its own examination: step 6"):
+    credential, parsed = world.credential(), sign.parse(world.commit())
+    with pytest.raises(RefusedError, match="its own examination: step 6"):
         sign.sign_payload(
-            authority,
-            informed,
-            world.commit(),
-            agent="claude-code",
-            profile=Profile.NOTME,
-            replaying=False,
-            at=world.now,
+            credential, informed, parsed, form=SignatureFormat.X509, replaying=False, at=world.now
         )
 
 

@@ -17,15 +17,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from attest import gitobject, home, verify
-from attest.gitobject import ObjectFormat, ObjectKind
+from attest.gitobject import ObjectFormat, ObjectKind, SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.trust import Trust
 from attest.types import Epoch, Grant, Verdict
 from attest.verify import Examination
 from notme_git import sign
+from notme_git.acting import Acting
 from notme_git.authority import embedded, epochs, founding, grants
 from notme_git.authority.embedded import Authority
+from notme_git.daemon.credential import Signer
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
 from tests.disk import unsynced
@@ -146,13 +148,19 @@ class World:
         return push_payload(pusher=pusher or self.who(), at=self.now)
 
     def sign(
-        self, payload: bytes, *, agent: str = AGENT, profile: Profile = Profile.NOTME, replaying: bool = False
+        self,
+        payload: bytes,
+        *,
+        agent: str = AGENT,
+        profile: Profile = Profile.NOTME,
+        form: SignatureFormat = SignatureFormat.X509,
+        replaying: bool = False,
     ) -> bytes:
-        """The armoured signature that the signing program gives git, or what it raises."""
+        """The armoured signature that the signing program gives git, or what it raises; its keys are gone after it."""
         with self.opened() as authority:
-            return sign.sign_payload(
-                authority, self.trust(), payload, agent=agent, profile=profile, replaying=replaying, at=self.now
-            ).armour
+            parsed, who = sign.parse(payload), Acting(agent, profile)
+            signer = Signer(self.home, authority)
+            return signer.sign(who, parsed, form=form, replaying=replaying, folder="/", at=self.now).armour
 
     def signed_commit(
         self, payload: bytes | None = None, *, agent: str = AGENT, profile: Profile = Profile.NOTME

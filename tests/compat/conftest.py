@@ -5,19 +5,23 @@ Made once a run with the console scripts, and copied for each test that asks for
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from notme_git import shim
+from notme_git import shimfile
+from notme_git.daemon import client
 from tests.peers import SEARCH, peer
 
 SCRIPTS = Path(sys.executable).parent
@@ -26,6 +30,8 @@ HUMAN = "Alice Example <alice@example.org>"
 SUMMARY = f"{AGENT} for {HUMAN} (same-user, self-asserted)"
 KEY = f"notme:{AGENT}"
 SECONDS = 60
+IDLE_S = 20
+"""A daemon that a test forgot is gone after so long."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,7 @@ def machine(root: Path, *, home: Path | None = None) -> Sandbox:
         "HOME": str(root / "user"),
         "NOTME_HOME": str(home or root / "home"),
         "XDG_RUNTIME_DIR": str(root / "run"),
+        "NOTME_DAEMON_IDLE": str(IDLE_S),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_EDITOR": "true",
         "GIT_TERMINAL_PROMPT": "0",
@@ -179,29 +186,59 @@ def found(sandbox: Sandbox) -> Sandbox:
 
 
 def copy(template: Sandbox, root: Path) -> Sandbox:
-    """The same machine elsewhere. What holds absolute paths is written again; records of setups are left out."""
-    shutil.copytree(template.root, root, symlinks=True, ignore=shutil.ignore_patterns("setup"))
+    """The same machine elsewhere. What holds absolute paths is written again.
+
+    Records of setups and of sessions, and the daemon's folder and sockets are left out.
+    """
+    left_out = shutil.ignore_patterns("setup", "daemon", "sessions", "notme-git-*")
+    shutil.copytree(template.root, root, symlinks=True, ignore=left_out)
     made = Sandbox(root, {k: v.replace(str(template.root), str(root)) for k, v in template.environ.items()})
-    shim.install(made.home, sys.executable)
+    shimfile.install(made.home, sys.executable)
     config = made.repo / ".git" / "config"
     config.write_bytes(config.read_bytes().replace(os.fsencode(template.root), os.fsencode(root)))
     return made
 
 
+def without_daemon(sandbox: Sandbox) -> Sandbox:
+    """Make it a machine on which no daemon can be started, so that whoever is called signs itself."""
+    stop_daemons(sandbox.root)
+    shutil.rmtree(sandbox.home / "daemon", ignore_errors=True)
+    (sandbox.home / "daemon").write_bytes(b"")
+    return sandbox
+
+
+def stop_daemons(root: Path) -> None:
+    """End the daemons of all homes below `root`, and remove their sockets: a long path has those in /tmp."""
+    for address in root.rglob("daemon/address"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            place = os.fsdecode(address.read_bytes())
+            caller.connect(place)
+            _, pid = client.peer(caller)
+            if pid not in (0, os.getpid()):  # of another namespace; a test that listens itself
+                os.kill(pid, signal.SIGKILL)
+                caller.settimeout(5)
+                caller.recv(1)  # its end, when the process has ended
+                shutil.rmtree(Path(place).parent)
+
+
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     peer("git")
-    return found(machine(tmp_path_factory.mktemp("template") / "machine"))
+    made = found(machine(tmp_path_factory.mktemp("template") / "machine"))
+    yield made
+    stop_daemons(made.root)
 
 
 @pytest.fixture
-def sandbox(template: Sandbox, tmp_path: Path) -> Sandbox:
+def sandbox(template: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
     """A machine that is ready to sign, on a path with a blank and a quote."""
-    return copy(template, tmp_path / "Alice's machine")
+    yield copy(template, tmp_path / "Alice's machine")
+    stop_daemons(tmp_path)
 
 
 @pytest.fixture
-def bare_machine(tmp_path: Path) -> Sandbox:
+def bare_machine(tmp_path: Path) -> Iterator[Sandbox]:
     """A machine without an authority."""
     peer("git")
-    return machine(tmp_path / "machine")
+    yield machine(tmp_path / "machine")
+    stop_daemons(tmp_path)

@@ -16,7 +16,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,9 +25,21 @@ from cryptography import x509
 
 from attest.certificate import Anchor
 from attest.home import read_trust
+from notme_git import previous, shimfile
 from notme_git.authority import epochs, founding
 from notme_git.authority.embedded import opened
-from tests.compat.conftest import AGENT, HUMAN, KEY, SCRIPTS, Done, Sandbox, failed, machine
+from tests.compat.conftest import (
+    AGENT,
+    HUMAN,
+    KEY,
+    SCRIPTS,
+    Done,
+    Sandbox,
+    failed,
+    machine,
+    stop_daemons,
+    without_daemon,
+)  # fmt: skip
 from tests.compat.test_hostile_neighbour import now
 from tests.compat.test_setup import in_a_fork, killed_at
 from tests.peers import peer
@@ -252,7 +263,7 @@ def test_a_call_that_is_not_gits_needs_another_program(sandbox: Sandbox, argumen
     for name in ("git", "sh"):
         (tools / name).symlink_to(shutil.which(name) or name)
     done = sandbox.run(sandbox.shim, *arguments, status=2, environ={"PATH": str(tools)})
-    assert (done.out, "there is no other program to ask" in done.err) == (b"", True)
+    assert (done.out, "there is no gpgsm to make it" in done.err) == (b"", True)
 
 
 def test_the_status_goes_where_the_caller_says(sandbox: Sandbox) -> None:
@@ -306,9 +317,18 @@ def test_a_second_authority_in_the_same_home_is_refused(sandbox: Sandbox) -> Non
 
 
 def test_a_shim_whose_python_is_gone_says_so(sandbox: Sandbox) -> None:
-    script = sandbox.shim.read_text()
-    sandbox.shim.write_text(script.replace(sys.executable, "/gone/python"))
-    fails(sandbox, status=2, says="/gone/python", then="notme-git setup again")
+    shimfile.install(sandbox.home, "/gone to another place/python")
+    fails(sandbox, status=2, says="/gone to another place/python", then="notme-git setup again")
+
+
+def test_a_shim_that_the_kernel_cannot_start_makes_no_commit_and_git_names_it(sandbox: Sandbox) -> None:
+    shimfile.install(sandbox.home, "/gone/python")
+    before = sandbox.rev("HEAD")
+    done = sandbox.commit(status=128)
+    assert f"cannot run {sandbox.shim}" in done.err
+    assert sandbox.rev("HEAD") == before
+    sandbox.notme("setup", "--agent", AGENT)
+    sandbox.commit()
 
 
 def test_a_broken_git_configuration_is_named(sandbox: Sandbox) -> None:
@@ -329,11 +349,13 @@ def test_verify_with_a_home_that_is_gone_could_not_check(sandbox: Sandbox) -> No
 
 
 def test_a_clock_that_went_back_is_refused(sandbox: Sandbox) -> None:
+    without_daemon(sandbox)  # a daemon's clock is its own
     program = faked(sandbox, "-1h")
     fails(sandbox, status=1, says="the clock says", then="set the clock", environ=program)
 
 
 def test_a_signature_from_the_future_could_not_be_checked(sandbox: Sandbox) -> None:
+    without_daemon(sandbox)
     sandbox.commit(environ=faked(sandbox, "+2h"))
     verdict = sandbox.verdict(status=2)
     assert next(f["reason"] for f in verdict["findings"] if f["status"] == "unavailable") == "clock-behind"
@@ -363,8 +385,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(disk)]
     mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
     yield disk
+    stop_daemons(disk)
     if mounted:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def fill(disk: Path, *, leave: int = 0) -> dict[str, object]:
@@ -551,5 +574,6 @@ def test_no_process_of_the_signing_program_leaves_a_core_file_or_inherits_a_key(
     limit, *rest = told.read_text().splitlines()
     assert limit == "0", f"the caller's was {done.err}"
     assert "PRIVATE KEY" not in "\n".join(rest)
-    assert {line.partition("=")[0] for line in rest[:-1]} <= {*sandbox.environ, "PWD", "_", "SHLVL", "OLDPWD"}
+    known = {*sandbox.environ, previous.PASSED, "PWD", "_", "SHLVL", "OLDPWD"}
+    assert {line.partition("=")[0] for line in rest[:-1]} <= known
     assert rest[-1] == "--status-fd=2 -bsau BEEF"

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from attest.cli import cli as attest_cli
+from notme_git import dialect
 from notme_git.cli import cli as notme_cli
 from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, Sandbox
 
@@ -38,7 +39,9 @@ def leaves(group: click.Group, words: tuple[str, ...]) -> Iterator[tuple[str, ..
             yield (*words, name)
 
 
-EVERY = [*leaves(notme_cli, ("notme-git",)), *leaves(attest_cli, ("notme-attest",))]
+# `--help` after a dialect's name is for the program whose dialect it is.
+EVERY = [w for w in leaves(notme_cli, ("notme-git",)) if w[-1] not in dialect.NAMES]
+EVERY += leaves(attest_cli, ("notme-attest",))
 GROUPS = {"notme-git": notme_cli, "notme-attest": attest_cli}
 
 
@@ -50,6 +53,11 @@ def test_every_command_explains_itself(words: tuple[str, ...], flag: str) -> Non
     assert shown.output.startswith(f"Usage: {' '.join(words)} ")
     sentence = shown.output.split("\n\n")[1].strip()
     assert sentence.rstrip().endswith((".", ")"))
+
+
+def test_the_dialects_are_explained_in_the_list_of_commands() -> None:
+    shown = CliRunner().invoke(notme_cli, ["--help"]).output
+    assert all(f"\n  {name} " in shown for name in dialect.DIALECTS)
 
 
 def test_the_verifying_subcommands_are_the_same_in_both() -> None:
@@ -80,7 +88,8 @@ def test_what_reports_reports_in_json_too(bare_machine: Sandbox) -> None:
     granted = machine.notme("grant", "add", AGENT, "--json").json
     assert keys(granted) == GRANT
     machine.git("init", "-q", ".")
-    assert keys(machine.notme("setup", "--agent", AGENT, "--json").json) == {"file", "agent", "profile", "program"}
+    applied = machine.notme("setup", "--agent", AGENT, "--json").json
+    assert keys(applied) == {"file", "agent", "format", "profile", "program"}
     machine.commit()
     assert keys(machine.attest("examine", "HEAD", "--json").json) == FINDINGS
     verdict = machine.verdict()

@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest.errors import Error, RefusedError, UnavailableError, UsageError
-from notme_git import gitconfig, setup, shim
+from notme_git import gitconfig, previous, setup, shimfile, wanted
 from notme_git.gitconfig import ConfigFile
 from tests.peers import peer
 
@@ -93,7 +93,7 @@ class World:
             (self.repository / ".git" / folder).mkdir(parents=True)
         (self.repository / ".git" / "HEAD").write_bytes(b"ref: refs/heads/main\n")
         self.local.write_bytes(b"[core]\n\trepositoryformatversion = 0\n\tbare = false\n")
-        shim.install(self.home, "/usr/bin/python3")
+        shimfile.install(self.home, "/usr/bin/python3")
 
     @property
     def home(self) -> Path:
@@ -117,7 +117,7 @@ class World:
 
     @property
     def program(self) -> Path:
-        return shim.path(self.home)
+        return shimfile.path(self.home)
 
     def apply(
         self,
@@ -128,15 +128,10 @@ class World:
         identity: tuple[str, str] = IDENTITY,
         program: Path | None = None,
     ) -> setup.Applied:
-        return setup.apply(
-            self.home,
-            config_file=file or self.local,
-            agent=agent,
-            profile=profile,
-            program=program or self.program,
-            identity=identity,
-            environ=self.environ,
-        )
+        values = wanted.for_agent(self.home, agent, identity, profile=profile)
+        if program is not None:
+            values["gpg.x509.program"] = str(program)
+        return setup.apply(self.home, values, config_file=file or self.local, environ=self.environ)
 
     def undo(self, file: Path | None = None) -> setup.Undone:
         return setup.undo(self.home, config_file=file or self.local, environ=self.environ)
@@ -153,7 +148,7 @@ class World:
         return {key: told.get(key, "") for key in EXPECTED}
 
     def previous_program(self) -> str | None:
-        return setup.previous_program(self.home, environ=self.environ, directory=self.repository)
+        return previous.program(self.home, "gpgsm", environ=self.environ, directory=self.repository)
 
     def records(self) -> list[Path]:
         return sorted((self.home / "setup").glob("*.json*"))
@@ -186,7 +181,7 @@ def test_git_goes_by_what_setup_wrote(world: World, everywhere: bool) -> None:
     assert world.in_force() == EXPECTED
     assert world.get("gpg.x509.program") == str(world.program)
     assert world.get("notme.previousX509Program") == ""
-    assert applied == setup.Applied(file, None, ())
+    assert applied == setup.Applied(file, (), ())
 
 
 def test_the_interop_profile_has_its_own_key_name(world: World) -> None:
@@ -436,7 +431,7 @@ def test_a_record_that_setup_did_not_write_stops_setup_and_undo(
 
 
 def test_nothing_is_remembered_where_nothing_was(world: World) -> None:
-    assert world.apply().previous_program is None
+    assert world.apply().previous_programs == ()
     assert b"[notme" not in world.local.read_bytes()
 
 
@@ -446,7 +441,7 @@ def test_the_program_in_force_before_is_remembered(world: World, scope: str) -> 
     world.environ["GIT_CONFIG_SYSTEM"] = str(world.root / "system")
     world.git("config", scope, "gpg.x509.program", foreign)
     for agent in ("claude-code", "other"):
-        assert world.apply(agent=agent).previous_program == foreign
+        assert world.apply(agent=agent).previous_programs == (foreign,)
         assert world.get("gpg.x509.program") == str(world.program)
         assert world.get("notme.previousX509Program") == foreign
         assert world.previous_program() == foreign
@@ -457,13 +452,13 @@ def test_the_program_in_force_before_is_remembered(world: World, scope: str) -> 
 
 def test_a_repositorys_program_is_not_remembered_for_all(world: World) -> None:
     world.git("config", "gpg.x509.program", "/opt/local-only")
-    assert world.apply(world.everywhere).previous_program is None
+    assert world.apply(world.everywhere).previous_programs == ()
 
 
 def test_a_program_configured_after_setup_is_remembered_by_the_next(world: World) -> None:
     world.apply()
     world.git("config", "gpg.x509.program", "/opt/later")
-    assert world.apply().previous_program == "/opt/later"
+    assert world.apply().previous_programs == ("/opt/later",)
     world.undo()
     assert world.get("gpg.x509.program") == "/opt/later"
 
@@ -474,7 +469,7 @@ def test_a_program_configured_after_setup_is_remembered_by_the_next(world: World
 def test_a_shim_is_never_remembered(world: World, kind: str) -> None:
     program = world.program
     if kind == "another home's":
-        program = shim.install(world.root / "another home", "/usr/bin/python3")
+        program = shimfile.install(world.root / "another home", "/usr/bin/python3") / world.program.name
     if kind.endswith("link"):
         program = world.root / "link"
         program.symlink_to(world.program)
@@ -483,7 +478,7 @@ def test_a_shim_is_never_remembered(world: World, kind: str) -> None:
     if kind.endswith("hand"):
         program_at(world.program)
     world.git("config", "--global", "gpg.x509.program", str(program))
-    assert world.apply().previous_program is None
+    assert world.apply().previous_programs == ()
 
 
 def test_gpgsm_on_the_path_is_the_program_where_none_is_remembered(world: World) -> None:
@@ -540,7 +535,7 @@ def test_a_file_for_git_config_alone_is_not_believed(world: World) -> None:
     decoy = world.root / "decoy"
     decoy.write_bytes(b"[notme]\n\tpreviousX509Program = /decoy\n[gpg \"x509\"]\n\tprogram = /decoy\n")
     world.environ["GIT_CONFIG"] = str(decoy)
-    assert world.apply().previous_program is None
+    assert world.apply().previous_programs == ()
     assert world.previous_program() != "/decoy"
 
 
