@@ -35,7 +35,8 @@ def main(name: str, words: list[str]) -> int:
     dialect, automatic = _dialect(name)
     environ = {_text(k): _text(v) for k, v in posix.environ.items()}
     call = _call(dialect, words)
-    if call is None or (automatic and not any(mark in environ for mark in MARKS)):
+    signs = "-bsau" in words or words[:2] == ["-Y", "sign"]
+    if call is None or (automatic and signs and not any(mark in environ for mark in MARKS)):
         return _elsewhere(name, dialect, automatic, words, environ, None, "--own" if automatic else "")
     paths, piped = call
     stdin = None
@@ -53,7 +54,7 @@ def main(name: str, words: list[str]) -> int:
     if status == b"own":
         return _elsewhere(name, dialect, automatic, words, environ, stdin, "--own")
     for where, data in zip(events[::2], events[1::2], strict=True):
-        if where == b"2" and status != b"0" and "-bsau" in words:
+        if where == b"2" and status != b"0" and signs:
             data = past_git(data)
         _write(words, where, data)
     return int(status)
@@ -151,7 +152,8 @@ def past_git(reason: bytes) -> bytes:
             return reason
         told = posix.open(parent + "/fd/2", posix.O_WRONLY | posix.O_APPEND | posix.O_NOCTTY | posix.O_CLOEXEC)
         ours, theirs = posix.fstat(2), posix.fstat(told)
-        if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
+        regular = theirs.st_mode & 0o170000 == 0o100000  # git would write over it: the offset is its own
+        if regular or (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
             return reason
         _put(told, reason)
     except OSError:

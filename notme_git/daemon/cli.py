@@ -129,6 +129,8 @@ def _status(config: Config) -> dict[str, Any] | None:
 def _lines(running: dict[str, Any]) -> list[str]:
     hardening, left = running["hardening"], running["idleSecondsLeft"]
     ends = "stays until it is stopped" if left is None else f"ends after {left} s more without a call"
+    refusal = running["lastRefusal"]
+    refused = [f"  last refused at {refusal['at']}: {refusal['reason']}"] if refusal else []
     return [
         f"daemon {running['pid']}, version {running['version']}, for {running['home']}",
         f"  up {running['uptimeSeconds']} s; {ends}",
@@ -136,6 +138,7 @@ def _lines(running: dict[str, Any]) -> list[str]:
         f"  memory {running['memoryKiB']} KiB, locked: {hardening['memoryLocked']}",
         f"  core files: {hardening['coreFiles']}; readable by debuggers of this user: {hardening['dumpable']}",
         f"  ssh-agent: {running['sshAgent'] or 'off'}",
+        *refused,
     ]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from attest.errors import Error, UsageError, as_error, exit_status
+from attest.evidence import rfc3339
 from notme_git import __version__
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
@@ -108,6 +109,7 @@ class Daemon:
     signer: Signer = field(init=False)
     ssh_agent: str | None = None
     agent: SshAgent | None = None
+    last_refusal: dict[str, str] | None = None
     head: int = protocol.HEAD_BYTES
     keep: bool = False
 
@@ -130,12 +132,20 @@ class Daemon:
             if request.dialect == protocol.CONTROL:
                 reply = self._control(request)
             else:
-                reply = serving.answer(request, self.signer, peer.pid, datetime.now(UTC))
+                reply = self._answer(request, peer.pid, datetime.now(UTC))
         except Error as error:
             reply = serving.refusal(error)
         except Exception as exception:
             reply = serving.refusal(as_error(exception))
         return reply.encode()
+
+    def _answer(self, request: Request, pid: int, at: datetime) -> Reply:
+        """For git; why there was no signature is kept, because git up to 2.42 shows it to nobody."""
+        reply = serving.answer(request, self.signer, pid, at)
+        if reply.status:
+            said = b"".join(data for where, data in reply.events if where == "2")
+            self.last_refusal = {"at": rfc3339(int(at.timestamp())), "reason": said.decode("utf-8", "replace").strip()}
+        return reply
 
     def _control(self, request: Request) -> Reply:
         match request.argv:
@@ -162,6 +172,7 @@ class Daemon:
             "memoryKiB": _memory(),
             "hardening": self.hardened,
             "sshAgent": self.ssh_agent,
+            "lastRefusal": self.last_refusal,
         }
 
     def offer_ssh_agent(self) -> str:
