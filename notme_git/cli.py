@@ -30,6 +30,7 @@ from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
 from notme_git.daemon.cli import daemon
 from notme_git.dialect_cli import DIALECT_COMMANDS
+from notme_git.doctor.cli import command as doctor_command
 from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
 from notme_git.session.cli import broker_command, run_command, sessions
 from notme_git.setup_cli import setup_command
@@ -357,7 +358,9 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
-for added in (setup_command, run_command, broker_command, sessions, daemon, whoami_command, *DIALECT_COMMANDS):
+for added in (setup_command, run_command, broker_command, sessions, daemon, whoami_command, doctor_command):
+    cli.add_command(added)
+for added in DIALECT_COMMANDS:
     cli.add_command(added)
 for ours in (log_command, completion_command, man_command):
     cli.add_command(ours)

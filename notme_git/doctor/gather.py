@@ -1,0 +1,61 @@
+"""Looks at everything once. Nothing is written, no key is shown, and no daemon is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from attest.errors import RefusedError, UnavailableError, UsageError
+from notme_git import __version__, wanted
+from notme_git.doctor import look_authority, look_daemon, look_files, look_git
+from notme_git.doctor.facts import Facts, Git, Session
+from notme_git.session import record
+
+
+def gather(home: Path, environ: Mapping[str, str], *, directory: Path, python: str, pid: int, at: datetime) -> Facts:
+    """The facts about git in `directory` and about `home`. `python` is what the shims are compared with.
+
+    Raises `UnavailableError` where git is missing or cannot read its configuration, `UsageError` for no folder.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is no folder", hint="name a repository")
+    git = look_git.look(environ, directory)
+    key = look_files.key(git, environ, directory)
+    authority, ssh = look_authority.look(home, git, key, environ, directory)
+    daemon = look_daemon.look(home, environ, version=__version__)
+    return Facts(
+        home=home,
+        environ=environ,
+        at=at,
+        git=git,
+        program=look_files.program(git, environ, directory),
+        programs_gone=_gone(git, environ, directory),
+        shims=look_files.shims(home, python),
+        key=key,
+        authority=authority,
+        ssh=ssh,
+        daemon=daemon,
+        session=_session(home, environ, pid),
+    )
+
+
+def _gone(git: Git, environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """Remembered programs that git could not run any more."""
+    remembered = {key: git.value(key) for key in wanted.PREVIOUS.values()}
+    return {
+        key: name
+        for key, name in remembered.items()
+        if name and look_files.found(name, environ, directory) is None
+    }
+
+
+def _session(home: Path, environ: Mapping[str, str], pid: int) -> Session:
+    claimed, socket = environ.get("NOTME_SESSION", ""), environ.get("NOTME_SOCKET", "")
+    problem = ""
+    if claimed and not environ.get("NOTME_BROKER"):  # inside a sandbox the record is not there to be read
+        try:
+            record.find(home, claimed, pid)
+        except (RefusedError, UnavailableError) as error:
+            problem = error.message
+    return Session(problem, not socket or look_daemon.answers(socket))
