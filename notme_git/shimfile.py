@@ -98,7 +98,8 @@ def sandbox_program() -> bytes:
 def render(python: str, home: Path) -> tuple[bytes, bytes]:
     """The program, and the module it runs."""
     place = folder(home)
-    if not any(c.isspace() for c in python) and len(os.fsencode(python)) <= MAX_INTERPRETER:
+    # isprintable: bytes that are no UTF-8 make no Python source, and a control character no line.
+    if python.isprintable() and not any(c.isspace() for c in python) and len(os.fsencode(python)) <= MAX_INTERPRETER:
         launcher = _LAUNCHER.format(python=python, mark=MARK.decode(), folder=ascii(str(place)))
         return os.fsencode(launcher), module(python, home)
     text = _WRAPPER.format(
