@@ -30,8 +30,9 @@ def main() -> int:
         return broker_process.serve(words[1:])
     from attest import command
     from notme_git.cli import cli
+    from notme_git.daemon.forward import forwarded
 
-    return command.main(cli)
+    return command.main(cli) if (status := forwarded(words)) is None else status
 
 
 if __name__ == "__main__":

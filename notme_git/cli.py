@@ -28,7 +28,8 @@ from notme_git import attesting, sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants, trusted_root
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
-from notme_git.daemon.cli import daemon
+from notme_git.daemon import client
+from notme_git.daemon.cli import daemon, ephemeral_arguments
 from notme_git.dialect_cli import DIALECT_COMMANDS
 from notme_git.doctor.cli import command as doctor_command
 from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
@@ -56,10 +57,16 @@ def cli() -> None:
     default="auto",
     help="Where the authority's keys are kept; auto takes the desktop's keyring if there is one.",
 )
+@click.option(
+    "--ephemeral", is_flag=True, help="Keep the keys in the memory of a daemon alone; they end with it (daemon stop)."
+)
 @json_option
-def init(human: str, key_store: Literal["auto", "keyring", "file"], as_json: bool) -> None:
+def init(human: str, key_store: Literal["auto", "keyring", "file"], ephemeral: bool, as_json: bool) -> None:
     """Make an authority on this machine, with the human principal and the anchor that verifiers pin."""
     config = Config.read()
+    if ephemeral:
+        _init_ephemeral(config, human, as_json)
+        return
     display, email = grants.parse_human(human)
     new = founding.found(config.home, display, email, key_store, config.at)
     if new.warning:
@@ -81,6 +88,21 @@ def init(human: str, key_store: Literal["auto", "keyring", "file"], as_json: boo
     click.echo(f"anchor    SHA-256 {fingerprint}")
     click.echo("recovery  the key below is shown once and kept nowhere: store it offline. It retires a stolen epoch.")
     click.echo(recovery.strip())
+    click.echo("next      notme-git grant add AGENT")
+
+
+def _init_ephemeral(config: Config, human: str, as_json: bool) -> None:
+    arguments = ephemeral_arguments(config, human)
+    client.start(config.home, environ=config.environ, python=config.python, arguments=arguments)
+    fingerprint = home.read_trust(config.home).anchors[0].key.spki_sha256.hex()
+    with opened(config.home) as authority:
+        name = authority.id
+    if as_json:
+        _print_json({"authority": name, "home": str(config.home), "anchorSha256": fingerprint, "keyStore": "memory"})
+        return
+    click.echo(f"authority {name} for {human} (self-asserted), in {config.home}")
+    click.echo(f"anchor    SHA-256 {fingerprint}")
+    click.echo("ephemeral its keys are in the daemon's memory; notme-git daemon stop retires them. No recovery key.")
     click.echo("next      notme-git grant add AGENT")
 
 

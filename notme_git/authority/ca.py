@@ -20,24 +20,21 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_der_private_key,
 )
 from cryptography.x509 import CertificateBuilder
 
 from attest import keys as public_keys
 from attest import profile, sshcert, timestamp
-from attest.errors import RefusedError, UnavailableError
+from attest.errors import MalformedError, RefusedError, UnavailableError
 from attest.profile import LeafSpec, Profile
 from attest.types import BundleSignature, Epoch, Retirement, SignerRole
-from notme_git.authority.keystore import KeyStore
+from notme_git.authority.keystore import KeyStore, PrivateKey
 
 ROOT_LIFETIME = timedelta(days=3650)
 SSH_SERIAL_BITS = 64
 SSH_NONCE_BYTES = 32
 SERIAL_BITS = 127
 """Sixteen bytes with the top bit clear; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
-
-PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 
 def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> Epoch:
@@ -146,12 +143,12 @@ def _sign(builder: CertificateBuilder, key: PrivateKey) -> x509.Certificate:
 def _load(keys: KeyStore, epoch: Epoch, role: str) -> PrivateKey:
     """The key of that role, which must be the very one that the epoch's certificate names."""
     try:
-        key = load_der_private_key(keys.load(_name(epoch.number, role)), None)
-    except (ValueError, TypeError):
+        key = keys.private_key(_name(epoch.number, role))
+    except MalformedError:
         key = None
     certificates = {"root": epoch.root, "interop": epoch.interop_root, "tsa": epoch.timestamp_certificates[0]}
     named = x509.load_der_x509_certificate(certificates[role]).public_key()
-    if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) or key.public_key() != named:
+    if key is None or key.public_key() != named:
         raise UnavailableError(
             f"what is kept as the {role} key of epoch {epoch.number} is not that key",
             hint="restore it from a backup, or begin a new epoch with the recovery key: notme-git epoch recover",

@@ -23,6 +23,9 @@ from notme_git.authority import keystore
 from notme_git.authority.keystore import KeyStore, KeyStoreKind
 from notme_git.authority.store import Store
 
+Preference = Literal["auto", "keyring", "file", "memory"]
+"""Where the keys of a new authority shall lie (`keystore.choose`)."""
+
 ID_BYTES = 8
 """The authority's id names it in URIs and mail addresses; sixteen hex digits collide by no accident."""
 
@@ -61,7 +64,7 @@ def exists(home: Path) -> bool:
 
 
 @contextmanager
-def creating(home: Path, preference: Literal["auto", "keyring", "file"]) -> Iterator[tuple[Authority, str]]:
+def creating(home: Path, preference: Preference) -> Iterator[tuple[Authority, str]]:
     """A new authority being built beside its place, and the key store's warning; moved into place on success."""
     if exists(home):
         raise RefusedError(

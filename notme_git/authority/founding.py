@@ -6,13 +6,13 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 
 from attest.certificate import Anchor
 from attest.types import Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority import embedded, epochs, grants
+from notme_git.authority.embedded import Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Founded:
     recovery_key: bytes = field(repr=False)
 
 
-def found(home: Path, display: str, email: str, key_store: Literal["auto", "keyring", "file"], at: datetime) -> Founded:
+def found(home: Path, display: str, email: str, key_store: Preference, at: datetime) -> Founded:
     """Make the authority of `home`, all of it or nothing; `RefusedError` when there is one already."""
     with embedded.creating(home, key_store) as (authority, warning):
         human = embedded.principal(authority.id, PrincipalKind.HUMAN, "", display, email)

@@ -20,12 +20,16 @@ import secrets
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from attest.errors import RefusedError, UnavailableError, UsageError
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+from attest.errors import MalformedError, RefusedError, UnavailableError, UsageError
 
 SERVICE = "notme-git"
 
@@ -53,17 +57,21 @@ FILE_WARNING = (
 
 RESTORE_HINT = "restore it from a backup, or begin a new epoch with the recovery key: notme-git epoch recover"
 
-PREFERENCES = ("auto", "keyring", "file")
+MEMORY_WARNING = "The authority's keys are in the memory of its daemon alone: when that ends, nothing more is signed."
+
+PREFERENCES = ("auto", "keyring", "file", "memory")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 T = TypeVar("T")
 
 
 class KeyStoreKind(StrEnum):
-    """The two places a key can lie."""
+    """The places a key can lie: files, a keyring, or the memory of the one process that made it."""
 
     FILE = "file"
     KEYRING = "keyring"
+    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,10 @@ class KeyringKeys:
             raise UnavailableError(f"what the keyring has for the key {name} is no key", hint=RESTORE_HINT)
         return der
 
+    def private_key(self, name: str) -> PrivateKey:
+        """The key, for one piece of work. `UnavailableError` as `load`, `MalformedError` for what is no key."""
+        return parse_private_key(self.load(name))
+
     def delete(self, name: str) -> None:
         """Remove the key. `UnavailableError` if there is none."""
         user = self._user(name)
@@ -170,6 +182,10 @@ class FileKeys:
             raise UnavailableError(f"{path} is no private key that this program wrote", hint=RESTORE_HINT)
         return der
 
+    def private_key(self, name: str) -> PrivateKey:
+        """The key, for one piece of work. `UnavailableError` as `load`, `MalformedError` for what is no key."""
+        return parse_private_key(self.load(name))
+
     def delete(self, name: str) -> None:
         """Remove the key. `UnavailableError` if there is none."""
         path = self.directory / _file_name(name)
@@ -189,11 +205,56 @@ class FileKeys:
             os.close(folder)
 
 
-KeyStore = FileKeys | KeyringKeys
+@dataclass(frozen=True, slots=True)
+class MemoryKeys:
+    """Keys as library objects in this process, and nowhere else: they end with it. In any other there are none."""
+
+    authority_id: str
+    _keys: dict[str, PrivateKey] = field(default_factory=dict, repr=False)
+
+    def save(self, name: str, pkcs8_der: bytes) -> None:
+        """Keep a key. `RefusedError` if the name is taken."""
+        if _checked_name(name) in self._keys:
+            raise _taken(name)
+        self._keys[name] = parse_private_key(pkcs8_der)
+
+    def private_key(self, name: str) -> PrivateKey:
+        """The key itself. `UnavailableError` in a process that does not hold it."""
+        if name not in self._keys:
+            raise UnavailableError(
+                f"the key {name} of this ephemeral authority is in the memory of its daemon, or ended with it",
+                hint="make another: notme-git daemon start --ephemeral --human \"NAME <ADDRESS>\", in another home",
+            )
+        return self._keys[name]
+
+    def delete(self, name: str) -> None:
+        """Forget the key."""
+        self._keys.pop(name, None)
+
+    def forget(self) -> None:
+        """Forget every key."""
+        self._keys.clear()
+
+
+KeyStore = FileKeys | KeyringKeys | MemoryKeys
+
+_memory: dict[str, MemoryKeys] = {}
+"""By authority: what this process made with `KeyStoreKind.MEMORY`."""
+
+
+def parse_private_key(pkcs8_der: bytes) -> PrivateKey:
+    """The Ed25519 or elliptic curve key in PKCS #8; `MalformedError` for anything else."""
+    try:
+        key = load_der_private_key(pkcs8_der, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey):
+        raise MalformedError("what is kept is no private key of ours", hint=RESTORE_HINT)
+    return key
 
 
 def choose(preference: str) -> Choice:
-    """Decide where a new authority's keys shall lie: `auto`, `keyring` or `file`, else `UsageError`.
+    """Decide where a new authority's keys shall lie: `auto`, `keyring`, `file` or `memory`, else `UsageError`.
 
     `auto` takes a keyring that stores, returns and deletes a probe in time, and files where there is none;
     `keyring` raises `UnavailableError` there.
@@ -203,6 +264,8 @@ def choose(preference: str) -> Choice:
         raise UsageError(f"{preference[:32]!r} is no place for keys", hint=hint)
     if preference == "file":
         return Choice(KeyStoreKind.FILE, "", FILE_WARNING)
+    if preference == "memory":
+        return Choice(KeyStoreKind.MEMORY, "", MEMORY_WARNING)
     failures: list[str] = []
     for name in ALLOWED_BACKENDS:
         try:
@@ -226,6 +289,8 @@ def open_store(kind: KeyStoreKind, backend_name: str, directory: Path, authority
     """
     if kind is KeyStoreKind.FILE:
         return FileKeys(directory)
+    if kind is KeyStoreKind.MEMORY:
+        return _memory.setdefault(_checked_name(authority_id), MemoryKeys(authority_id))
     if backend_name not in ALLOWED_BACKENDS:
         raise UnavailableError(
             f"the recorded keyring backend {backend_name!r} is none that keys are entrusted to",

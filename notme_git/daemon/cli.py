@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from attest.cli import json_option
-from attest.errors import ACCEPTED, REJECTED, RefusedError, UnavailableError
+from attest.errors import ACCEPTED, REJECTED, RefusedError, UnavailableError, UsageError
 from attest.report.text import printable
+from notme_git.authority import embedded, grants
 from notme_git.config import Config
 from notme_git.daemon import client, service
 from notme_git.daemon.protocol import CONTROL, Reply, Request
@@ -30,17 +31,22 @@ def daemon() -> None:
 @click.option(
     "--foreground", is_flag=True, help="Stay in this terminal, or with the service manager that started it."
 )
+@click.option("--ephemeral", is_flag=True, help="Make an authority whose keys live in its memory alone.")
+@click.option("--human", metavar='"NAME <ADDRESS>"', help="With --ephemeral: on whose behalf agents act.")
 @json_option
-def start(idle: int | None, foreground: bool, as_json: bool) -> int:
+def start(idle: int | None, foreground: bool, ephemeral: bool, human: str | None, as_json: bool) -> int:
     """Start the daemon, if it is not running."""
     config = Config.read()
+    if ephemeral != (human is not None):
+        raise UsageError("--ephemeral and --human go together", hint='--ephemeral --human "NAME <ADDRESS>"')
+    arguments = ephemeral_arguments(config, human) if human is not None else ()
     environ = dict(config.environ) | ({"NOTME_DAEMON_IDLE": str(idle)} if idle else {})
     if foreground:
-        command = [config.python, "-I", "-m", "notme_git", "daemon-serve", "--foreground"]
+        command = [config.python, "-I", "-m", "notme_git", "daemon-serve", "--foreground", *arguments]
         os.execve(config.python, command, {**environ, "NOTME_HOME": str(config.home)})
     running = _status(config)
     if running is None:
-        client.start(config.home, environ=environ, python=config.python)
+        client.start(config.home, environ=environ, python=config.python, arguments=arguments)
         running = _status(config)
     if running is None:
         raise UnavailableError("the daemon was started and does not answer", hint="see notme-git doctor")
@@ -99,6 +105,14 @@ def unit(manager: str | None, install: bool) -> int:
     return ACCEPTED
 
 
+def ephemeral_arguments(config: Config, human: str) -> tuple[str, ...]:
+    """For a daemon that makes its own authority; `RefusedError` where the home has one."""
+    grants.parse_human(human)
+    if embedded.exists(config.home):
+        raise RefusedError(f"there is an authority in {config.home} already", hint="choose another NOTME_HOME")
+    return "--ephemeral", human
+
+
 def control(config: Config, *words: str) -> Reply:
     """Ask the running daemon; `UnavailableError` where there is none, `RefusedError` with what it says otherwise."""
     reply = client.exchange(client.address(config.home, {}), Request(CONTROL, words))
@@ -138,6 +152,7 @@ def _lines(running: dict[str, Any]) -> list[str]:
         f"  memory {running['memoryKiB']} KiB, locked: {hardening['memoryLocked']}",
         f"  core files: {hardening['coreFiles']}; readable by debuggers of this user: {hardening['dumpable']}",
         f"  ssh-agent: {running['sshAgent'] or 'off'}",
+        *(["  the authority is ephemeral: its keys end with this process"] if running["ephemeral"] else []),
         *refused,
     ]
 

@@ -25,7 +25,7 @@ from attest.evidence import rfc3339
 from notme_git import __version__
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
-from notme_git.daemon import agent_setting, hardening, place, protocol, serving
+from notme_git.daemon import agent_setting, ephemeral, hardening, place, protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer, Server
@@ -44,13 +44,15 @@ def run(words: Sequence[str]) -> int:
     """
     ready = int(words[words.index("--ready") + 1]) if "--ready" in words else -1
     foreground = "--foreground" in words
+    human = words[words.index("--ephemeral") + 1] if "--ephemeral" in words else None
     if not foreground:
         detach(ready)
     try:
         config = Config.read()
         os.umask(0o077)
         with place.alone(config.home):
-            _serve(config, ready, math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", "")))
+            idle_s = math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", ""))
+            _serve(config, ready, idle_s, human)
     except Exception as exception:
         error = as_error(exception)
         tell(ready, error.message.encode())
@@ -77,11 +79,18 @@ def tell(ready: int, what: bytes) -> None:
             end.write(what)
 
 
-def _serve(config: Config, ready: int, idle_s: float) -> None:
+def _serve(config: Config, ready: int, idle_s: float, human: str | None) -> None:
     hardened = hardening.harden()
+    if human is not None:
+        ephemeral.found(config.home, human, config.at)
+    else:
+        ephemeral.check_alive(config.home)
+    if ephemeral.holds(config.home):
+        idle_s = math.inf  # its end is the authority's
     with contextlib.ExitStack() as stack:
         authority = stack.enter_context(opened(config.home))
         daemon = Daemon(config, authority, hardened, idle_s)
+        stack.callback(lambda: ephemeral.end(authority, datetime.now(UTC)))
         stack.callback(daemon.signer.drop_all)
         address = place.runtime_folder(config.home, config.environ) / "sock"
         listener = place.listen(address)
@@ -154,6 +163,9 @@ class Daemon:
             case ("stop",):
                 self.server.stopping = True
                 return Reply(0)
+            case ("command", *words):
+                status, out, err = ephemeral.run(words, request.environ, request.cwd)
+                return Reply(status, (("1", out), ("2", err)))
             case ("ssh-agent",):
                 return Reply(0, (("1", self.offer_ssh_agent().encode()),))
             case _:
@@ -172,6 +184,7 @@ class Daemon:
             "memoryKiB": _memory(),
             "hardening": self.hardened,
             "sshAgent": self.ssh_agent,
+            "ephemeral": ephemeral.holds(self.config.home),
             "lastRefusal": self.last_refusal,
         }
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import asn1, canonical, sshcert, sshwire
 from attest import home as homes
@@ -82,23 +82,17 @@ def _keys(authority: Authority, epoch: Epoch) -> Iterator[Trouble]:
     for role, certificate in certificates.items():
         name = f"epoch-{epoch.number}-{role}"
         try:
-            der = authority.keys.load(name)
+            key = authority.keys.private_key(name)
+        except MalformedError:
+            key = None
         except UnavailableError as error:
             yield _key_trouble(authority, name, error)
             if not isinstance(authority.keys, FileKeys):
                 return
             continue
-        if not _belongs(der, certificate):
+        if key is None or key.public_key() != x509.load_der_x509_certificate(certificate).public_key():
             message = f"what is kept as the {role} key of epoch {epoch.number} is not that key"
             yield Trouble("authority-key-damaged", message, keystore.RESTORE_HINT)
-
-
-def _belongs(der: bytes, certificate: bytes) -> bool:
-    try:
-        key = load_der_private_key(der, None)
-    except (ValueError, TypeError):
-        return False
-    return key.public_key() == x509.load_der_x509_certificate(certificate).public_key()
 
 
 def _key_trouble(authority: Authority, name: str, error: UnavailableError) -> Trouble:

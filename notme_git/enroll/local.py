@@ -21,9 +21,10 @@ from attest.keys import KeyAlgorithm
 from attest.profile import RULES, Profile
 from attest.types import Assurance, Grant
 from notme_git.authority import ca
-from notme_git.authority.ca import PrivateKey, Stamper
+from notme_git.authority.ca import Stamper
 from notme_git.authority.embedded import Authority
 from notme_git.authority.issue import Proofs, Request, binding_preimage, issue
+from notme_git.authority.keystore import PrivateKey
 
 AUTH_METHOD = "local"
 
