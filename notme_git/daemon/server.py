@@ -112,7 +112,7 @@ class Server:
             signal.signal(number, self._stop)
         self._selector.register(wake, selectors.EVENT_READ, None)
         try:
-            while not (self.stopping and not self._connections) and self.idle_left > 0:
+            while not (self.stopping and not self._answering()) and self.idle_left > 0:
                 self._turn()
         finally:
             signal.set_wakeup_fd(-1)
@@ -204,6 +204,10 @@ class Server:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(connection.socket)
         connection.socket.close()
+
+    def _answering(self) -> bool:
+        """Whether somebody has an answer still to read; who has not finished asking may ask elsewhere."""
+        return any(c.outbox for c in self._connections.values())
 
     def _pending(self) -> int:
         return sum(len(c.inbox) + len(c.outbox) for c in self._connections.values())
