@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 from notme_git import shimfile
+from notme_git.authority import grants
 from notme_git.doctor.facts import FORMATS, PROGRAM_KEYS, Facts, Setting, agent_of, is_automatic, is_on, our_form
 from notme_git.doctor.finding import Finding, Fix
 
@@ -15,7 +16,7 @@ def check_set_up(facts: Facts) -> Iterator[Finding]:
     """Whether anything here names us."""
     if facts.mode != "none":
         return
-    granted = {stored.grant.actor.name for stored in facts.authority.grants or ()}
+    granted = {stored.grant.actor.name for stored in facts.authority.grants or ()} - {grants.VERIFIER}
     command = f"notme-git setup --agent {granted.pop()}" if len(granted) == 1 else ""
     message = "git is not set up here: commits are not signed as an agent"
     yield Finding("not-set-up", message, "set it up, with --agent AGENT or --auto", command)

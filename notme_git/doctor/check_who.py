@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from attest.errors import RefusedError, UsageError
 from attest.evidence import instant, rfc3339
+from attest.identity import KEY_PREFIX
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.types import Grant
 from notme_git import acting, agents
@@ -27,11 +28,12 @@ def check_key(facts: Facts) -> Iterator[Finding]:
     key = facts.git.last("user.signingkey")
     if facts.mode not in ("agent", "blind"):
         return
-    if not facts.key.named:
+    certified = facts.mode == "blind" and key is not None and agent_of(key.value, facts.home) != ""
+    if not facts.key.named and not certified:
         yield _not_an_agent(facts, key)
         return
     try:
-        acting.parse_key(facts.key.named)
+        acting.parse_key(facts.key.named or f"{KEY_PREFIX}{facts.agent}")
         grants.parse_agent(facts.agent)
     except UsageError as error:
         yield Finding("key-malformed", error.message, "set up anew", setup_command(facts))
