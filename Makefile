@@ -7,7 +7,7 @@ UV ?= uv
 venv := .venv/bin
 pip := $(venv)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test lint bench lock clean
+.PHONY: all demo test lint bench man lock clean
 
 all: .venv/installed
 
@@ -39,6 +39,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(venv)/python -m bench
+
+man: .venv/installed
+	$(venv)/notme-git man --dir share/man/man1
 
 # Needs uv. The lock holds versions and hashes of the files for every platform, and no
 # address: whoever installs takes them from wherever their pip looks.
