@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,18 @@ def typed_into(*command: str | Path, keys: str, until: str, cwd: Path, environ: 
     with _terminal(command, 200, cwd, environ) as ours:
         os.write(ours, keys.encode())
         return _read(ours, until=until.encode())
+
+
+def conversation(
+    *command: str | Path, told: Sequence[tuple[str, str]], cwd: Path, environ: Mapping[str, str]
+) -> str:
+    """Wait for each text and then type what stands beside it; returns all that was written, to the end."""
+    written = ""
+    with _terminal(command, 200, cwd, environ) as ours:
+        for text, keys in told:
+            written += _read(ours, until=text.encode())
+            os.write(ours, keys.encode())
+        return written + _read(ours, until=b"")
 
 
 @contextmanager
