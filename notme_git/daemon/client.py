@@ -103,20 +103,21 @@ def start(home: Path, *, environ: Mapping[str, str], python: str, arguments: tup
     from attest.errors import UnavailableError
 
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    null = os.open(os.devnull, os.O_RDWR)
     try:
         os.set_inheritable(theirs.fileno(), True)
         kept = {name: environ[name] for name in ENVIRONMENT if name in environ} | {"NOTME_HOME": str(home)}
         command = [python, "-I", "-m", "notme_git", "daemon-serve", "--ready", str(theirs.fileno()), *arguments]
-        null = os.open(os.devnull, os.O_RDWR)
         moves = [(os.POSIX_SPAWN_DUP2, null, descriptor) for descriptor in (0, 1, 2)]
         os.posix_spawn(python, command, kept, file_actions=moves)
-        os.close(null)
         theirs.close()
         _limit(ours, START_PATIENCE_S)
         said = ours.recv(4096)
     except OSError as error:
         raise UnavailableError(f"no daemon could be started: {error.strerror or error}") from None
     finally:
+        os.close(null)
+        theirs.close()
         ours.close()
     if said != b"ready":
         reason = said.decode("utf-8", "replace") or "it ended at once"
