@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import home
-from attest.errors import Error, Reason, UnavailableError, UsageError, VerificationError
+from attest.errors import Error, Reason, UnavailableError, VerificationError
 from attest.profile import Profile
 from attest.trust import MAX_BUNDLE_BYTES
 from tests.world import World
@@ -17,28 +17,6 @@ from tests.world import World
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("environ", "folder"),
-    [
-        ({"NOTME_HOME": "/n", "XDG_DATA_HOME": "/x", "HOME": "/h"}, "/n"),
-        ({"XDG_DATA_HOME": "/x", "HOME": "/h"}, "/x/notme-git"),
-        ({"XDG_DATA_HOME": "x", "HOME": "/h"}, "/h/.local/share/notme-git"),
-        ({"XDG_DATA_HOME": "", "HOME": "/h"}, "/h/.local/share/notme-git"),
-        ({"HOME": "/h"}, "/h/.local/share/notme-git"),
-    ],
-)
-def test_the_environment_names_one_home(environ: dict[str, str], folder: str) -> None:
-    assert home.default(environ) == Path(folder)
-
-
-@pytest.mark.parametrize(
-    "environ", [{"NOTME_HOME": "n", "HOME": "/h"}, {"NOTME_HOME": "", "HOME": "/h"}, {}, {"HOME": ""}]
-)
-def test_a_home_that_depends_on_where_git_stands_is_refused(environ: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=r"NOTME_HOME|HOME"):
-        home.default(environ)
 
 
 def test_a_home_pins_both_roots_of_its_own_authority(world: World) -> None:
