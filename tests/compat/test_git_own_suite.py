@@ -177,6 +177,12 @@ def test_two_wrappers_on_the_path_do_not_call_each_other_for_ever(short: Path) -
     require_the_real_answer(called(first, "-Y", "sign", path=f"{second}{os.pathsep}{SEARCH}", home=short))
 
 
+def test_a_wrapper_that_setup_remembered_does_not_call_itself_for_ever(short: Path) -> None:
+    first = wrapper(short / "first")
+    (short / ".gitconfig").write_text(f"[notme]\n\tpreviousSshProgram = {first}/ssh-keygen\n")
+    require_the_real_answer(called(first, "-Y", "sign", path=SEARCH, home=short))
+
+
 def test_without_a_real_ssh_keygen_a_wrapper_ends_and_says_so(short: Path) -> None:
     first, second = wrapper(short / "first"), wrapper(short / "second")
     ended = called(first, "-Y", "find-principals", path=str(second), home=short)

@@ -261,6 +261,13 @@ def test_a_literal_key_that_the_agent_has_not_is_refused(folder: Path, tmp_path:
     assert real.status != 0
 
 
+def test_no_folder_of_the_user_is_needed_for_an_ordinary_key(folder: Path, tmp_path: Path) -> None:
+    """A service may run git without HOME."""
+    real, ours = both(folder, tmp_path, *SIGN, "alice", "payload", environ={"HOME": ""})
+    assert ours == real
+    assert "payload.sig" in ours.files
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[str]:
     """The home of an authority, whose daemon is asked first."""
