@@ -101,6 +101,7 @@ def _serve(config: Config, ready: int, idle_s: float, human: str | None) -> None
             daemon.offer_ssh_agent()
         stack.callback(daemon.withdraw_ssh_agent)
         place.publish(config.home, address)
+        daemon.published = place.Published.of(config.home, address)
         tell(ready, b"ready")
         daemon.server.run()
 
@@ -119,6 +120,7 @@ class Daemon:
     ssh_agent: str | None = None
     agent: SshAgent | None = None
     last_refusal: dict[str, str] | None = None
+    published: place.Published | None = None
     head: int = protocol.HEAD_BYTES
     keep: bool = False
 
@@ -208,6 +210,8 @@ class Daemon:
 
     def _sweep(self) -> None:
         self.signer.drop_stale()
+        if self.published is not None and not self.published.stands():
+            self.server.stopping = True  # the home is gone, or another daemon has taken our place
         if self.agent is not None:
             with contextlib.suppress(Error):  # a disk that is full now may have room at the next sweep
                 self.agent.refresh()

@@ -17,6 +17,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from attest.errors import RefusedError, UnavailableError
@@ -93,6 +94,31 @@ def listen(path: Path) -> socket.socket:
 def publish(home: Path, path: Path) -> None:
     """Tell clients where the daemon listens."""
     gitconfig.replace_file(folder(home) / "address", os.fsencode(path), mode=0o600)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A socket as clients were told of it, so that a daemon notices that nobody can find it any more."""
+
+    address: Path
+    socket: Path
+    identity: tuple[int, int]
+
+    @classmethod
+    def of(cls, home: Path, socket: Path) -> Published:
+        """What `publish` has just said."""
+        found = os.lstat(socket)
+        return cls(folder(home) / "address", socket, (found.st_dev, found.st_ino))
+
+    def stands(self) -> bool:
+        """Whether address and socket are still there, and still ours."""
+        try:
+            found = os.lstat(self.socket)
+            with open(self.address, "rb") as file:
+                named = file.read(4096)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self.identity and named == os.fsencode(self.socket)
 
 
 def withdraw(home: Path, path: Path) -> None:

@@ -127,13 +127,13 @@ def every(home: Path) -> list[Session]:
 def live(home: Path) -> list[str]:
     """Ids of the sessions that have not ended, those that were killed included."""
     try:
-        return [name for name in os.listdir(home / FOLDER / LIVE) if _ID.fullmatch(name)]
+        return [name for name in os.listdir(f"{home}/{FOLDER}/{LIVE}") if _ID.fullmatch(name)]
     except OSError:
         return []
 
 
 def find(home: Path, claimed: str, pid: int) -> Session | None:
-    """The session that the process `pid` belongs to, None for none.
+    """The session that the process `pid` belongs to, the innermost of several; None for none.
 
     `claimed` is what its environment says, may be empty. Raises `RefusedError` where the process claims a session
     that it does not belong to: a copied environment gives nothing.
@@ -144,19 +144,14 @@ def find(home: Path, claimed: str, pid: int) -> Session | None:
         raise RefusedError(f"the session {claimed} has ended", hint="begin a new one: notme-git run -- COMMAND")
     if not candidates:
         return None
-    family = {(p.pid, p.began) for p in processes.lineage(pid)}
-    for candidate in sorted(candidates, key=lambda name: name != claimed):
-        session = load(home, candidate)
-        if (session.pid, session.pid_began) in family:
-            if claimed and candidate != claimed:
-                break
-            return session
-    if claimed:
+    leaders = {(session.pid, session.pid_began): session for session in (load(home, name) for name in candidates)}
+    own = next((leaders[p.pid, p.began] for p in processes.lineage(pid) if (p.pid, p.began) in leaders), None)
+    if claimed and (own is None or own.id != claimed):
         raise RefusedError(
             f"this process does not belong to the session {claimed} that its environment names",
             hint="unset NOTME_SESSION and NOTME_SOCKET, or begin a session of its own: notme-git run -- COMMAND",
         )
-    return None
+    return own
 
 
 def note(home: Path, session: Session, entry: Entry) -> None:
