@@ -32,12 +32,13 @@ class Demo:
             "PATH": f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "HOME": str(root / "user"),
             "NOTME_HOME": str(root / "notme"),
+            "XDG_RUNTIME_DIR": str(root / "run"),
             "GIT_CONFIG_NOSYSTEM": "1",
             "LANG": "C.UTF-8",
             "TZ": "UTC",
         }
-        (root / "user").mkdir()
-        self.repo.mkdir()
+        for folder in (root / "user", root / "run", self.repo):
+            folder.mkdir(mode=0o700)
 
     def say(self, text: str) -> None:
         """A heading."""
@@ -87,6 +88,9 @@ def main() -> None:
         attest(demo)
         others_look(demo)
         tamper(demo)
+        wrapper(demo)
+        stock(demo)
+        demo.run("notme-git daemon stop", show=False)
     print("\nDone; the temporary directory is gone.")
 
 
@@ -200,6 +204,30 @@ def tamper(demo: Demo) -> None:
     print(f"  refused by step {refused['step']}, {refused['name']}: {refused['detail']}")
     if refused["step"] != 3:
         sys.exit("the demo expected step 3 to refuse it")
+
+
+def wrapper(demo: Demo) -> None:
+    demo.say("In a repository that nobody set up, a command and all it starts act as the agent")
+    demo.repo = demo.root / "elsewhere"
+    demo.repo.mkdir()
+    demo.run("git init -q -b main .", show=False)
+    demo.run("git config user.name 'Alice Example'")
+    demo.run("git config user.email alice@example.org")
+    inner = "git commit -q --allow-empty -m one; git -c commit.gpgsign=false commit -q --allow-empty -m two"
+    demo.run(f"notme-git run --agent claude-code --task 'show what a session is' -- sh -c '{inner}'")
+    demo.run("notme-git log")
+
+
+def stock(demo: Demo) -> None:
+    demo.say("In ssh format, stock git and ssh-keygen check the agent's commit, and know nothing of us")
+    if not demo.has("ssh-keygen"):
+        print("  skipped: ssh-keygen is not installed")
+        return
+    demo.run("notme-git setup --agent claude-code --format ssh")
+    demo.run('git commit -q --allow-empty -m "signed with an SSH certificate"')
+    allowed = demo.root / "allowed"
+    allowed.write_text(demo.run("notme-git trust export --format allowed-signers", show=False), "utf-8")
+    demo.run(f"git -c gpg.ssh.program=ssh-keygen -c gpg.ssh.allowedSignersFile={allowed} verify-commit HEAD")
 
 
 def _split(demo: Demo, rev: str) -> tuple[str, Path]:

@@ -122,10 +122,12 @@ class Published:
 
 
 def withdraw(home: Path, path: Path) -> None:
-    """Tell them that it does no more."""
+    """Tell them that it does no more, and leave no empty folder behind."""
     for file in (folder(home) / "address", path):
         with contextlib.suppress(OSError):
             file.unlink()
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def _too_long(path: Path) -> bool:

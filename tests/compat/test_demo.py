@@ -23,6 +23,8 @@ HEADINGS = [
     "signed statement",
     "tools that are not ours",
     "tampered commit is refused",
+    "a command and all it starts",
+    "stock git and ssh-keygen check",
 ]
 
 
