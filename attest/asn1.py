@@ -266,9 +266,36 @@ def encode(value: object) -> bytes:
     return asn1.encode_der(value)
 
 
-def tlv(value: object) -> TLV:
-    """A value as it stands in a field declared ANY."""
-    return asn1.decode_der(TLV, asn1.encode_der(value))
+SEQUENCE, SET, OCTETS, TAGGED_0, TAGGED_1 = b"\x30", b"\x31", b"\x04", b"\xa0", b"\xa1"
+"""Tags: the universal ones (X.680 section 8.6), and [0] and [1], constructed."""
+
+
+def der(tag: bytes, *parts: bytes) -> bytes:
+    """One value: this tag, the shortest length (X.690 section 10.1), and `parts`.
+
+    What is written for every signature is put together with this; it takes a third of the time of a declaration.
+    """
+    body = b"".join(parts)
+    size = len(body)
+    if size < 0x80:
+        return tag + size.to_bytes(1, "big") + body
+    octets = (size.bit_length() + 7) // 8
+    return tag + (0x80 | octets).to_bytes(1, "big") + size.to_bytes(octets, "big") + body
+
+
+def content(value: bytes) -> bytes:
+    """What stands after tag and length of a value that `der` or `encode` made."""
+    return value[2 if value[1] < 0x80 else value[1] - 0x7E :]
+
+
+def frame(der: bytes, *, limit: int) -> TLV:
+    """The one value that `der` is, whatever its type, for a field declared ANY; `MalformedError` for anything else."""
+    if len(der) > limit:
+        raise MalformedError(f"{len(der)} bytes of DER where at most {limit} are read")
+    try:
+        return asn1.decode_der(TLV, der)
+    except ValueError as error:
+        raise MalformedError(f"not DER: {error}") from None
 
 
 def open_tlv(value: TLV, kind: type[T]) -> T:

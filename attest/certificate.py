@@ -51,6 +51,9 @@ from attest.profile import (
 from attest.types import PrincipalKind
 
 MAX_PEM_BYTES = 1024 * 1024
+KEPT = 64
+"""Certificates of which something is remembered: those that sign now, and those of a log that is being read."""
+
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 """The library parses a certificate's fields when they are asked for, and this is what it then raises."""
 
@@ -136,8 +139,12 @@ class Chain:
     remarks: tuple[str, ...]
 
 
+@functools.lru_cache(maxsize=KEPT)
 def key_of(certificate: x509.Certificate) -> PublicKey:
-    """The certificate's key under the strictness rule, in its one canonical spelling; else `MalformedError`."""
+    """The certificate's key under the strictness rule, in its one canonical spelling; else `MalformedError`.
+
+    Kept, as all that follows from a certificate's bytes alone: certificates are equal if all their bytes are.
+    """
     try:
         key = keys.from_cryptography(certificate.public_key())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -146,6 +153,12 @@ def key_of(certificate: x509.Certificate) -> PublicKey:
     if key.spki not in certificate.tbs_certificate_bytes:
         raise MalformedError("the key in a certificate is not in its canonical encoding")
     return key
+
+
+@functools.lru_cache(maxsize=KEPT)
+def der_of(certificate: x509.Certificate) -> bytes:
+    """The certificate's bytes."""
+    return certificate.public_bytes(Encoding.DER)
 
 
 def load_pem(pem: bytes) -> list[x509.Certificate]:
@@ -166,7 +179,7 @@ def verify_chain(
     Raises `VerificationError` (step 4), whose reason tells an unknown root from a bad certificate.
     """
     try:
-        return _walk(leaf, others, anchors, profile)
+        return _walk(leaf, tuple(others), tuple(anchors), tuple([a.certificate for a in anchors]), profile)
     except VerificationError:
         raise
     except (Error, *UNREADABLE) as error:
@@ -175,12 +188,18 @@ def verify_chain(
         ) from None
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _walk(
     leaf: x509.Certificate,
-    others: Sequence[x509.Certificate],
-    anchors: Sequence[Anchor],
+    others: tuple[x509.Certificate, ...],
+    anchors: tuple[Anchor, ...],
+    _roots: tuple[x509.Certificate, ...],
     profile: Profile | None,
 ) -> Chain:
+    """Step 4 holds or not whenever it is asked: no clock and no bundle comes in. Certificates stand for their bytes.
+
+    `_roots` are the anchors' own, by which anchors are not compared.
+    """
     issuing = _issuing_ca(leaf, others)
     anchor = find_anchor(issuing or leaf, anchors)
     if any(other is not issuing for other in others):
@@ -243,7 +262,7 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
     values = _upstream_values(found, remarks) if SUBJECT in found else _signet_values(certificate)
     claims = claims_codec.decode(found[CLAIMS]) if CLAIMS in found else None
     leaf = BridgeCertificate(
-        encoded=certificate.public_bytes(Encoding.DER),
+        encoded=der_of(certificate),
         signed=certificate.tbs_certificate_bytes,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -351,7 +370,7 @@ def _check_link(
     remarks = []
     # How many bits of the BIT STRING are unused stands outside what is signed: whoever changes it has a second
     # certificate, and a second object with the same good signature. RFC 8410 and RFC 3279 fill whole octets.
-    if not child.public_bytes(Encoding.DER).endswith(b"\0" + child.signature):
+    if not der_of(child).endswith(b"\0" + child.signature):
         raise _invalid("its signature is not in whole octets")
     if child.issuer.public_bytes() != issuer.subject.public_bytes():
         # Upstream writes one literal issuer name whatever its CA is called (`authority-protocol.md` 15, item 1).

@@ -11,7 +11,6 @@ No private key comes here: `to_be_signed` gives the bytes, the caller signs, `as
 
 from __future__ import annotations
 
-import base64
 import binascii
 import functools
 import hashlib
@@ -20,8 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.asn1 import TLV, GeneralizedTime, SetOf, UTCTime
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.asn1 import TLV, GeneralizedTime, UTCTime
 
 from attest import asn1, certificate, keys
 from attest.errors import MalformedError, Reason, Step, VerificationError
@@ -39,6 +37,7 @@ LINE = 64
 
 _DIGESTS = {KeyAlgorithm.ED25519: asn1.SHA512, KeyAlgorithm.P256: asn1.SHA256}
 _SIGNATURES = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
+_ONE, _THREE = asn1.encode(1), asn1.encode(3)
 _ALGORITHMS = {oid: algorithm for algorithm, oid in _SIGNATURES.items()}
 
 
@@ -48,7 +47,6 @@ class ToBeSigned:
 
     algorithm: KeyAlgorithm
     content_type: x509.ObjectIdentifier
-    attributes: SetOf[asn1.Attribute]
     data: bytes
 
 
@@ -75,9 +73,8 @@ class SignedMessage:
 
 def armour(der: bytes) -> bytes:
     """The text that git stores: PEM label SIGNED MESSAGE, 64 columns, final newline."""
-    body = base64.b64encode(der)
-    lines = [body[i : i + LINE] + b"\n" for i in range(0, len(body), LINE)]
-    return BEGIN + b"".join(lines) + END
+    body = binascii.b2a_base64(der, newline=False)
+    return BEGIN + b"\n".join([body[i : i + LINE] for i in range(0, len(body), LINE)]) + b"\n" + END
 
 
 def dearmour(text: bytes) -> bytes:
@@ -87,7 +84,7 @@ def dearmour(text: bytes) -> bytes:
     if not text.startswith(BEGIN) or not text.endswith(END):
         raise MalformedError("not one SIGNED MESSAGE armour block from first to last byte")
     try:
-        der = base64.b64decode(text[len(BEGIN) : -len(END)].replace(b"\n", b""), validate=True)
+        der = binascii.a2b_base64(text[len(BEGIN) : -len(END)].replace(b"\n", b""), strict_mode=True)
     except binascii.Error as error:
         raise MalformedError(f"armour is not base64: {error}") from None
     if armour(der) != text:
@@ -119,12 +116,11 @@ def to_be_signed(
     attributes = [
         _content_type(content_type),
         _signing_time(signing_time.astimezone(UTC).replace(microsecond=0)),
-        _attribute(asn1.MESSAGE_DIGEST, digest(algorithm, content)),
+        _attribute(asn1.MESSAGE_DIGEST, asn1.der(asn1.OCTETS, digest(algorithm, content))),
     ]
     if signing_certificate is not None:
         attributes.append(_signing_certificate(signing_certificate))
-    signed = SetOf(attributes)
-    return ToBeSigned(algorithm, content_type, signed, asn1.encode(signed))
+    return ToBeSigned(algorithm, content_type, asn1.der(asn1.SET, *sorted(attributes)))
 
 
 def assemble(
@@ -137,29 +133,32 @@ def assemble(
     content: bytes | None = None,
 ) -> bytes:
     """DER ContentInfo around `signature` over `pending.data`; `content` is given where it is carried inside."""
-    algorithm = pending.algorithm
-    unsigned = None
+    digest_algorithm, signature_algorithm = _algorithms(pending.algorithm)
+    unsigned = b""
     if timestamp is not None:
-        token = asn1.decode(TLV, timestamp, limit=MAX_CMS_BYTES)
-        unsigned = SetOf([asn1.Attribute(type=asn1.TIMESTAMP_TOKEN, values=SetOf([token]))])
-    info = asn1.SignerInfo(
-        version=1,
-        sid=_identifier(signer),
-        digest_algorithm=_algorithm(_DIGESTS[algorithm]),
-        signed_attributes=pending.attributes,
-        signature_algorithm=_algorithm(_SIGNATURES[algorithm]),
-        signature=signature,
-        unsigned_attributes=unsigned,
+        asn1.frame(timestamp, limit=MAX_CMS_BYTES)
+        unsigned = asn1.der(asn1.TAGGED_1, _attribute(asn1.TIMESTAMP_TOKEN, timestamp))
+    info = asn1.der(
+        asn1.SEQUENCE,
+        _ONE,
+        _identifier(signer),
+        digest_algorithm,
+        asn1.der(asn1.TAGGED_0, asn1.content(pending.data)),
+        signature_algorithm,
+        asn1.der(asn1.OCTETS, signature),
+        unsigned,
     )
-    certificates = sorted((signer, *intermediates), key=_der) if intermediates else [signer]
-    data = asn1.SignedData(
-        version=1 if pending.content_type == asn1.DATA else 3,  # RFC 5652 section 5.1
-        digest_algorithms=SetOf([_algorithm(_DIGESTS[algorithm])]),
-        content_info=asn1.EncapsulatedContentInfo(content_type=pending.content_type, content=content),
-        certificates=certificates,
-        signer_infos=SetOf([info]),
+    carried = b"" if content is None else asn1.der(asn1.TAGGED_0, asn1.der(asn1.OCTETS, content))
+    certificates = sorted(certificate.der_of(c) for c in (signer, *intermediates))
+    data = asn1.der(
+        asn1.SEQUENCE,
+        _ONE if pending.content_type == asn1.DATA else _THREE,  # RFC 5652 section 5.1
+        asn1.der(asn1.SET, digest_algorithm),
+        asn1.der(asn1.SEQUENCE, _oid(pending.content_type), carried),
+        asn1.der(asn1.TAGGED_0, *certificates),
+        asn1.der(asn1.SET, info),
     )
-    return asn1.encode(asn1.ContentInfo(content_type=asn1.SIGNED_DATA, content=data))
+    return asn1.der(asn1.SEQUENCE, _oid(asn1.SIGNED_DATA), asn1.der(asn1.TAGGED_0, data))
 
 
 def parse(der: bytes, *, content_type: x509.ObjectIdentifier = asn1.DATA) -> SignedMessage:
@@ -186,7 +185,7 @@ def parse(der: bytes, *, content_type: x509.ObjectIdentifier = asn1.DATA) -> Sig
     algorithm = _read_algorithms(data, info)
     signer, others = _find_signer(data.certificates or [], info.sid)
     signed = _SignedAttributes.read(info, content_type)
-    certificates = [_der(c) for c in data.certificates or []]
+    certificates = [certificate.der_of(c) for c in data.certificates or []] if others else []
     return SignedMessage(
         der=der,
         signer=signer,
@@ -280,12 +279,14 @@ def _find_signer(
     """The leaf is found by the signer identifier, never by position (compare rfc3161-client 1.0.6)."""
     if len(certificates) > MAX_CERTIFICATES:
         raise MalformedError(f"{len(certificates)} certificates; at most {MAX_CERTIFICATES} are read")
-    issuer = asn1.encode(sid.issuer)
+    if sid.issuer.tag_bytes != b"\x30":
+        raise MalformedError("the issuer in the signer identifier is not a name")
+    issuer = bytes(sid.issuer.data)
     matching: list[x509.Certificate] = []
     others: list[x509.Certificate] = []
     for candidate in certificates:
         try:
-            same = candidate.serial_number == sid.serial and candidate.issuer.public_bytes() == issuer
+            same = candidate.serial_number == sid.serial and _issuer(candidate) == issuer
         except ValueError as error:
             raise MalformedError(f"a certificate in the signature cannot be read: {error}") from None
         (matching if same else others).append(candidate)
@@ -341,37 +342,47 @@ def _ess_hash(value: TLV) -> bytes:
     return certificates[0].certificate_hash
 
 
-@functools.lru_cache(maxsize=4)
-def _identifier(signer: x509.Certificate) -> asn1.IssuerAndSerialNumber:
-    issuer = asn1.decode(TLV, signer.issuer.public_bytes(), limit=MAX_CMS_BYTES)
-    return asn1.IssuerAndSerialNumber(issuer=issuer, serial=signer.serial_number)
+@functools.lru_cache(maxsize=certificate.KEPT)
+def _issuer(signer: x509.Certificate) -> bytes:
+    """The content of its issuer's name."""
+    return asn1.content(signer.issuer.public_bytes())
+
+
+@functools.lru_cache(maxsize=certificate.KEPT)
+def _identifier(signer: x509.Certificate) -> bytes:
+    """DER of IssuerAndSerialNumber (RFC 5652 section 10.2.4)."""
+    return asn1.der(asn1.SEQUENCE, signer.issuer.public_bytes(), asn1.encode(signer.serial_number))
 
 
 @functools.lru_cache(maxsize=4)
-def _signing_time(when: datetime) -> asn1.Attribute:
+def _signing_time(when: datetime) -> bytes:
     """RFC 5652 section 11.3: UTCTime through 2049, GeneralizedTime from 2050."""
-    return _attribute(asn1.SIGNING_TIME, UTCTime(when) if when.year < 2050 else GeneralizedTime(when))
+    return _attribute(asn1.SIGNING_TIME, asn1.encode(UTCTime(when) if when.year < 2050 else GeneralizedTime(when)))
 
 
 @functools.lru_cache(maxsize=4)
-def _content_type(content_type: x509.ObjectIdentifier) -> asn1.Attribute:
-    return _attribute(asn1.CONTENT_TYPE, content_type)
+def _content_type(content_type: x509.ObjectIdentifier) -> bytes:
+    return _attribute(asn1.CONTENT_TYPE, _oid(content_type))
 
 
 @functools.lru_cache(maxsize=4)
-def _signing_certificate(sha256: bytes) -> asn1.Attribute:
+def _signing_certificate(sha256: bytes) -> bytes:
     named = asn1.SigningCertificateV2(certificates=[asn1.ESSCertIDv2(certificate_hash=sha256)])
-    return _attribute(asn1.SIGNING_CERTIFICATE_V2, named)
+    return _attribute(asn1.SIGNING_CERTIFICATE_V2, asn1.encode(named))
 
 
-def _attribute(kind: x509.ObjectIdentifier, value: object) -> asn1.Attribute:
-    return asn1.Attribute(type=kind, values=SetOf([asn1.tlv(value)]))
+def _attribute(kind: x509.ObjectIdentifier, value: bytes) -> bytes:
+    return asn1.der(asn1.SEQUENCE, _oid(kind), asn1.der(asn1.SET, value))
 
 
 @functools.cache
-def _algorithm(oid: x509.ObjectIdentifier) -> asn1.AlgorithmIdentifier:
-    return asn1.AlgorithmIdentifier(algorithm=oid, parameters=None)
+def _algorithms(algorithm: KeyAlgorithm) -> tuple[bytes, bytes]:
+    """DER of the AlgorithmIdentifiers of digest and signature."""
+    oids = (_DIGESTS[algorithm], _SIGNATURES[algorithm])
+    digesting, signing = [asn1.AlgorithmIdentifier(algorithm=oid, parameters=None) for oid in oids]
+    return asn1.encode(digesting), asn1.encode(signing)
 
 
-def _der(item: x509.Certificate) -> bytes:
-    return item.public_bytes(Encoding.DER)
+@functools.cache
+def _oid(oid: x509.ObjectIdentifier) -> bytes:
+    return asn1.encode(oid)

@@ -58,7 +58,7 @@ def summary(leaf: BridgeCertificate) -> str:
     )
     if leaf.payload_unchecked:
         text = text.removesuffix(")") + ", payload unchecked)"
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def verify_identity(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificate | None) -> list[str]:

@@ -150,10 +150,11 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
     either of s and n - s, as FIPS 186-5 has it, so two byte strings can be the same signature.
     Raises `VerificationError(Step.INTEGRITY, Reason.SIGNATURE_INVALID)`.
     """
-    if isinstance(key._key, Ed25519PublicKey):
+    checker = key._key
+    if key.algorithm is KeyAlgorithm.ED25519:
         _check_ed25519_signature(signature)
         try:
-            key._key.verify(signature, message)
+            checker.verify(signature, message)  # type: ignore[call-arg]  # the algorithm says which of the two it is
         except InvalidSignature:
             raise _invalid("the Ed25519 signature is not over this content by this key") from None
         return
@@ -166,7 +167,7 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
     # The decoder is strict today, but does not promise to stay so.
     if encode_dss_signature(r, s) != signature:
         raise _invalid("the ECDSA signature is not in its one DER encoding")
-    _verify_ecdsa(key._key, r, s, message)
+    _verify_ecdsa(checker, r, s, message)  # type: ignore[arg-type]
 
 
 def verify_p1363(key: PublicKey, signature: bytes, message: bytes) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from attest import certificate, cms, keys, sshcert, sshsig, sshwire
 from attest.certificate import Anchor, Chain
 from attest.cms import SignedMessage
@@ -72,7 +70,7 @@ class CmsSigned:
     def verify_chain(self, anchors: Sequence[Anchor], profile: Profile | None, known: Chain | None) -> Chain:
         """Step 4. What was proven of the very same bytes under a pinned anchor need not be proven again."""
         message = self.message
-        if not message.others and _is_known(known, anchors, profile, message.signer.public_bytes(Encoding.DER)):
+        if not message.others and _is_known(known, anchors, profile, certificate.der_of(message.signer)):
             return known  # type: ignore[return-value]  # not None, says _is_known
         return certificate.verify_chain(message.signer, message.others, anchors, profile)
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.asn1 import TLV, GeneralizedTime
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest import asn1, certificate, cms
@@ -181,8 +180,8 @@ def _certified(tsa: x509.Certificate, anchors: tuple[Anchor, ...]) -> Anchor:
 
 
 @functools.lru_cache(maxsize=16)
-def _sha256(certificate: x509.Certificate) -> bytes:
-    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+def _sha256(tsa: x509.Certificate) -> bytes:
+    return hashlib.sha256(certificate.der_of(tsa)).digest()
 
 
 def _check_purpose(tsa: x509.Certificate) -> None:

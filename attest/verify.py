@@ -39,6 +39,10 @@ from attest.types import Evidence, Finding, Findings, Outcome, StepStatus, Verdi
 T = TypeVar("T")
 
 FINDINGS_VERSION = 1
+STEPS = tuple(Step)
+
+TOLERATED = frozenset({Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT, Reason.UNSEEN})
+"""What the built-in policy lets pass though it is unavailable; listed here and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def examine_signature(
     at: datetime,
     profile: Profile | None = None,
     git: bool = False,
+    parsed: GitObject | None = None,
     known_chain: Chain | None = None,
     timestamps: Sequence[bytes] = (),
 ) -> Examination:
@@ -121,12 +126,12 @@ def examine_signature(
 
     With `git` the content is what git hands to a verifying program: the payload of a commit, tag or push
     certificate. Its id and stray headers git keeps to itself, so step 1 is unavailable, not inapplicable.
+    `parsed` is what `gitobject.parse_payload` made of the very same content, where the caller has it already.
     `known_chain` is what step 4 proved before; it is used again if the certificate has the same bytes.
     """
     walk = _Walk(trusted, at, profile, timestamps, known_chain)
-    parsed = None
     if git:
-        parsed = walk.run(Step.OBJECT, lambda: gitobject.parse_payload(content), Reason.OBJECT_MALFORMED)
+        parsed = walk.run(Step.OBJECT, lambda: parsed or gitobject.parse_payload(content), Reason.OBJECT_MALFORMED)
         if parsed is not None:
             detail = "git shows neither the object's id nor its other headers"
             walk.note(Step.OBJECT, StepStatus.UNAVAILABLE, Reason.UNSEEN, detail)
@@ -178,11 +183,10 @@ def _policy_step(examination: Examination, policy: Policy, context: Context) -> 
 
 
 def _outcome(findings: tuple[Finding, ...]) -> Outcome:
-    """Failed beats unavailable. What the built-in policy lets pass unavailable is listed here and nowhere else."""
+    """Failed beats unavailable."""
     if any(f.status is StepStatus.FAILED for f in findings):
         return Outcome.REJECTED
-    tolerated = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT, Reason.UNSEEN}
-    if any(f.status is StepStatus.UNAVAILABLE and f.reason not in tolerated for f in findings):
+    if any(f.status is StepStatus.UNAVAILABLE and f.reason not in TOLERATED for f in findings):
         return Outcome.COULD_NOT_CHECK
     if findings[Step.TIME - 1].status is StepStatus.UNAVAILABLE:
         return Outcome.ACCEPTED_TIME_UNPROVEN
@@ -323,7 +327,7 @@ class _Walk:
             Reason.SIGNATURE_MISSING,
         )
         self.found[Step.POLICY] = _finding(Step.POLICY, StepStatus.NOT_APPLICABLE, None, "no policy was asked for")
-        for step in Step:
+        for step in STEPS:
             if step in self.found:
                 continue
             if foreign:
@@ -347,7 +351,7 @@ class _Walk:
             signed=self.signed,
             chain=self.chain,
             evidence=self.evidence,
-            findings=tuple(self.found[step] for step in Step),
+            findings=tuple([self.found[step] for step in STEPS]),
             remarks=tuple(self.remarks),
             bundle_sequence=bundle.sequence if bundle else 0,
             bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,

@@ -136,11 +136,27 @@ def test_ber_that_is_not_der_is_malformed(kind: type, data: bytes) -> None:
 
 
 def test_a_field_declared_any_keeps_its_bytes() -> None:
-    value = asn1.tlv(b"octets")
+    value = asn1.frame(asn1.encode(b"octets"), limit=64)
     assert asn1.encode(value) == der.octets(b"octets")
     assert asn1.open_tlv(value, bytes) == b"octets"
     with pytest.raises(MalformedError, match="not DER of int"):
         asn1.open_tlv(value, int)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x04", b"\x04\x81\x01x", b"\x04\x01xy", b"\x04\x02x"])
+def test_a_frame_is_one_value_of_der(data: bytes) -> None:
+    with pytest.raises(MalformedError, match="not DER"):
+        asn1.frame(data, limit=64)
+    with pytest.raises(MalformedError, match="at most 1 are read"):
+        asn1.frame(b"\x04\x01x", limit=1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 0x7F, 0x80, 0xFF, 0x100, 0xFFFF, 0x10000])
+def test_what_is_put_together_is_what_the_library_writes(size: int) -> None:
+    octets = bytes(size)
+    made = asn1.der(asn1.OCTETS, octets[:7], octets[7:])
+    assert made == asn1.encode(octets)
+    assert asn1.content(made) == octets
 
 
 @pytest.mark.parametrize("data", [b"", b"\x30\x00", b"x" * 40], ids=["nothing", "an empty sequence", "noise"])
