@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attest.errors import RefusedError, UsageError
+from attest.gitobject import Commit
 from attest.identity import KEY_PREFIX
 from attest.profile import Profile
+from attest.signed import GitObject
 from attest.types import Assurance
 from notme_git import agents
 from notme_git.daemon.protocol import Request
@@ -74,22 +76,26 @@ def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
     return Acting(agent, profile, session)
 
 
-def replaying(request: Request) -> bool:
-    """Whether git replays existing commits (rebase, cherry-pick, am), which keep their authors.
+def replaying(request: Request, parsed: GitObject) -> bool:
+    """Whether git replays an existing commit (rebase, cherry-pick, am) that keeps another's name as its author.
 
     git tells its signing program so in no way of its own, but it stands in the working tree and git keeps the
     state of a replay in its folder (gitrepository-layout(5), sequencer.c, builtin/am.c). GIT_REFLOG_ACTION, which
     rebase exports up to 2.39 and only for `--apply` after it, says the same without a folder.
     """
+    if not isinstance(parsed, Commit) or parsed.author.email == parsed.committer.email:
+        return False
     action = request.environ.get("GIT_REFLOG_ACTION", "")
     if action.startswith(("cherry-pick", "rebase", "am", "pull", "revert")):
         return True
     folder = os.path.join(request.cwd, request.environ.get("GIT_DIR") or _git_folder(request.cwd))
-    return any(os.path.exists(os.path.join(folder, name)) for name in REPLAY_STATE)
+    return any(os.path.exists(f"{folder}/{name}") for name in REPLAY_STATE)
 
 
 def _git_folder(cwd: str) -> str:
     """The `.git` of the working tree git stands in; a worktree's is a file that names its folder."""
+    if os.path.isdir(f"{cwd}/.git"):
+        return ".git"
     try:
         with open(os.path.join(cwd, ".git"), "rb") as file:
             return os.fsdecode(file.read(MAX_PATH_BYTES).removeprefix(b"gitdir: ").rstrip(b"\n"))

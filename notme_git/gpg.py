@@ -122,11 +122,12 @@ def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -
     who = signer.decide(call.key, request, pid)
     if who is None:
         return NOT_OURS
+    parsed = sign.parse(request.stdin)
     signed = signer.sign(
         who,
-        sign.parse(request.stdin),
+        parsed,
         form=SignatureFormat.X509,
-        replaying=acting.replaying(request),
+        replaying=acting.replaying(request, parsed),
         folder=request.cwd,
         at=at,
     )
@@ -204,9 +205,14 @@ def is_ours(armour: bytes, trusted: Trust) -> bool:
 
 def _fingerprint(examination: Examination) -> str:
     """SHA-1 over the signer's certificate, upper-case hex: what gpgsm shows for the same signature."""
-    from cryptography.hazmat.primitives.hashes import SHA1
+    import hashlib
 
-    return examination.message.signer.fingerprint(SHA1()).hex().upper() if examination.message else NO_KEY
+    from attest import certificate
+
+    if examination.message is None:
+        return NO_KEY
+    der = certificate.der_of(examination.message.signer)
+    return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
 
 
 def _algorithms(examination: Examination) -> str:

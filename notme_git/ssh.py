@@ -125,11 +125,12 @@ def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -
     payload = request.files.get(call.files[0])
     if payload is None:
         raise UnavailableError(f"cannot read {call.files[0]}, which is to be signed")
+    parsed = sign.parse(payload)
     signed = signer.sign(
         who,
-        sign.parse(payload),
+        parsed,
         form=SignatureFormat.SSH,
-        replaying=acting.replaying(request),
+        replaying=acting.replaying(request, parsed),
         folder=request.cwd,
         at=at,
     )

@@ -130,7 +130,7 @@ def export(authority: Authority) -> None:
 
 def catch_up(authority: Authority) -> None:
     """Write the two files anew if a process was killed between its transaction and `export`."""
-    if (authority.directory / BEHIND).exists():
+    if os.path.exists(f"{authority.directory}/{BEHIND}"):
         export(authority)
 
 

@@ -141,15 +141,17 @@ def _status(config: Config) -> dict[str, Any] | None:
 
 
 def _lines(running: dict[str, Any]) -> list[str]:
-    hardening, left = running["hardening"], running["idleSecondsLeft"]
+    hardening, left, memory = running["hardening"], running["idleSecondsLeft"], running["memoryKiB"]
     ends = "stays until it is stopped" if left is None else f"ends after {left} s more without a call"
+    spent = running["medianMicroseconds"]
+    took = f" ({spent} us of processor time each)" if spent else ""
     refusal = running["lastRefusal"]
     refused = [f"  last refused at {refusal['at']}: {refusal['reason']}"] if refusal else []
     return [
         f"daemon {running['pid']}, version {running['version']}, for {running['home']}",
         f"  up {running['uptimeSeconds']} s; {ends}",
-        f"  {running['signatures']} signatures made, {running['credentials']} credentials in memory",
-        f"  memory {running['memoryKiB']} KiB, locked: {hardening['memoryLocked']}",
+        f"  {running['signatures']} signatures made{took}, {running['credentials']} credentials in memory",
+        f"  memory {memory} KiB, {running['anonymousKiB']} of it its own; locked: {hardening['memoryLocked']}",
         f"  core files: {hardening['coreFiles']}; readable by debuggers of this user: {hardening['dumpable']}",
         f"  ssh-agent: {running['sshAgent'] or 'off'}",
         *(["  the authority is ephemeral: its keys end with this process"] if running["ephemeral"] else []),

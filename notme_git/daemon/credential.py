@@ -57,7 +57,7 @@ class Signer:
 
     def trust(self) -> Trust:
         """What the verifier of this home goes by; read again when one of its files is another."""
-        state = tuple(_state(self.home / name) for name in (homes.ANCHORS, homes.BUNDLE))
+        state = (_state(f"{self.home}/{homes.ANCHORS}"), _state(f"{self.home}/{homes.BUNDLE}"))
         if self._trust is None or self._trust[0] != state:
             self._trust = (state, homes.read_trust(self.home))
         return self._trust[1]
@@ -81,11 +81,12 @@ class Signer:
 
     def credential(self, who: Acting, scope: str, at: datetime) -> Credential:
         """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
-        grant, epoch = self._grant(who, scope, at), self._records()[1]
+        granted, epoch = self._records()
+        grant = grants.select(granted, who.agent, scope=scope, at=at)
         session = who.session
         key = (grant.id, str(who.profile), scope, session.id if session else "", str(who.assurance), str(epoch))
         kept = self._credentials.get(key)
-        if kept is not None and at < kept[1]:
+        if kept is not None and _usable(kept[1], at):
             return kept[0]
         made = self._enroll(grant, who, scope, at)
         self.drop_expired(at)
@@ -104,9 +105,7 @@ class Signer:
 
     def drop_expired(self, at: datetime) -> None:
         """Forget every key whose certificate is about to end, or that a clock set back would bring to life again."""
-        self._credentials = {
-            key: kept for key, kept in self._credentials.items() if kept[1] - LIFETIME <= at < kept[1]
-        }
+        self._credentials = {key: kept for key, kept in self._credentials.items() if _usable(kept[1], at)}
 
     def drop_stale(self) -> None:
         """The same, by this machine's clock."""
@@ -155,7 +154,12 @@ class Signer:
         record.note(self.home, session, entry)
 
 
-def _state(path: Path) -> tuple[int, ...]:
+def _usable(until: datetime, at: datetime) -> bool:
+    """Not after it, and not before it was made either: a clock that was set back is for the authority to judge."""
+    return until - LIFETIME <= at < until
+
+
+def _state(path: str) -> tuple[int, ...]:
     try:
         found = os.stat(path)
     except OSError:
