@@ -83,7 +83,8 @@ def begin(home: Path, grant: Grant, *, task: bytes, command: str, broker: bool, 
         broker=broker,
     )
     with gitconfig.file_errors(home / FOLDER):
-        (home / FOLDER / LIVE).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (home / FOLDER, home / FOLDER / LIVE):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(home, session)
     with gitconfig.file_errors(home / FOLDER):
         (home / FOLDER / LIVE / session.id).touch(mode=0o600)
@@ -125,11 +126,13 @@ def every(home: Path) -> list[Session]:
 
 
 def live(home: Path) -> list[str]:
-    """Ids of the sessions that have not ended, those that were killed included."""
+    """Ids of the sessions on record that have not ended, those that were killed included."""
+    folder = f"{home}/{FOLDER}"
     try:
-        return [name for name in os.listdir(f"{home}/{FOLDER}/{LIVE}") if _ID.fullmatch(name)]
+        names = [name for name in os.listdir(f"{folder}/{LIVE}") if _ID.fullmatch(name)]
     except OSError:
         return []
+    return [name for name in names if os.path.lexists(f"{folder}/{name}.json")]
 
 
 def find(home: Path, claimed: str, pid: int) -> Session | None:
