@@ -117,7 +117,9 @@ def examine(
     bundle: Path | None,
     as_json: bool,
 ) -> int:
-    """Show what was found for REV (a commit, a tag, or a range A..B), without a verdict.
+    """Show what was found for REV, without a verdict.
+
+    REV is a commit, a tag, or a range A..B.
 
     Exits 0 when every object was read, whatever the findings.
     """
@@ -152,7 +154,9 @@ def verify_command(
     address: str | None,
     as_json: bool,
 ) -> int:
-    """Judge REV (a commit, a tag, or a range A..B) under the built-in policy.
+    """Judge REV under the built-in policy.
+
+    REV is a commit, a tag, or a range A..B.
 
     Over a range: 1 if any was rejected, else 2 if any could not be checked, else 0.
     """
@@ -183,7 +187,10 @@ def verify_signature(
     require_time: str | None,
     as_json: bool,
 ) -> int:
-    """Judge a detached SIGNATURE (armoured CMS or SSH) over the bytes of the file CONTENT."""
+    """Judge a detached SIGNATURE over the file CONTENT.
+
+    It is armoured CMS, or an SSH signature.
+    """
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
     examination = verify.examine_signature(

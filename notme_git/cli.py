@@ -62,7 +62,10 @@ def cli() -> None:
 )
 @json_option
 def init(human: str, key_store: Literal["auto", "keyring", "file"], ephemeral: bool, as_json: bool) -> None:
-    """Make an authority on this machine, with the human principal and the anchor that verifiers pin."""
+    """Make an authority on this machine.
+
+    With it the human principal on whose behalf agents act, and the anchor that verifiers pin.
+    """
     config = Config.read()
     if ephemeral:
         _init_ephemeral(config, human, as_json)
@@ -344,7 +347,9 @@ def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
 def attest(
     rev: str, directory: Path | None, ref: str | None, address: str | None, out: Path | None, as_json: bool
 ) -> int:
-    """Verify REV (or a range A..B) and store a signed statement of what was found.
+    """Verify REV and store a signed statement.
+
+    REV is a commit, a tag, or a range A..B.
 
     Exits like verify. Nothing is stored for an object that could not be checked.
     """

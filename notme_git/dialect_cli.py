@@ -8,9 +8,9 @@ from notme_git import dialect
 
 _PASSED = {"ignore_unknown_options": True}
 _HELP = {
-    "gpgsm": "Be git's gpg.x509.program: sign as notme:AGENT and verify; everything else goes to the real gpgsm.",
-    "gpg": "Be git's gpg.program: sign as notme:AGENT in CMS; everything else goes to the real gpg.",
-    "ssh-keygen": "Be git's gpg.ssh.program: sign with an SSH certificate; the rest goes to the real ssh-keygen.",
+    "gpgsm": "Be git's gpg.x509.program. Sign as notme:AGENT and verify; everything else goes to the real gpgsm.",
+    "gpg": "Be git's gpg.program. Sign as notme:AGENT in CMS; everything else goes to the real gpg.",
+    "ssh-keygen": "Be git's gpg.ssh.program. Sign with an SSH certificate; the rest goes to the real ssh-keygen.",
 }
 
 

@@ -62,7 +62,9 @@ def setup_command(
     undo: bool,
     as_json: bool,
 ) -> None:
-    """Make git here sign as AGENT and verify with us; remembers what was configured before.
+    """Make git here sign as an agent, and verify with us.
+
+    What was configured before is remembered, for --undo.
 
     With --auto nothing but the signing program changes: a process that carries the marks of an agent (notme-git
     whoami) signs as that agent, under its grant; every other one as you, as before.

@@ -14,7 +14,9 @@ from notme_git.config import Config
 @click.command(name="whoami")
 @json_option
 def command(as_json: bool) -> int:
-    """Say which agent acts here, by which marks, and what it would sign under.
+    """Say which agent acts here, and why.
+
+    By which marks, and what it would sign under.
 
     Exits 0 when it could say (also that nobody acts), 1 when the marks contradict each other, 2 when it could not.
     """

@@ -23,7 +23,10 @@ STOP_PATIENCE_S = 10.0
 
 @click.group()
 def daemon() -> None:
-    """The process that signs for this home's agents: one for each NOTME_HOME, started when git first needs it."""
+    """The process that signs for this home's agents.
+
+    There is one for each NOTME_HOME, started when git first needs it.
+    """
 
 
 @daemon.command(name="start")
@@ -57,7 +60,10 @@ def start(idle: int | None, foreground: bool, ephemeral: bool, human: str | None
 @daemon.command(name="stop")
 @json_option
 def stop(as_json: bool) -> int:
-    """Stop the daemon; the keys in its memory are gone then. git starts another when it needs one."""
+    """Stop the daemon.
+
+    The keys in its memory are gone then. git starts another when it needs one.
+    """
     config = Config.read()
     running = _status(config)
     if running is not None:
@@ -73,7 +79,10 @@ def stop(as_json: bool) -> int:
 @daemon.command(name="status")
 @json_option
 def status(as_json: bool) -> int:
-    """Say whether it runs, what it holds, and what the kernel keeps away from it. Exit status 1 if it does not run."""
+    """Say whether it runs, and what it holds.
+
+    Also what the kernel keeps away from it. Exit status 1 if it does not run.
+    """
     config = Config.read()
     running = _status(config)
     if as_json:
@@ -92,7 +101,10 @@ def status(as_json: bool) -> int:
 )
 @click.option("--install", is_flag=True, help="Write it where that manager looks, and say how to switch it on.")
 def unit(manager: str | None, install: bool) -> int:
-    """Print a systemd user unit or a launchd property list that keeps the daemon of this home running."""
+    """Print a unit for systemd or launchd.
+
+    It keeps the daemon of this home running, from login on.
+    """
     config = Config.read()
     kind = manager or service.usual()
     text = service.render(kind, config.home, config.python)

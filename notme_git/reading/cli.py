@@ -43,7 +43,9 @@ def log_command(
     max_count: int,
     as_json: bool,
 ) -> int:
-    """Show who signed what for whom: a line for each commit of RANGE, newest first.
+    """Show who signed what for whom.
+
+    A line for each commit of RANGE, newest first.
 
     RANGE is a revision, whose history is shown, or A..B; without it, the history of HEAD. Each commit is judged
     as by verify. Exits 0 when the table could be shown, whatever is in it.
@@ -65,7 +67,9 @@ def log_command(
 @click.argument("shell", type=click.Choice(completion.SHELLS))
 @click.option("--program", type=PROGRAM, default="notme-git", show_default=True, help="The program to complete.")
 def completion_command(shell: str, program: str) -> None:
-    """Print the script that completes commands, options and agents' names in SHELL.
+    """Print a completion script for SHELL.
+
+    It completes commands, options and agents' names.
 
     \b
     bash (4.4 or newer):  eval "$(notme-git completion bash)"     in ~/.bashrc

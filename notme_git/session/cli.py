@@ -64,10 +64,11 @@ def run_command(
     as_json: bool,
     command: tuple[str, ...],
 ) -> int:
-    """Run COMMAND, and everything it starts, as an agent: its commits carry the agent's name and signature.
+    """Run COMMAND, and all it starts, as an agent.
 
-    No configuration file changes. The report on stderr names what was signed, and warns of commits without the
-    session's signature. Exits like COMMAND.
+    Its commits carry the agent's name and signature, whatever is configured where it works. No configuration file
+    changes. The report on stderr names what was signed, and warns of commits without the session's signature. Exits
+    like COMMAND.
     """
     config = Config.read()
     if at is not None and not broker:
@@ -115,7 +116,9 @@ def broker_command(
     uids: tuple[int, ...],
     as_json: bool,
 ) -> int:
-    """Sign for a sandbox that somebody else starts: prints the folder to mount and the environment, until Ctrl-C.
+    """Sign for a sandbox that somebody else starts.
+
+    Prints the folder to mount and the environment to set, and signs until Ctrl-C.
 
     Whoever reaches the socket can have commits signed as the agent, and nothing else; no key enters the sandbox.
     """
@@ -148,7 +151,7 @@ def broker_command(
 @json_option
 @click.pass_context
 def sessions(context: click.Context, as_json: bool) -> int | None:
-    """What `notme-git run` and `broker` did: each session with its agent, its task and what was signed in it."""
+    """What was run as which agent, and what was signed."""
     if context.invoked_subcommand is not None:
         return None
     config = Config.read()
@@ -190,7 +193,10 @@ def sessions_show(session_id: str, as_json: bool) -> int:
 @click.option("--reason", default="", help="Told to verifiers.")
 @json_option
 def sessions_revoke(session_id: str, reason: str, as_json: bool) -> int:
-    """Revoke what is signed in a session from now on; what was signed before stays good."""
+    """Revoke what is signed in it from now on.
+
+    What was signed before stays good.
+    """
     config = Config.read()
     session = _find(config, session_id)
     with opened(config.home) as authority:
