@@ -97,7 +97,9 @@ def _git_folder(cwd: str) -> str:
     if os.path.isdir(f"{cwd}/.git"):
         return ".git"
     try:
-        with open(os.path.join(cwd, ".git"), "rb") as file:
+        # O_NONBLOCK: a sandbox can put a FIFO there, and opening one would wait for its writer.
+        descriptor = os.open(f"{cwd}/.git", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
             return os.fsdecode(file.read(MAX_PATH_BYTES).removeprefix(b"gitdir: ").rstrip(b"\n"))
     except OSError:
         return ".git"

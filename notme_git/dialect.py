@@ -75,11 +75,13 @@ def _concerns(name: str, call: gpg.Call | ssh.Call, config: Config) -> bool:
 def _request(
     name: str, words: Sequence[str], call: gpg.Call | ssh.Call, config: Config, stdin: bytes
 ) -> Request:
-    from notme_git import agents, shimfile
+    from notme_git import agents, shim, shimfile
     from notme_git.daemon.protocol import Request
 
     sent = (*shimfile.SENT, *agents.MARK_NAMES)
     contents = {path: _read_file(path) for path in call.paths}
+    if isinstance(call, ssh.Call) and call.mode == "sign" and shim.MARKED not in (contents[call.key] or b""):
+        contents[call.key] = None  # it may be the user's private key, and is none of ours
     return Request(
         dialect=name,
         argv=tuple(words),

@@ -25,6 +25,7 @@ SANDBOXED = False
 # END SETTINGS
 
 VERSION = 1
+MARKED = b" notme:"
 LIMIT = 20 * 1024 * 1024
 PATIENCE = 30  # seconds; a keyring may ask its owner
 _CODEC = sys.getfilesystemencoding()
@@ -48,7 +49,8 @@ def main(name: str, words: list[str]) -> int:
         status, events = _answer(server)
     except (OSError, ValueError) as error:
         if SANDBOXED:
-            posix.write(2, f"notme-git: the broker outside this sandbox does not answer: {error}\n".encode())
+            reason = f"notme-git: the broker outside this sandbox does not answer: {error}\n".encode()
+            _put(2, past_git(reason) if "-bsau" in words else reason)
             return 2
         return _elsewhere(name, dialect, automatic, words, environ, stdin, "")
     if status == b"own":
@@ -114,6 +116,9 @@ def _request(dialect: str, words: list[str], environ: dict[str, str], stdin: byt
             files += [_bytes(path), _read(posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))]
         except OSError:
             continue
+        # A key file may hold the user's private key: of it nothing is sent but what names one of our agents.
+        if path in _after("-f", words) and MARKED not in files[-1]:
+            del files[-2:]
     sent = [_bytes(part) for n in NAMES if n in environ for part in (n, environ[n])]
     argv = [_bytes(word) for word in words]
     body = _pack([dialect.encode(), posix.getcwdb(), stdin, _pack(argv), _pack(sent), _pack(files)])
@@ -195,7 +200,8 @@ def _real(name: str, dialect: str, words: list[str]) -> int:
                 posix.execv(path, [path, *words])
         except OSError:
             continue
-    posix.write(2, f"notme-git: there is no {dialect} in this sandbox, and the broker only signs\n".encode())
+    reason = f"notme-git: there is no {dialect} in this sandbox, and the broker only signs\n".encode()
+    _put(2, past_git(reason) if "-bsau" in words else reason)
     return 2
 
 

@@ -135,8 +135,10 @@ class Server:
             else:
                 self._accept(self._listeners[key.fd], key.data)
         now = time.monotonic()
-        for connection in [c for c in self._connections.values() if c.deadline <= now]:
-            self._close(connection)
+        for connection in list(self._connections.values()):
+            silent = self.stopping and not connection.inbox and not connection.outbox
+            if silent or connection.deadline <= now:
+                self._close(connection)
         if now - self._swept > SWEEP_S:
             self._swept = now
             self._sweep()
