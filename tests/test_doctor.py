@@ -220,7 +220,8 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("shim-stale", "ssh", "another version's", lambda f: part(f, "shims", stale=("notme_shim.py",)), "doctor --fix"),
     ("python-gone", "x509", "a removed environment", lambda f: part(f, "shims", python_runs=False, stale=("a",)),
      "doctor --fix"),
-    ("key-not-agent", "x509", "unset", lambda f: part(without(f, "user.signingkey"), "key", named=""), "set up anew"),
+    ("key-not-agent", "x509", "unset", lambda f: part(without(f, "user.signingkey"), "key", named=""),
+     f"setup --agent {AGENT}"),
     ("key-not-agent", "openpgp", "edited to a key of the human's",
      lambda f: part(instead(f, {"user.signingkey": "ABCD"}), "key", named=""), "set up anew"),
     ("key-overridden", "x509", "by the worktree", key_overridden, f"--file {WORKTREE} --unset-all user.signingkey"),
@@ -282,11 +283,12 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
      allowed="unset"), "--format ssh"),
     ("allowed-signers-missing", "ssh", "the user's own is gone",
      lambda f: part(on(f, {"gpg.ssh.allowedSignersFile": "~/signers"}), "ssh", allowed="missing"), ">> ~/signers"),
-    ("allowed-signers-foreign", "ssh", "the user's own",
+    ("allowed-signers-foreign", "blind", "the user's own",
      lambda f: part(on(f, {"gpg.ssh.allowedSignersFile": "/a b"}), "ssh", allowed="foreign"), ">> '/a b'"),
     ("allowed-signers-relative", "ssh", "in the work tree",
      lambda f: on(f, {"gpg.ssh.allowedSignersFile": ".signers"}), "full path"),
     ("ssh-agent-off", "blind", "no daemon", lambda f: replace(f, daemon=Daemon()), "daemon start"),
+    ("ssh-agent-off", "blind", "killed", lambda f: part(f, "daemon", state="dead", status=None), "daemon start"),
     ("ssh-agent-off", "blind", "one from before setup", lambda f: status(f, sshAgent=None), "daemon stop &&"),
     ("ssh-agent-not-offered", "blind", "another agent", lambda f: part(f, "ssh", offered=("codex",)), "--ssh-agent"),
     ("ssh-auth-sock", "blind", "the desktop's", lambda f: replace(f, environ={"SSH_AUTH_SOCK": "/run/gnome"}),
@@ -319,6 +321,7 @@ def test_every_code_is_found_by_some_test() -> None:
 
 
 QUIET: list[tuple[str, str, Change]] = [
+    ("a file of the user's own that our program does not need", "ssh", lambda f: part(f, "ssh", allowed="foreign")),
     ("trust levels concern nobody who set none", "x509", lambda f: version(f, 2, 39, 5)),
     ("git 2.54 concerns nobody who asks git for no verdict", "x509", lambda f: version(f, 2, 54)),
     ("the same value twice", "x509", lambda f: on(f, {"commit.gpgsign": "1"}, origin=WORKTREE)),

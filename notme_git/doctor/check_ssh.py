@@ -7,21 +7,22 @@ from collections.abc import Iterator
 
 from attest.evidence import instant, rfc3339
 from notme_git import setup
-from notme_git.doctor.check_config import setup_command
-from notme_git.doctor.facts import Facts
+from notme_git.doctor.check_config import expected_form, setup_command
+from notme_git.doctor.check_who import usable_grant
+from notme_git.doctor.facts import Facts, our_form
 from notme_git.doctor.finding import Finding, Fix
 
 
 def check_files(facts: Facts) -> Iterator[Finding]:
     """The files in the home, which follow grants and epochs."""
-    if facts.ssh.stale and facts.form == "ssh" and facts.mode != "none":
+    if facts.ssh.stale and _concerns(facts):
         message = f"not what the authority says: {', '.join(facts.ssh.stale)}"
         yield Finding("ssh-files-stale", message, "write them anew", "notme-git doctor --fix", Fix.SSH_FILES)
 
 
 def check_allowed_signers(facts: Facts) -> Iterator[Finding]:
     """`gpg.ssh.allowedSignersFile`: by it git verifies, and no other file."""
-    if facts.form != "ssh" or facts.mode == "none":
+    if not _concerns(facts):
         return
     key, named = setup.ALLOWED_SIGNERS, facts.git.value(setup.ALLOWED_SIGNERS)
     if facts.ssh.allowed == "unset":
@@ -36,7 +37,8 @@ def check_allowed_signers(facts: Facts) -> Iterator[Finding]:
         return
     if facts.ssh.allowed == "missing":
         yield Finding("allowed-signers-missing", f"{named} does not exist or cannot be read", "make it", _export(named))
-    elif facts.ssh.allowed == "foreign":
+    elif facts.ssh.allowed == "foreign" and not our_form(facts.program.name):
+        # Our own program knows the authority from the home, whatever the file says.
         message = f"{named} does not name this authority, so git takes its agents for unknown"
         yield Finding("allowed-signers-foreign", message, "add the authority", _export(named))
 
@@ -60,11 +62,18 @@ def check_agent(facts: Facts) -> Iterator[Finding]:
         yield from _asked(facts, str(socket))
 
 
+def _concerns(facts: Facts) -> bool:
+    """Whether SSH signatures are what was set up; where they are not, check_format has said so."""
+    return facts.mode != "none" and facts.form == expected_form(facts) == "ssh"
+
+
 def _asked(facts: Facts, socket: str) -> Iterator[Finding]:
     if facts.environ.get("SSH_AUTH_SOCK", "") != socket:
         message = f"SSH_AUTH_SOCK is {facts.environ.get('SSH_AUTH_SOCK') or 'not set'}, not the daemon's {socket}"
         command = f"export SSH_AUTH_SOCK={shlex.quote(socket)}"
         yield Finding("ssh-auth-sock", message, "set it in the agent's shell", command)
+    if usable_grant(facts) is None:
+        return  # then the daemon has no certificate
     restart = "start the daemon anew, which keeps it fresh", "notme-git daemon stop && notme-git daemon start"
     until = facts.ssh.certificate_until
     if until is None:

@@ -89,7 +89,7 @@ def check_addresses(facts: Facts) -> Iterator[Finding]:
     human = facts.authority.human_email
     if facts.mode == "none" or facts.authority.grants is None or (not facts.agent and facts.mode != "auto"):
         return
-    grant = _grant(facts)
+    grant = usable_grant(facts)
     if grant is None and facts.mode != "auto":
         return  # check_grant says why
     known = {human, *((grant.actor.email,) if grant else ())}
@@ -157,7 +157,8 @@ def _grant_command(agent: str, scope: str) -> str:
     return f"notme-git grant add {shlex.quote(agent)}" + (f" --scope {scope}" if scope != SCOPE else "")
 
 
-def _grant(facts: Facts) -> Grant | None:
+def usable_grant(facts: Facts) -> Grant | None:
+    """The grant that the agent would sign under, None where check_grant has something to say."""
     try:
         return grants.select(facts.authority.grants or (), facts.agent, scope=_scope(facts), at=facts.at)
     except RefusedError:

@@ -28,7 +28,9 @@ MAX_SHOWN = 1024
 @click.option("--fix", "mend", is_flag=True, help="Write anew the files that notme-git made itself; nothing else.")
 @json_option
 def command(directory: Path, mend: bool, as_json: bool) -> int:
-    """Find what would make signing fail, be absent in silence, or be wrong; each with a remedy.
+    """Find what would keep a commit from being signed.
+
+    Or make its signature absent in silence, or wrong; each with a remedy.
 
     Looks at git's configuration in the repository, the authority in the home, the daemon, and the environment.
     Exits 0 when nothing was found (notes do not count), 1 when something was, 2 when it could not look.

@@ -187,13 +187,19 @@ class Facts:
         if mode == "blind":
             return Path(self.configured_key).name.removesuffix(CERTIFICATE)
         named = self.key.named if self.key.named.startswith(KEY_PREFIX) else self.configured_key
-        return agent_of(named, self.home)
+        return agent_of(named, self.home) or self._by_address()
 
     @property
     def configured_key(self) -> str:
         """The last `user.signingkey` that names an agent of ours, in force or not; empty for none."""
         values = [s.value for s in self.git.every("user.signingkey")]
         return next((v for v in reversed(values) if agent_of(v, self.home)), "")
+
+    def _by_address(self) -> str:
+        """The agent whose address setup wrote, where its key is gone."""
+        written = {setting.value for setting in self.git.every("author.email", "committer.email")}
+        known = {item.grant.actor.name for item in self.authority.grants or () if item.grant.actor.email in written}
+        return known.pop() if len(known) == 1 else ""
 
     def _modes(self) -> Iterator[Mode]:
         programs = {key for keys in PROGRAM_KEYS.values() for key in keys}

@@ -106,7 +106,7 @@ CODES: Mapping[str, Code] = {
     "ssh-files-stale": Code(_ERROR, "A key or allowed-signers file in the home is not what the authority says."),
     "allowed-signers-unset": Code(_ERROR, "`gpg.ssh.allowedSignersFile` is unset: git verifies no SSH signature."),
     "allowed-signers-missing": Code(_ERROR, "The allowed-signers file does not exist or cannot be read."),
-    "allowed-signers-foreign": Code(_ERROR, "The allowed-signers file does not name this authority."),
+    "allowed-signers-foreign": Code(_ERROR, "The file that stock ssh-keygen verifies by does not name the authority."),
     "allowed-signers-relative": Code(_WARNING, "The allowed-signers file is looked for in what was checked out."),
     "ssh-agent-off": Code(_ERROR, "The daemon that serves as the ssh-agent is not running, or does not offer it."),
     "ssh-agent-not-offered": Code(_ERROR, "The agent is not among those that the daemon offers as an ssh-agent."),

@@ -23,8 +23,7 @@ def look(home: Path, environ: Mapping[str, str], *, version: str) -> Daemon:
     try:
         address = client.address(home, {})
     except UnavailableError:
-        folder = Path(environ["XDG_RUNTIME_DIR"] if runtime == "private" else "/tmp")
-        expected = folder / (f"notme-git-{place.name(home)}" + ("" if runtime == "private" else f"-{os.getuid()}"))
+        expected = _folder(home, environ["XDG_RUNTIME_DIR"] if runtime == "private" else "")
         return Daemon(folder=str(expected), folder_bad=_bad(expected), runtime_dir=runtime, version=version)
     state, status = _ask(address)
     folder = Path(address).parent
@@ -34,6 +33,15 @@ def look(home: Path, environ: Mapping[str, str], *, version: str) -> Daemon:
 def answers(address: str) -> bool:
     """Whether somebody of this user accepts connections there."""
     return _connects(address) == "running"
+
+
+def _folder(home: Path, runtime: str) -> Path:
+    """The folder that `place.runtime_folder` would make."""
+    folder = Path(runtime, f"notme-git-{place.name(home)}")
+    longest = len(os.fsencode(folder / "broker-00000000" / "sock"))
+    if runtime and longest <= place.MAX_SOCKET_BYTES:
+        return folder
+    return Path(f"/tmp/notme-git-{place.name(home)}-{os.getuid()}")
 
 
 def _ask(address: str) -> tuple[State, dict[str, Any] | None]:

@@ -39,14 +39,17 @@ _NOT_FOUND = 1
 def look(environ: Mapping[str, str], directory: Path) -> Git:
     """Raises `UnavailableError` with git's words where it refuses the repository or its configuration."""
     config = GitConfig.find(environ)
+    top = directory
     with contextlib.suppress(UsageError):  # outside a repository the user's own configuration is looked at
         config.repository_file(directory)
+        # git tells files of the repository relative to its top.
+        top = directory / os.fsdecode(_run(config, directory, "rev-parse", "--show-cdup").removesuffix(b"\n"))
     config.in_force(("gpg.format",), directory)
     said = _VERSION.match(_run(config, directory, "version"))
     if said is None:
         raise UnavailableError(f"{config.program} says no version of git")
     version = tuple(int(part) for part in said.groups() if part is not None)
-    return Git(version, tuple(_settings(config, directory, scopes=version >= SCOPES_SINCE)))
+    return Git(version, tuple(_settings(config, top.resolve(), scopes=version >= SCOPES_SINCE)))
 
 
 def _settings(config: GitConfig, directory: Path, *, scopes: bool) -> Iterator[Setting]:
