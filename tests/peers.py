@@ -76,6 +76,7 @@ PEERS: Mapping[str, Peer] = {
             tuple(JAVA_LIBRARIES / jar for jar in BOUNCY_CASTLE_JARS),
         ),
         Peer("bash", "apt install bash", ("bash",)),
+        Peer("bubblewrap", "apt install bubblewrap", ("bwrap",)),
         Peer("capnp", "apt install capnproto", ("capnp",)),
         Peer("certtool", "apt install gnutls-bin", ("certtool",)),
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),

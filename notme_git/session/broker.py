@@ -116,8 +116,8 @@ class Broker:
         return reply.encode()
 
     def _answer(self, request: Request, peer: Peer) -> Reply:
-        signs = "-bsau" in request.argv or request.argv[:2] == ("-Y", "sign")
-        if not signs:
+        dialect = serving.DIALECTS.get(request.dialect)
+        if dialect is None or dialect.Call(request.argv).mode != "sign":
             raise RefusedError("the broker only signs", hint="verify outside the sandbox")
         # What the sandbox says of its folders and its environment counts for nothing here.
         here = replace(request, cwd=str(self.repository), environ={})
