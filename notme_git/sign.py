@@ -119,9 +119,12 @@ def _ssh(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, b
 
 
 def _check_window(chain: Chain, parsed: GitObject) -> None:
-    """Stock ssh-keygen judges a certificate at the date in the object, so that date must lie in its window (D3)."""
+    """Stock ssh-keygen judges a certificate at the date in the object, so that date must lie in its window (D3).
+
+    The end of an OpenSSH certificate's window is not part of it (PROTOCOL.certkeys, `valid before`).
+    """
     leaf, seconds = chain.leaf, _stated(parsed)
-    if seconds is not None and not leaf.not_before <= instant(seconds) <= leaf.not_after:
+    if seconds is not None and not leaf.not_before <= instant(seconds) < leaf.not_after:
         raise RefusedError(
             f"not signed: its date {rfc3339(seconds)} is outside the certificate's window, "
             f"{leaf.not_before:%H:%M:%SZ} to {leaf.not_after:%H:%M:%SZ}",

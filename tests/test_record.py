@@ -59,7 +59,8 @@ def child(code: str = WAIT) -> Iterator[subprocess.Popen[bytes]]:
 @contextmanager
 def orphan() -> Iterator[int]:
     """A process whose parent has ended: its ancestors are no longer this process."""
-    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {WAIT!r}], stdout=-3, stderr=-3).pid)"
+    child_of_it = f"subprocess.Popen([sys.executable, '-c', {WAIT!r}], stdout=-3, stderr=-3)"
+    code = f"import subprocess, sys; print({child_of_it}.pid)"
     reader, writer = os.pipe()
     done = subprocess.run([sys.executable, "-c", code], stdin=reader, capture_output=True, timeout=20, check=False)
     try:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from attest import cms, verify
+from attest import cms, gitobject, sshcert, sshsig, verify
 from attest.errors import Error, MalformedError, RefusedError, UnavailableError, VerificationError
-from attest.gitobject import ObjectFormat, SignatureFormat
+from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.types import Outcome
 from notme_git import sign
+from notme_git.acting import Acting
 from notme_git.authority import grants
+from notme_git.daemon.credential import Signer
 from notme_git.enroll import local
 from tests.forge import attach
 from tests.world import World
@@ -227,3 +229,90 @@ def test_agents_of_two_homes_are_strangers(world: World) -> None:
 def test_a_name_of_an_agent_is_good_for_no_second_authority_on_the_same_home(world: World) -> None:
     with pytest.raises(Error):
         World(world.home.parent)
+
+
+# -- SSH signatures
+
+
+SSH = SignatureFormat.SSH
+SIGNED_DATES: dict[str, Callable[[World], bytes]] = {**MAKERS}
+SIGNED_DATES.pop("a push certificate that names the key")
+
+
+@pytest.mark.parametrize("make", SIGNED_DATES.values(), ids=SIGNED_DATES)
+def test_what_git_signs_is_signed_by_ssh_and_accepted_with_its_stamp(
+    world: World, make: Callable[[World], bytes]
+) -> None:
+    payload = make(world)
+    with world.opened() as authority:
+        signer = Signer(world.home, authority)
+        signed = signer.sign(
+            Acting("claude-code"), sign.parse(payload), form=SSH, replaying=False, folder="/", at=world.now
+        )
+    world.tick(days=30)
+    for stamps, outcome in (((signed.token,), Outcome.ACCEPTED), ((), Outcome.ACCEPTED_TIME_UNPROVEN)):
+        examination = verify.examine_signature(
+            signed.armour, payload, world.trust(), at=world.now, git=True, timestamps=stamps
+        )
+        assert verify.judge(examination, Policy(), Context(git=True), at=world.now).outcome is outcome
+
+
+def test_an_ssh_signature_is_over_the_payload_in_gits_namespace_with_the_certificate(world: World) -> None:
+    read = sshsig.parse(sshsig.dearmour(world.sign(world.commit(), form=SSH)))
+    assert (read.namespace, read.hash_algorithm) == ("git", "sha512")
+    assert sshcert.parse(read.public_key).principals == (world.address(),)
+
+
+def test_profile_interop_has_no_ssh_signatures(world: World) -> None:
+    with pytest.raises(RefusedError, match="no SSH certificates") as caught:
+        world.sign(world.commit(), profile=Profile.INTEROP, form=SSH)
+    assert "--format ssh" in caught.value.hint
+
+
+@pytest.mark.parametrize("make", [World.commit, World.tag, World.push], ids=["commit", "tag", "push certificate"])
+@pytest.mark.parametrize(
+    ("seconds", "signed"),
+    [(-15 * 60, True), (-15 * 60 - 1, False), (5 * 60 - 1, True), (5 * 60, False), (-86400, False)],
+    ids=["as old as the window", "a second older", "as new as the window", "a second newer", "a day old"],
+)
+def test_what_stock_ssh_would_judge_outside_the_certificates_window_is_not_signed(
+    world: World, make: Callable[[World], bytes], seconds: int, signed: bool
+) -> None:
+    """It takes the date in the object for the time of the signature."""
+    right = world.tick(days=3)
+    world.now = right + timedelta(seconds=seconds)
+    payload = make(world)
+    world.now = right
+    world.sign(payload)
+    if signed:
+        assert world.sign(payload, form=SSH)
+        return
+    with pytest.raises(RefusedError, match="outside the certificate's window") as caught:
+        world.sign(payload, form=SSH)
+    assert "GIT_COMMITTER_DATE" in caught.value.hint
+
+
+def test_a_tag_without_a_date_has_no_window_to_miss(world: World) -> None:
+    with pytest.raises(RefusedError, match="not signed"):
+        world.sign(world.tag(tagger=None), form=SSH)
+
+
+def test_the_authors_date_may_be_any(world: World) -> None:
+    payload = world.commit(author=BOB, authored=world.now - timedelta(days=900))
+    assert world.sign(payload, form=SSH, replaying=True)
+
+
+@pytest.mark.parametrize("form", [SignatureFormat.X509, SSH])
+@pytest.mark.parametrize("fmt", ObjectFormat)
+def test_the_id_of_the_signed_object_is_what_git_will_give_it(
+    world: World, form: SignatureFormat, fmt: ObjectFormat
+) -> None:
+    payload = world.commit(fmt=fmt)
+    armour = world.sign(payload, form=form)
+    kind, object_id = sign.become(sign.parse(payload), Signature(form, armour))
+    raw = attach(payload, armour, fmt)
+    assert (kind, object_id) == (ObjectKind.COMMIT, gitobject.object_id(ObjectKind.COMMIT, raw, fmt))
+
+
+def test_a_push_certificate_becomes_no_object(world: World) -> None:
+    assert sign.become(sign.parse(world.push()), Signature(SSH, b"x")) == (ObjectKind.PUSH_CERTIFICATE, "")
