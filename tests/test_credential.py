@@ -12,6 +12,8 @@ import pytest
 
 from attest import home as homes
 from attest import stamps, verify
+from attest.certificate import Chain
+from attest.claims import Claims
 from attest.errors import RefusedError
 from attest.gitobject import ObjectKind, Signature, SignatureFormat
 from attest.policy import Context, Policy
@@ -49,6 +51,12 @@ class Running:
         return self.signer.sign(
             who, sign.parse(made), form=form, replaying=False, folder="/somewhere", at=self.world.now
         )
+
+
+def claims_of(chain: Chain | None) -> Claims:
+    assert chain is not None
+    assert chain.leaf.claims is not None
+    return chain.leaf.claims
 
 
 @pytest.fixture
@@ -179,7 +187,7 @@ def test_a_new_grant_counts_at_once(running: Running) -> None:
     with pytest.raises(RefusedError):
         running.credential(Acting("new"))
     running.world.grant("new")
-    assert running.credential(Acting("new")).chain.leaf.claims.actor_name == "new"
+    assert claims_of(running.credential(Acting("new")).chain).actor_name == "new"
 
 
 def test_a_grant_that_expires_counts_at_once(running: Running) -> None:
@@ -263,8 +271,7 @@ def test_a_session_and_its_task_are_in_the_claims_and_the_signature_in_its_list(
     who = replace(WHO, session=session)
     payload = running.world.commit()
     signed = running.sign(who, payload=payload)
-    assert signed.examination.chain is not None
-    claims = signed.examination.chain.leaf.claims
+    claims = claims_of(signed.examination.chain)
     assert (claims.session, claims.task_digest) == (session.id, sha256(b"fix it").digest())
     [entry] = record.entries(running.world.home, session)
     assert (entry.object_id, entry.kind) == (signed.object_id, "commit")
@@ -275,6 +282,6 @@ def test_a_session_and_its_task_are_in_the_claims_and_the_signature_in_its_list(
 
 def test_outside_a_session_nothing_is_written_of_one(running: Running) -> None:
     signed = running.sign()
-    assert signed.examination.chain is not None
-    assert (signed.examination.chain.leaf.claims.session, signed.examination.chain.leaf.claims.task_digest) == ("", b"")
+    claims = claims_of(signed.examination.chain)
+    assert (claims.session, claims.task_digest) == ("", b"")
     assert not (running.world.home / "sessions").exists()
