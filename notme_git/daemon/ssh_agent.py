@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from attest import sshcert, sshsig, sshwire
-from attest.errors import Error, MalformedError
+from attest.errors import Error, MalformedError, RefusedError
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.sshwire import Reader, string, uint32
 from notme_git import gitconfig
@@ -73,20 +73,29 @@ class SshAgent:
     def refresh(self) -> None:
         """Offer every enabled agent a certificate with some life left, and none to those without a grant."""
         now = self.clock()
-        self._offered = {blob: kept for blob, kept in self._offered.items() if kept[1].chain.leaf.not_after > now}
-        for agent in agent_setting.enabled(self.signer.home):
-            lasting = any(a == agent and c.chain.leaf.not_after > now + FRESH for a, c in self._offered.values())
-            if not lasting:
+        granted = [agent for agent in agent_setting.enabled(self.signer.home) if self._granted(agent, now)]
+        self._offered = {
+            blob: kept
+            for blob, kept in self._offered.items()
+            if kept[0] in granted and kept[1].chain.leaf.not_after > now
+        }
+        for agent in granted:
+            if not any(a == agent and c.chain.leaf.not_after > now + FRESH for a, c in self._offered.values()):
                 self._offer(agent, now)
+
+    def _granted(self, agent: str, now: datetime) -> bool:
+        """Whether a grant lets the agent do this now; where none does, its certificate goes away."""
+        try:
+            self.signer.check(Acting(agent), PAYLOAD_UNCHECKED, now)
+        except RefusedError:
+            with contextlib.suppress(OSError):
+                agent_setting.certificate_file(self.signer.home, agent).unlink()
+            return False
+        return True
 
     def _offer(self, agent: str, now: datetime) -> None:
         file = agent_setting.certificate_file(self.signer.home, agent)
-        try:
-            credential = self.signer.enroll_anew(Acting(agent), PAYLOAD_UNCHECKED, now)
-        except Error:
-            with contextlib.suppress(OSError):
-                file.unlink()
-            return
+        credential = self.signer.enroll_anew(Acting(agent), PAYLOAD_UNCHECKED, now)
         blob = credential.ssh_certificate
         self._offered[blob] = (agent, credential)
         with gitconfig.file_errors(file):
