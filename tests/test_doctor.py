@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from attest import sshcert, sshwire
-from attest.errors import UsageError
+from attest.errors import UnavailableError, UsageError
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git import shimfile, sshfiles, wanted
 from notme_git.authority import embedded
+from notme_git.authority.keystore import FileKeys
 from notme_git.authority.store import StoredGrant
 from notme_git.daemon import agent_setting, place
 from notme_git.doctor import checks, fix, look_authority, look_daemon, look_files
@@ -186,6 +187,9 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("gpgsign-off", "x509", "commit.gpgsign is no boolean", lambda f: instead(f, {"commit.gpgsign": "2x"}), "setup"),
     ("gpgsign-overridden", "x509", "by the worktree", lambda f: on(f, {"commit.gpgsign": "0"}, origin=WORKTREE),
      f"git config --file {WORKTREE} --unset-all commit.gpgsign"),
+    ("gpgsign-overridden", "openpgp", "by `git -c` in a session",
+     lambda f: on(on(f, {"commit.gpgsign": "true"}, scope="command", origin=""), {"commit.gpgsign": "false"},
+                  scope="command", origin=""), "command line and its environment: unset GIT_CONFIG_PARAMETERS"),
     ("gpgsign-overridden", "ssh", "by the environment",
      lambda f: on(f, {"commit.gpgsign": "false"}, scope="command", origin=""), "unset GIT_CONFIG_COUNT"),
     ("gpgsign-overridden", "x509", "by another line of the same file", lambda f: on(f, {"commit.gpgsign": "off"}),
@@ -316,8 +320,8 @@ def test_one_defect_is_one_finding_with_a_remedy(code: str, form: str, what: str
 
 
 def test_every_code_is_found_by_some_test() -> None:
-    looked_for = {code for code, *_ in TABLE} | {code for code, *_ in BROKEN} | {"database-damaged", "database-missing"}
-    assert looked_for == set(CODES) - {"key-store-unreachable", "authority-key-unreadable"}
+    alone = {"authority-key-owner", "authority-key-unreadable"}
+    assert {code for code, *_ in TABLE} | {code for code, *_ in BROKEN} | alone == set(CODES)
 
 
 QUIET: list[tuple[str, str, Change]] = [
@@ -334,6 +338,9 @@ QUIET: list[tuple[str, str, Change]] = [
     ("a tag of the human's under auto", "auto", lambda f: on(f, {"tag.gpgsign": "false"})),
     ("an agent detected under auto", "auto", lambda f: replace(f, environ={"CLAUDECODE": "1"})),
     ("a level in format ssh, where git itself says fully", "ssh", lambda f: on(f, {"gpg.mintrustlevel": "fully"})),
+    ("a broker's program, whose authority is out of sight", "x509", lambda f: replace(
+        instead(part(f, "program", name="/b/notme-x509", path="/b/notme-x509"), {"gpg.x509.program": "/b/notme-x509"}),
+        authority=Authority(present=False), environ={"NOTME_BROKER": "/b/sock"}, shims=Shims())),
     ("a clock within a minute", "x509", lambda f: replace(f, at=NOW - timedelta(seconds=59))),
 ]  # fmt: skip
 
@@ -413,12 +420,18 @@ def replaced(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def in_keyring(world: World) -> None:
+    """As if the keys had been entrusted to a desktop's keyring; here is none."""
+    with world.opened() as authority:
+        authority.store.set_setting("key_store", "keyring")
+        authority.store.set_setting("key_backend", "keyring.backends.SecretService.Keyring")
+
+
 BROKEN: list[tuple[str, Callable[[World], object]]] = [
     ("authority-key-missing", lambda w: key_file(w).unlink()),
     ("authority-key-empty", lambda w: replaced(key_file(w), b"")),
     ("authority-key-open", lambda w: key_file(w).chmod(0o640)),
     ("authority-key-open", lambda w: key_file(w).parent.chmod(0o755)),
-    ("authority-key-owner", lambda w: os.chown(key_file(w), 12345, -1)),
     ("authority-key-damaged", lambda w: replaced(key_file(w), b"no key")),
     ("authority-key-damaged", lambda w: replaced(key_file(w), key_file(w).with_name("epoch-1-tsa.pem").read_bytes())),
     ("anchors-missing", lambda w: (w.home / "authority" / "anchors.pem").unlink()),
@@ -427,6 +440,7 @@ BROKEN: list[tuple[str, Callable[[World], object]]] = [
     ("bundle-behind", lambda w: replaced(w.home / "authority" / "bundle", b"old")),
     ("database-missing", lambda w: (w.home / "authority" / "authority.db").unlink()),
     ("database-damaged", lambda w: replaced(w.home / "authority" / "authority.db", b"x" * 4096)),
+    ("key-store-unreachable", in_keyring),
 ]
 
 
@@ -440,14 +454,31 @@ def test_a_whole_authority_has_no_troubles(world: World) -> None:
 
 @pytest.mark.parametrize(("code", "damage"), BROKEN, ids=[f"{i} {code}" for i, (code, _) in enumerate(BROKEN)])
 def test_each_trouble_of_the_authority_is_told_once(world: World, code: str, damage: Callable[[World], object]) -> None:
-    if code == "authority-key-owner" and os.geteuid() != 0:
-        pytest.skip("only root can give a file away")
     damage(world)
     authority, _ = look(world)
     assert [trouble.code for trouble in authority.troubles] == [code]
     assert authority.troubles[0].remedy
     secrets = [file.read_text() for file in key_file(world).parent.iterdir() if file.stat().st_size > 64]
     assert not any(line in str(authority.troubles) for text in secrets for line in text.splitlines()[1:-1])
+
+
+def test_keys_of_another_user_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    authority, _ = look(world)
+    assert [trouble.code for trouble in authority.troubles] == ["authority-key-owner"]
+
+
+def test_a_key_that_may_not_be_read_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read anything, so the refusal is made up."""
+
+    def load(*_: object) -> bytes:
+        raise UnavailableError("Permission denied")
+
+    monkeypatch.setattr(FileKeys, "load", load)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    authority, _ = look(world)
+    assert {trouble.code for trouble in authority.troubles} == {"authority-key-unreadable"}
+    assert authority.troubles[0].command == f"chmod u+r {key_file(world)}"
 
 
 def test_a_home_without_an_authority_is_said(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from notme_git.doctor.finding import Finding
 
 def check_authority(facts: Facts) -> Iterator[Finding]:
     """That it is there and can be used."""
-    if not facts.authority.present:
+    if not facts.authority.present and not facts.sandboxed:
         message = f"there is no authority in {facts.home}"
         yield Finding("authority-missing", message, 'make one: notme-git init --human "NAME <ADDRESS>"')
     for trouble in facts.authority.troubles:

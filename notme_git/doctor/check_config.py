@@ -116,9 +116,12 @@ def setup_command(facts: Facts) -> str:
 
 def without(facts: Facts, setting: Setting, keys: tuple[str, ...], is_ours: Callable[[str], bool]) -> tuple[str, str]:
     """Remedy and command for a value that is in the way of ours."""
+    ours = [s for s in facts.git.every(*keys) if is_ours(s.value)]
+    if not setting.origin and any(not s.origin for s in ours):
+        # `notme-git run` put ours there, and `git -c` alone beats that.
+        return "leave it out of git's command line and its environment", "unset GIT_CONFIG_PARAMETERS"
     if not setting.origin:
         return "take it out of the environment", "unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS"
-    ours = [s for s in facts.git.every(*keys) if is_ours(s.value)]
     if not ours or any(s.origin == setting.origin for s in ours):
         return "set up anew", setup_command(facts)
     return f"remove it from {setting.origin}", (
@@ -155,7 +158,7 @@ def _our_program(facts: Facts, ours: str) -> Iterator[Finding]:
     if os.sep not in facts.program.name and facts.program.exists and not facts.program.shim:
         message = f"{facts.program.name!r} is looked for on PATH, which has another one: {facts.program.path}"
         yield Finding("program-shadowed", message, "set up anew, with a full path", setup_command(facts))
-    elif facts.program.exists and place != str(shimfile.folder(facts.home)):
+    elif facts.program.exists and place != str(shimfile.folder(facts.home)) and not facts.sandboxed:
         message = f"{facts.program.path} belongs to another home than {facts.home}"
         yield Finding("program-other-home", message, "set up anew, or let NOTME_HOME name it", setup_command(facts))
     else:

@@ -32,6 +32,8 @@ def check_daemon(facts: Facts) -> Iterator[Finding]:
 def check_socket(facts: Facts) -> Iterator[Finding]:
     """The socket's folder and mode, and the runtime directory."""
     daemon = facts.daemon
+    if facts.sandboxed:
+        return
     if daemon.folder_bad:
         message = f"{daemon.folder} is not a folder of this user alone, so no daemon listens there"
         yield Finding("daemon-folder", message, "see who made it; it should be yours with mode 0700",

@@ -14,6 +14,7 @@ from attest.types import Grant
 from notme_git import acting, agents
 from notme_git.authority import grants
 from notme_git.authority.store import StoredGrant
+from notme_git.daemon.client import SOCKET
 from notme_git.doctor.check_config import setup_command, without
 from notme_git.doctor.facts import Facts, Setting, agent_of, is_on
 from notme_git.doctor.finding import Finding
@@ -108,8 +109,8 @@ def check_session(facts: Facts) -> Iterator[Finding]:
         remedy = "leave it, or begin one: notme-git run -- COMMAND"
         yield Finding("session-stale", facts.session.problem, remedy, "unset NOTME_SESSION NOTME_SOCKET")
     if not facts.session.socket_answers:
-        socket = facts.environ.get("NOTME_SOCKET", "")
-        if facts.environ.get("NOTME_BROKER"):
+        socket = facts.environ.get(SOCKET, "")
+        if facts.sandboxed:
             message = f"the broker at {socket} does not answer"
             yield Finding("broker-gone", message, "start the sandbox anew: notme-git run --broker -- COMMAND")
         else:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from attest.identity import KEY_PREFIX
 from notme_git import agents, shimfile, wanted
 from notme_git.authority.store import StoredGrant
+from notme_git.daemon.client import BROKER
 
 Mode = Literal["none", "agent", "auto", "blind"]
 
@@ -177,6 +178,11 @@ class Facts:
     def mode(self) -> Mode:
         """Which setup this is: for one agent, for whichever calls, over the ssh-agent protocol; the last one counts."""
         return next(self._modes(), "none")
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether a broker outside does the signing: authority, daemon and home are out of sight here."""
+        return bool(self.environ.get(BROKER))
 
     @property
     def agent(self) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git import __version__, wanted
+from notme_git.daemon.client import BROKER, SOCKET
 from notme_git.doctor import look_authority, look_daemon, look_files, look_git
 from notme_git.doctor.facts import Facts, Git, Session
 from notme_git.session import record
+from notme_git.whoami import SESSION
 
 
 def gather(home: Path, environ: Mapping[str, str], *, directory: Path, python: str, pid: int, at: datetime) -> Facts:
@@ -51,9 +53,9 @@ def _gone(git: Git, environ: Mapping[str, str], directory: Path) -> dict[str, st
 
 
 def _session(home: Path, environ: Mapping[str, str], pid: int) -> Session:
-    claimed, socket = environ.get("NOTME_SESSION", ""), environ.get("NOTME_SOCKET", "")
+    claimed, socket = environ.get(SESSION, ""), environ.get(SOCKET, "")
     problem = ""
-    if claimed and not environ.get("NOTME_BROKER"):  # inside a sandbox the record is not there to be read
+    if claimed and not environ.get(BROKER):  # inside a sandbox the record is not there to be read
         try:
             record.find(home, claimed, pid)
         except (RefusedError, UnavailableError) as error:

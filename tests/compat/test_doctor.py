@@ -368,6 +368,18 @@ def test_a_human_of_another_address_under_auto_is_named(with_ssh: Sandbox) -> No
     mend(with_ssh, found["command"], marked)
 
 
+# -- sessions
+
+
+@pytest.mark.parametrize("form", ["x509", "ssh"])
+@pytest.mark.parametrize("options", [(), ("--broker",)], ids=["with the daemon", "with a broker"])
+def test_nothing_is_found_inside_a_session(with_ssh: Sandbox, options: tuple[str, ...], form: str) -> None:
+    own_key(with_ssh)
+    run = ("run", *options, "--agent", AGENT, "--format", form, "--")
+    done = with_ssh.notme(*run, SCRIPTS / "notme-git", "doctor", "--json")
+    assert [item for item in done.json["findings"] if item["severity"] != "note"] == []
+
+
 # -- the daemon as an ssh-agent
 
 
