@@ -15,14 +15,14 @@ from tests.compat.conftest import AGENT, Done, Sandbox, copy, stop_daemons, with
 from tests.peers import peer
 
 STRANGER = "Mallory <mallory@example.net>"
-Call = Callable[[Sandbox], Done]
+Call = Callable[["Machine"], Done]
 
 
 def ssh(sandbox: Sandbox, *words: str | Path, payload: bytes = b"") -> Done:
     return sandbox.run(sandbox.home / "bin" / "notme-ssh", "-Y", *words, stdin=payload, status=None)
 
 
-def sign_by_ssh(sandbox: Sandbox, key: str = f"notme:{AGENT}", payload: bytes | None = None) -> Done:
+def sign_by_ssh(sandbox: Machine, key: str = f"notme:{AGENT}", payload: bytes | None = None) -> Done:
     """The signature is what the program wrote beside its input."""
     file, written = sandbox.root / "payload", sandbox.root / "payload.sig"
     file.write_bytes(sandbox.now() if payload is None else payload)
