@@ -15,7 +15,10 @@ from notme_git.daemon.protocol import CONTROL, Request
 
 def forwarded(words: Sequence[str]) -> int | None:
     """The exit status of a command line that ran in the daemon; None for every other one."""
-    config = Config.find()
+    try:
+        config = Config.find()
+    except Error:
+        return None  # the command line itself says what is wrong, if it needs a home at all
     if config is None or not ephemeral.forwards(config.home, words):
         return None
     request = Request(CONTROL, ("command", *words), environ=config.environ, cwd=os.getcwd())
