@@ -78,6 +78,12 @@ def in_include(sandbox: Sandbox, key: str, value: str) -> None:
     sandbox.git("config", f"includeIf.gitdir:{sandbox.repo}/.path", file)
 
 
+def begin_anew(sandbox: Sandbox) -> None:
+    """A repository in which nobody has called setup, and a user whom git does not know."""
+    (sandbox.repo / ".git" / "config").unlink()
+    sandbox.git("init", "-q", "-b", "main", ".")
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
@@ -137,7 +143,7 @@ def configured(**values: str) -> dict[str, str]:
 
 
 TRAPS = {
-    "setup was undone": Trap("not-set-up", "fails", lambda s: s.notme("setup", "--undo")),
+    "a repository of before": Trap("not-set-up", "fails", begin_anew),
     "gpgsign unset": Trap("gpgsign-off", "unsigned", lambda s: s.git("config", "--unset", "commit.gpgsign")),
     "gpgsign off in the worktree": Trap(
         "gpgsign-overridden", "unsigned", lambda s: in_worktree(s, "commit.gpgsign", "false")
@@ -183,36 +189,26 @@ TRAPS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def healthy(sandbox: Sandbox) -> Sandbox:
-    """Set up on this very machine, so that setup can be repeated and undone."""
-    (sandbox.repo / ".git" / "config").unlink()
-    sandbox.git("init", "-q", "-b", "main", ".")
-    sandbox.notme("setup", "--agent", AGENT)
-    assert doctor(sandbox) == []
-    return sandbox
-
-
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
-def test_a_trap_is_named_and_its_remedy_works(healthy: Sandbox, trap: Trap) -> None:
-    trap.spring(healthy)
-    found = finding(healthy, trap.code, environ=trap.environ)
+def test_a_trap_is_named_and_its_remedy_works(sandbox: Sandbox, trap: Trap) -> None:
+    trap.spring(sandbox)
+    found = finding(sandbox, trap.code, environ=trap.environ)
     assert found["command"]
     if trap.effect != "signed" or trap.code != "daemon-dead":  # a commit would start another daemon
-        assert commit(healthy, trap.environ) == trap.effect
-    mend(healthy, found["command"], trap.environ)
+        assert commit(sandbox, trap.environ) == trap.effect
+    mend(sandbox, found["command"], trap.environ)
 
 
-def test_a_healthy_machine_is_left_as_it_is(healthy: Sandbox) -> None:
+def test_a_healthy_machine_is_left_as_it_is(sandbox: Sandbox) -> None:
     def files() -> dict[Path, tuple[int, bytes]]:
-        kept = (p for p in healthy.root.rglob("*") if p.is_file() and "authority.db" not in p.name)
+        kept = (p for p in sandbox.root.rglob("*") if p.is_file() and "authority.db" not in p.name)
         return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept}
 
     before = files()
-    done = healthy.notme("doctor")
-    assert done.err == ""
+    done = sandbox.notme("doctor")
+    assert (done.text, done.err) == ("nothing found: git signs here as it was set up", "")
     assert files() == before
-    assert not (healthy.home / "daemon" / "address").exists()
+    assert not (sandbox.home / "daemon" / "address").exists()
 
 
 def test_a_machine_without_anything_is_told_to_begin(bare_machine: Sandbox) -> None:
@@ -221,51 +217,51 @@ def test_a_machine_without_anything_is_told_to_begin(bare_machine: Sandbox) -> N
     assert not bare_machine.home.exists()
 
 
-def test_another_repository_is_looked_at_from_anywhere(healthy: Sandbox) -> None:
-    healthy.git("config", "--unset", "commit.gpgsign")
-    assert doctor(healthy, "--repo", healthy.repo, cwd=healthy.root, status=1) == ["gpgsign-off"]
-    below = healthy.repo / "below"
+def test_another_repository_is_looked_at_from_anywhere(sandbox: Sandbox) -> None:
+    sandbox.git("config", "--unset", "commit.gpgsign")
+    assert doctor(sandbox, "--repo", sandbox.repo, cwd=sandbox.root, status=1) == ["gpgsign-off"]
+    below = sandbox.repo / "below"
     below.mkdir()
-    in_worktree(healthy, "commit.gpgsign", "false")
-    command = finding(healthy, "gpgsign-off", cwd=below)["command"]
+    in_worktree(sandbox, "commit.gpgsign", "false")
+    command = finding(sandbox, "gpgsign-off", cwd=below)["command"]
     assert command == f"notme-git setup --agent {AGENT}"
 
 
-def test_the_file_that_wins_is_named_from_a_subfolder_too(healthy: Sandbox) -> None:
-    in_worktree(healthy, "commit.gpgsign", "false")
-    below = healthy.repo / "below"
+def test_the_file_that_wins_is_named_from_a_subfolder_too(sandbox: Sandbox) -> None:
+    in_worktree(sandbox, "commit.gpgsign", "false")
+    below = sandbox.repo / "below"
     below.mkdir()
-    found = finding(healthy, "gpgsign-overridden", cwd=below)
-    assert str(healthy.repo / ".git" / "config.worktree") in found["message"]
+    found = finding(sandbox, "gpgsign-overridden", cwd=below)
+    assert str(sandbox.repo / ".git" / "config.worktree") in found["message"]
 
 
 @pytest.mark.parametrize("name", ["root", "interop", "tsa"])
-def test_a_key_of_0_bytes_is_named_and_no_key_is_shown(healthy: Sandbox, name: str) -> None:
-    file = healthy.keys / f"epoch-1-{name}.pem"
+def test_a_key_of_0_bytes_is_named_and_no_key_is_shown(sandbox: Sandbox, name: str) -> None:
+    file = sandbox.keys / f"epoch-1-{name}.pem"
     content = file.read_bytes()
     file.write_bytes(b"")
-    assert "0 bytes" in finding(healthy, "authority-key-empty")["message"]
+    assert "0 bytes" in finding(sandbox, "authority-key-empty")["message"]
     file.write_bytes(b"-----BEGIN PRIVATE KEY-----\nSECRETSECRET\n-----END PRIVATE KEY-----\n")
-    assert doctor(healthy, status=1) == ["authority-key-damaged"]
-    shown = healthy.notme("doctor", status=1)
+    assert doctor(sandbox, status=1) == ["authority-key-damaged"]
+    shown = sandbox.notme("doctor", status=1)
     assert "SECRET" not in shown.text + shown.err
     file.write_bytes(content)
-    assert doctor(healthy) == []
-    assert commit(healthy) == "signed"
+    assert doctor(sandbox) == []
+    assert commit(sandbox) == "signed"
 
 
-def test_a_clock_that_went_back_is_named(healthy: Sandbox) -> None:
-    healthy.commit()
-    early = healthy.run(peer("faketime"), "-f", "-2d", SCRIPTS / "notme-git", "doctor", "--json", status=1).json
+def test_a_clock_that_went_back_is_named(sandbox: Sandbox) -> None:
+    sandbox.commit()
+    early = sandbox.run(peer("faketime"), "-f", "-2d", SCRIPTS / "notme-git", "doctor", "--json", status=1).json
     assert [item["code"] for item in early["findings"] if item["severity"] != "note"] == ["clock-behind"]
 
 
-def test_a_grant_that_ends_tomorrow_is_a_warning(healthy: Sandbox) -> None:
-    healthy.notme("grant", "revoke", AGENT)
-    healthy.notme("grant", "add", AGENT, "--expires", "23h")
-    found = finding(healthy, "grant-expiring")
+def test_a_grant_that_ends_tomorrow_is_a_warning(sandbox: Sandbox) -> None:
+    sandbox.notme("grant", "revoke", AGENT)
+    sandbox.notme("grant", "add", AGENT, "--expires", "23h")
+    found = finding(sandbox, "grant-expiring")
     assert found["severity"] == "warning"
-    mend(healthy, found["command"], {})
+    mend(sandbox, found["command"], {})
 
 
 # -- ssh
@@ -437,33 +433,33 @@ def test_a_grant_without_the_scope_for_hashes_is_named(blind: Sandbox) -> None:
 # -- could not look
 
 
-def test_a_configuration_that_git_refuses_ends_with_2(healthy: Sandbox) -> None:
-    (healthy.repo / ".git" / "config").write_bytes(b"[user\n")
-    done = healthy.notme("doctor", status=2)
+def test_a_configuration_that_git_refuses_ends_with_2(sandbox: Sandbox) -> None:
+    (sandbox.repo / ".git" / "config").write_bytes(b"[user\n")
+    done = sandbox.notme("doctor", status=2)
     assert "bad config" in done.err
     assert done.out == b""
 
 
-def test_no_git_ends_with_2(healthy: Sandbox) -> None:
-    done = healthy.notme("doctor", environ={"PATH": str(healthy.root)}, status=2)
+def test_no_git_ends_with_2(sandbox: Sandbox) -> None:
+    done = sandbox.notme("doctor", environ={"PATH": str(sandbox.root)}, status=2)
     assert "git is not on the PATH" in done.err
 
 
-def test_no_such_folder_is_a_matter_of_usage(healthy: Sandbox) -> None:
-    assert "is no folder" in healthy.notme("doctor", "--repo", "none", status=64).err
+def test_no_such_folder_is_a_matter_of_usage(sandbox: Sandbox) -> None:
+    assert "is no folder" in sandbox.notme("doctor", "--repo", "none", status=64).err
 
 
-def test_hostile_values_cannot_write_to_the_terminal(healthy: Sandbox) -> None:
-    in_worktree(healthy, "author.email", "\x1b[2Jbob\tx" + "y" * 5000)
-    done = healthy.notme("doctor", status=1)
+def test_hostile_values_cannot_write_to_the_terminal(sandbox: Sandbox) -> None:
+    in_worktree(sandbox, "author.email", "\x1b[2Jbob\tx" + "y" * 5000)
+    done = sandbox.notme("doctor", status=1)
     assert b"\x1b" not in done.out
     assert max(map(len, done.text.splitlines())) < 1200
 
 
-def test_two_machines_do_not_mix(healthy: Sandbox, tmp_path: Path) -> None:
+def test_two_machines_do_not_mix(sandbox: Sandbox, tmp_path: Path) -> None:
     """Another home on the same machine has nothing of this one's."""
     other = machine(tmp_path / "other")
-    said = doctor(healthy, environ={"NOTME_HOME": str(other.home)}, status=1)
+    said = doctor(sandbox, environ={"NOTME_HOME": str(other.home)}, status=1)
     assert "authority-missing" in said
     stop_daemons(tmp_path)
 
