@@ -181,9 +181,10 @@ def _address(facts: Facts, role: str) -> tuple[str, str, Setting | None]:
 def _mailbox(
     facts: Facts, role: str, address: str, place: str, setting: Setting | None, known: set[str]
 ) -> Finding:
-    said = f"<{address}>" if address else "left for git to guess"
     who = " or ".join(sorted(f"<{each}>" for each in known if each))
-    message = f"the {role}'s address is {said}, by {place}, and not {who}"
+    message = f"the {role}'s address is <{address}>, by {place}, and not {who}"
+    if not address and setting is None and not place.startswith("GIT_"):
+        message = f"no {role}'s address is configured, so git guesses one, which is not {who}"
     if place.startswith("GIT_"):
         return Finding(f"{role}-mailbox", message, "leave it out of the environment", f"unset {place}")
     if facts.mode == "auto" and (setting is None or setting.key == "user.email"):
