@@ -83,7 +83,8 @@ def settings(values: Mapping[str, str], *, scope: str = "local", origin: str = L
 def healthy(form: str = "x509", *, environ: Mapping[str, str] | None = None) -> Facts:
     """A repository that signs as the agent in this format; `auto` and `blind` are the other ways to set it up."""
     base = form if form in wanted.FORMATS else "ssh"
-    key = {"ssh": str(HOME / "ssh" / f"{AGENT}.pub"), "blind": str(HOME / "ssh" / f"{AGENT}-cert.pub")}.get(form, "")
+    files = {"ssh": f"{AGENT}.pub", "blind": f"current/{AGENT}-cert.pub"}
+    key = str(HOME / "ssh" / files[form]) if form in files else ""
     if form == "auto":
         values = {"gpg.format": "ssh", "user.signingkey": "/home/alice/.ssh/id.pub", "user.email": HUMAN}
         values |= wanted.for_whoever_calls(HOME, "ssh", human_signs=True)
@@ -558,7 +559,7 @@ def test_the_end_of_a_certificate_is_read_from_its_file(world: World) -> None:
     credential = world.credential()
     assert credential.ssh_certificate is not None
     file = agent_setting.certificate_file(world.home, AGENT)
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(sshwire.line(sshcert.TYPE, credential.ssh_certificate))
     git = Git((2, 47), settings({"gpg.format": "ssh", "user.signingkey": str(file)}))
     key = Key(path=str(file))

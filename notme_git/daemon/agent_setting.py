@@ -2,7 +2,7 @@
 
     <home>/daemon/ssh-agents        one name a line
     <runtime folder>/agent          the ssh-agent's socket (SSH_AUTH_SOCK)
-    <home>/ssh/AGENT-cert.pub       the current certificate, for user.signingkey; the daemon keeps it fresh
+    <home>/ssh/current/AGENT-cert.pub  the current certificate, for user.signingkey; the daemon keeps it fresh
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from notme_git import gitconfig
 from notme_git.daemon import place
 
 MAX_BYTES = 64 * 1024
+CURRENT = "current"
 
 
 def enabled(home: Path) -> list[str]:
@@ -39,7 +40,7 @@ def enable(home: Path, agent: str) -> Path:
 
 def certificate_file(home: Path, agent: str) -> Path:
     """Where the current certificate of an agent lies."""
-    return home / "ssh" / f"{agent}-cert.pub"
+    return home / "ssh" / CURRENT / f"{agent}-cert.pub"
 
 
 def socket_path(home: Path, environ: Mapping[str, str]) -> Path:

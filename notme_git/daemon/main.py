@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attest.errors import Error, UsageError, as_error, exit_status
+from attest.errors import Error, RefusedError, UsageError, as_error, exit_status
 from attest.evidence import rfc3339
 from notme_git import __version__
 from notme_git.authority.embedded import Authority, opened
@@ -37,6 +37,9 @@ IDLE_S = 30 * 60.0
 """Long enough for an agent that thinks between two commits, short enough that a forgotten daemon is gone by lunch."""
 
 MAX_IDLE_S = 24 * 3600.0
+
+RACE_S = 5.0
+"""How long one that is not the first waits for the other to listen, or to end."""
 
 SPENT = 512
 """So many signatures back, the status says what one took of the processor."""
@@ -55,9 +58,12 @@ def run(words: Sequence[str]) -> int:
     try:
         config = Config.read()
         os.umask(0o077)
-        with place.alone(config.home):
-            idle_s = math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", ""))
-            _serve(config, ready, idle_s, human)
+        with contextlib.ExitStack() as stack:
+            if _is_first(stack, config.home, 0.0 if foreground else RACE_S):
+                idle_s = math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", ""))
+                _serve(config, ready, idle_s, human)
+            else:
+                tell(ready, b"ready")
     except Exception as exception:
         error = as_error(exception)
         tell(ready, error.message.encode())
@@ -65,6 +71,24 @@ def run(words: Sequence[str]) -> int:
             sys.stderr.write(f"notme-git: {error.message}\n")
         return exit_status(error)
     return 0
+
+
+def _is_first(stack: contextlib.ExitStack, home: Path, patience_s: float) -> bool:
+    """Hold the home's lock until `stack` ends; False if another daemon answers, which the client can ask as well.
+
+    Several clients may start one at the same moment, or while another is ending.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            stack.enter_context(place.alone(home))
+            return True
+        except RefusedError:
+            if time.monotonic() >= end:
+                raise
+        if place.answers(home):
+            return False
+        time.sleep(0.01)
 
 
 def detach(ready: int) -> None:
@@ -216,7 +240,7 @@ class Daemon:
     def withdraw_ssh_agent(self) -> None:
         """Take the socket away, and the certificates whose keys end with this process."""
         if self.ssh_agent is not None:
-            for file in (Path(self.ssh_agent), *(self.config.home / "ssh").glob("*-cert.pub")):
+            for file in (Path(self.ssh_agent), *(self.config.home / "ssh" / agent_setting.CURRENT).glob("*-cert.pub")):
                 with contextlib.suppress(OSError):
                     file.unlink()
 

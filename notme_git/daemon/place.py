@@ -24,6 +24,7 @@ from attest.errors import RefusedError, UnavailableError
 from notme_git import gitconfig
 
 MAX_SOCKET_BYTES = 103
+MAX_ADDRESS_BYTES = 4096
 BACKLOG = 1024
 """As many connections as wait unanswered before a client has to wait for its place; the kernel caps it (somaxconn)."""
 
@@ -96,6 +97,17 @@ def publish(home: Path, path: Path) -> None:
     gitconfig.replace_file(folder(home) / "address", os.fsencode(path), mode=0o600)
 
 
+def answers(home: Path) -> bool:
+    """Whether somebody listens where clients are told to call."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+        with open(folder(home) / "address", "rb") as file:
+            named = file.read(MAX_ADDRESS_BYTES)
+        caller.setblocking(False)
+        caller.connect(named)
+        return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A socket as clients were told of it, so that a daemon notices that nobody can find it any more."""
@@ -115,7 +127,7 @@ class Published:
         try:
             found = os.lstat(self.socket)
             with open(self.address, "rb") as file:
-                named = file.read(4096)
+                named = file.read(MAX_ADDRESS_BYTES)
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self.identity and named == os.fsencode(self.socket)

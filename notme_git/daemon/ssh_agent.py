@@ -5,8 +5,8 @@ signs without having seen the commit. That needs a scope of its own, `sign:git-b
 say that the payload was not checked. Namespace `git` only: nothing signed here logs in anywhere. There is no
 adding, removing or locking of keys.
 
-ssh-keygen finds a key by the file it is told, so the current certificate is written to `<home>/ssh/AGENT-cert.pub`
-before the old one ends, and the old one's key stays until it has ended.
+ssh-keygen finds a key by the file it is told, so the current certificate is written to
+`<home>/ssh/current/AGENT-cert.pub` before the old one ends, and the old one's key stays until it has ended.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from attest.identity import KEY_PREFIX
 from notme_git import agents, shimfile, wanted
 from notme_git.authority.store import StoredGrant
+from notme_git.daemon.agent_setting import CURRENT
 from notme_git.daemon.client import BROKER
 
 Mode = Literal["none", "agent", "auto", "blind"]
@@ -211,7 +212,7 @@ class Facts:
         programs = {key for keys in PROGRAM_KEYS.values() for key in keys}
         for setting in reversed(self.git.settings):
             if setting.key == "user.signingkey" and agent_of(setting.value, self.home):
-                yield "blind" if setting.value.endswith(CERTIFICATE) else "agent"
+                yield "blind" if Path(setting.value).parent.name == CURRENT else "agent"
             elif setting.key in programs and our_form(setting.value) and is_automatic(setting.value):
                 yield "auto"
         if self.key.named or any(our_form(s.value) for s in self.git.every(*programs)):
@@ -223,9 +224,8 @@ def agent_of(key: str, home: Path) -> str:
     if key.startswith(KEY_PREFIX):
         return key.split(":")[1]
     place, name = os.path.split(key)
-    if place != str(home / "ssh") or not name.endswith(".pub"):
-        return ""
-    return name.removesuffix(CERTIFICATE if name.endswith(CERTIFICATE) else ".pub")
+    ending = {str(home / "ssh"): ".pub", str(home / "ssh" / CURRENT): CERTIFICATE}.get(place, "")
+    return name.removesuffix(ending) if ending and name.endswith(ending) else ""
 
 
 def our_form(program: str) -> str:

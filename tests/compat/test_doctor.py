@@ -405,7 +405,8 @@ def test_a_daemon_that_nobody_starts_for_ssh_keygen_is_named(blind: Sandbox, end
 
 
 def test_a_certificate_file_that_was_overwritten_is_named(blind: Sandbox) -> None:
-    (blind.home / "ssh" / f"{AGENT}-cert.pub").write_bytes((blind.home / "ssh" / f"{AGENT}.pub").read_bytes())
+    key = (blind.home / "ssh" / f"{AGENT}.pub").read_bytes()
+    (blind.home / "ssh" / "current" / f"{AGENT}-cert.pub").write_bytes(key)
     found = finding(blind, "ssh-certificate-missing")
     assert commit(blind) == "fails"
     mend(blind, found["command"], {})
