@@ -55,6 +55,10 @@ class Done:
         return self.out.rpartition(b"\0" + PAYLOAD)[1][1:] or b""
 
 
+OURS = b"ssh-ed25519 AAAA notme:claude-code\n"
+"""A key file as setup writes it: whatever is in another is the user's own business."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A short folder with a home whose shims are installed."""
@@ -215,15 +219,25 @@ def test_a_file_that_cannot_be_read_is_left_out(place: Place) -> None:
 
 
 def test_a_signature_by_ssh_is_written_beside_its_input(place: Place) -> None:
-    for name in ("key", "payload"):
-        (place.root / name).write_text(name)
+    (place.root / "key").write_bytes(OURS)
+    (place.root / "payload").write_text("payload")
     reply = Reply(0, ((protocol.SIGNATURE_FILE, b"armour"),))
     with answering(place.socket, reply.encode()) as came:
         done = place.run("-Y", "sign", "-n", "git", "-f", "key", "payload", name="notme-ssh")
     assert done == Done(0, b"", "")
     assert (place.root / "payload.sig").read_bytes() == b"armour"
     assert (came[0].dialect, came[0].stdin) == ("ssh-keygen", b"")
-    assert came[0].files == {"key": b"key", "payload": b"payload"}
+    assert came[0].files == {"key": OURS, "payload": b"payload"}
+
+
+@pytest.mark.parametrize("auto", ["", "auto-"])
+def test_of_a_key_file_that_is_the_users_own_nothing_is_sent(place: Place, auto: str) -> None:
+    (place.root / "id").write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n")
+    (place.root / "payload").write_text("payload")
+    with answering(place.socket, SIGNED.encode()) as came:
+        words = ("-Y", "sign", "-n", "git", "-f", "id", "payload")
+        place.run(*words, name=f"notme-{auto}ssh", environ={"CLAUDECODE": "1"})
+    assert came[0].files == {"payload": b"payload"}
 
 
 @pytest.mark.parametrize("piped", [True, False])
@@ -345,6 +359,23 @@ def test_what_the_daemon_does_not_answer_is_not_asked_of_it(
     assert came == []
     assert done.fell_back == [str(place.home), *told, *words]
     assert done.stdin == PAYLOAD
+
+
+@pytest.mark.parametrize("words", [SIGN, VERIFY], ids=["sign", "verify"])
+def test_of_a_payload_beyond_the_limit_no_part_is_signed(place: Place, words: tuple[str, ...]) -> None:
+    """Its end may look like a whole commit, and must not be all that another program gets to see."""
+    with answering(place.socket, SIGNED.encode()) as came:
+        done = place.run(*words, stdin=bytes(shim.LIMIT) + b"tree ...")
+    assert (came, done.status, done.out) == ([], 1, b"")
+    assert "larger than" in done.err
+
+
+def test_a_file_beyond_the_limit_is_another_programs_to_read(place: Place) -> None:
+    (place.root / "payload").write_bytes(bytes(shim.LIMIT))
+    words = ("-Y", "sign", "-n", "file", "-f", "key", "payload")
+    with answering(place.socket, SIGNED.encode()) as came:
+        done = place.run(*words, name="notme-ssh")
+    assert (came, done.fell_back) == ([], [str(place.home), "ssh-keygen", *words])
 
 
 def test_whoever_waits_for_the_end_of_our_output_is_not_kept_waiting_by_the_process_that_feeds_stdin(
