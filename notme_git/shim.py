@@ -210,6 +210,8 @@ def _read(descriptor: int) -> bytes:
     while left > 0 and (part := posix.read(descriptor, 65536)):
         parts.append(part)
         left -= len(part)
+    if left <= 0 and not descriptor:
+        raise OverflowError(f"the payload is larger than {LIMIT} bytes")  # what was read cannot be put back
     if left <= 0:
         raise ValueError("its input is too long")
     if descriptor:
@@ -257,6 +259,9 @@ def run(name: str, words: list[str]) -> None:
     """The process: one call, then the end without what Python does at exit, since nothing is buffered."""
     try:
         status = main(name, words)
+    except OverflowError as refusal:
+        posix.write(2, f"notme-git: {refusal}\n".encode())
+        status = 1
     except OSError as failure:
         posix.write(2, f"notme-git: {failure}\n".encode())
         status = 2

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from attest.errors import MalformedError
 from notme_git.daemon import protocol
 from notme_git.daemon.protocol import Request
 
@@ -52,7 +53,7 @@ def _answer(listener: socket.socket, answer: bytes, came: list[Request]) -> None
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            with connection, suppress(OSError), connection.makefile("rb") as stream:
+            with connection, suppress(OSError, MalformedError), connection.makefile("rb") as stream:
                 connection.settimeout(PATIENCE_S)
                 length = protocol.body_length(stream.read(protocol.HEAD_BYTES))
                 came.append(Request.decode(stream.read(length)))
