@@ -118,12 +118,21 @@ def _answer_here(request: Request, config: Config) -> Reply:
 
 
 def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: bytes | None) -> int:
-    """Become the program that was there before us, or that PATH has."""
+    """Become the program that was there before us, or that PATH has; it gets what was read of `stdin`."""
     from attest.errors import UnavailableError
     from notme_git import previous
     from notme_git.config import environment
 
     usual = name.removeprefix(AUTO)
+    if name.startswith(AUTO) and config is not None:
+        from notme_git import auto
+
+        call = DIALECTS[usual].Call(words)
+        if call.mode == "sign" and not auto.human_signs(config):
+            stdin = _read_stdin() if stdin is None and call.piped else stdin
+            payload = stdin if call.piped else _read_file(call.files[0])
+            if auto.unsigned_as_before(call, payload or b"", config):
+                return 0
     environ = environment() if config is None else config.environ
     program = previous.program(None if config is None else config.home, usual, environ=environ)
     if program is None:
@@ -133,12 +142,6 @@ def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: byte
         )
     if stdin is not None:
         _give_back(stdin)
-    if name.startswith(AUTO) and config is not None:
-        from notme_git import auto
-
-        status = auto.unsigned_as_before(usual, words, config)
-        if status is not None:
-            return status
     os.execve(program, [program, *words], previous.environment(environ, program))
     return 2  # never: execve does not return
 
