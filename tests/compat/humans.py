@@ -5,9 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from tests.compat.conftest import HUMAN, Sandbox
+from tests.compat.test_own_gpg import PGP_KEY
+from tests.compat.twin import made
 from tests.peers import peer
 
 NAME, EMAIL = HUMAN.removesuffix(">").split(" <")
@@ -38,6 +43,20 @@ def signing_with_ssh(sandbox: Sandbox) -> Sandbox:
         "gpg.ssh.allowedSignersFile": str(sandbox.user / "signers"),
     }
     return configured(sandbox, values)
+
+
+@contextmanager
+def gnupg() -> Iterator[str]:
+    """A GNUPGHOME with a PGP key of the human's, on a short path: sockets of agents lie in it."""
+    gpg = peer("gpg")
+    with tempfile.TemporaryDirectory(prefix="g", ignore_cleanup_errors=True) as folder:
+        environ = {"GNUPGHOME": folder}
+        try:
+            made(Path(folder), gpg, "--batch", "--gen-key", stdin=PGP_KEY.encode(), environ=environ)
+            made(Path(folder), gpg, "--check-trustdb", environ=environ)  # else the first call does, and says so
+            yield folder
+        finally:
+            made(Path("/"), gpg.with_name("gpgconf"), "--kill", "all", environ=environ)
 
 
 def configuration(sandbox: Sandbox) -> dict[str, bytes]:

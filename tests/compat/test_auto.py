@@ -6,7 +6,6 @@ objects. Judges are git, ssh-keygen, gpg and `notme-attest`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,8 +13,6 @@ import pytest
 
 from tests.compat import humans
 from tests.compat.conftest import AGENT, SUMMARY, Sandbox, without_daemon
-from tests.compat.test_own_gpg import PGP_KEY
-from tests.compat.twin import made
 from tests.peers import peer
 
 CLAUDE = {"CLAUDECODE": "1"}
@@ -24,15 +21,8 @@ CODEX = {"CODEX_SANDBOX": "seatbelt"}
 
 @pytest.fixture(scope="module")
 def gnupg() -> Iterator[str]:
-    """A GNUPGHOME with a PGP key of alice's, on a short path: sockets of agents lie in it."""
-    gpg = peer("gpg")
-    with tempfile.TemporaryDirectory(prefix="g", ignore_cleanup_errors=True) as folder:
-        try:
-            made(Path(folder), gpg, "--batch", "--gen-key", stdin=PGP_KEY.encode(), environ={"GNUPGHOME": folder})
-            made(Path(folder), gpg, "--check-trustdb", environ={"GNUPGHOME": folder})
-            yield folder
-        finally:
-            made(Path("/"), gpg.with_name("gpgconf"), "--kill", "all", environ={"GNUPGHOME": folder})
+    with humans.gnupg() as folder:
+        yield folder
 
 
 def unsigned(sandbox: Sandbox) -> Sandbox:
