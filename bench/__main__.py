@@ -14,10 +14,24 @@ from pathlib import Path
 from bench import statements
 from bench.harness import Command, Home
 
-IMPORTS = (
-    "import notme_git.config, notme_git.gpg, notme_git.sign, notme_git.authority.embedded, attest.home, attest.verify,"
-    " attest.policy"
-)
+IMPORTS = """\
+import os, sys
+from notme_git import gpg, sign
+from notme_git.authority.embedded import opened
+from notme_git.config import Config
+from notme_git.daemon.credential import Signer
+from notme_git.daemon.protocol import Request
+from notme_git.daemon.serving import answer
+from attest import policy, verify
+"""
+IN_PROCESS = IMPORTS + """
+config = Config.read()
+request = Request("gpgsm", ("-bsau", "notme:claude-code"), stdin=sys.stdin.buffer.read())
+with opened(config.home) as authority:
+    reply = answer(request, Signer(config.home, authority), os.getpid(), config.at)
+sys.exit(reply.status)
+"""
+"""What `dialect` does where no daemon can be had."""
 
 
 def main() -> None:
@@ -33,6 +47,7 @@ def main() -> None:
         home.first_use()
         in_process(home, runs)
         verifying(home, runs)
+        home.stop()
     signed, stored = statements.rates(200 if quick else 4000)
     row("commit statements signed, two processes", f"{signed:,.0f} /s", ">= 10,000 /s")
     row("the same, time-stamped and as stored", f"{stored:,.0f} /s", "")
@@ -43,16 +58,16 @@ def first_use(root: Path) -> float:
     home = Home(root)
     start = time.perf_counter()
     home.first_use()
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    home.stop()
+    return seconds
 
 
 def in_process(home: Home, runs: int) -> None:
     """A whole signing process against one that only imports the same modules."""
     payload = home.run("git", "cat-file", "commit", "HEAD").split(b"\ngpgsig ")[0]
     payload += b"\n\nx\n"
-    sign = Command(
-        (sys.executable, "-I", "-m", "notme_git", "gpgsm", "--status-fd=2", "-bsau", "notme:claude-code"), payload
-    )
+    sign = Command((sys.executable, "-I", "-c", IN_PROCESS), payload)
     imports = Command((sys.executable, "-I", "-c", IMPORTS))
     signing, importing, ratio = home.compare(sign, imports, runs)
     what = f"in-process signature ({signing * 1000:.0f} ms) / its imports ({importing * 1000:.0f} ms)"

@@ -53,6 +53,10 @@ class Home:
         self.run("notme-git", "setup", "--agent", "claude-code")
         self.run("git", "commit", "-q", "--allow-empty", "-m", "x")
 
+    def stop(self) -> None:
+        """End the daemon that signing started."""
+        self.run("notme-git", "daemon", "stop")
+
     def time(self, command: Command) -> float:
         """Seconds from start to end of one run."""
         start = time.perf_counter()
