@@ -8,12 +8,15 @@ signed in this process.
 from __future__ import annotations
 
 import _socket
+import contextlib
+import fcntl
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from notme_git.daemon.protocol import Reply, Request
@@ -50,8 +53,45 @@ def ask(home: Path, request: Request, *, environ: Mapping[str, str], python: str
     except UnavailableError as error:
         if environ.get(BROKER) or error.hint:
             raise
-    start(home, environ=environ, python=python)
+    with _turn(home) as waited:
+        if not (waited and listens(home)):
+            start(home, environ=environ, python=python)
     return exchange(address(home, {}), request)
+
+
+@contextlib.contextmanager
+def _turn(home: Path) -> Iterator[bool]:
+    """One client at a time starts a daemon: fifty at once would all load the same modules. Yields whether we waited."""
+    folder, waited, descriptor = home / "daemon", False, -1
+    end = time.monotonic() + START_PATIENCE_S
+    try:
+        with contextlib.suppress(OSError):  # where no lock can be had, we start one without
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / "starting", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        while descriptor >= 0 and time.monotonic() < end:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                waited = True
+                time.sleep(0.01)
+        yield waited
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def listens(home: Path) -> bool:
+    """Whether somebody does where clients are told to call."""
+    with contextlib.suppress(OSError), open(home / "daemon" / "address", "rb") as file:
+        caller = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            caller.setblocking(False)
+            caller.connect(file.read(MAX_ADDRESS_BYTES))
+            return True
+        finally:
+            caller.close()
+    return False
 
 
 def ensure(home: Path, *, environ: Mapping[str, str], python: str) -> None:

@@ -27,7 +27,7 @@ from attest.evidence import rfc3339
 from notme_git import __version__
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
-from notme_git.daemon import agent_setting, ephemeral, hardening, place, protocol, serving
+from notme_git.daemon import agent_setting, client, ephemeral, hardening, place, protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer, Server
@@ -86,7 +86,7 @@ def _is_first(stack: contextlib.ExitStack, home: Path, patience_s: float) -> boo
         except RefusedError:
             if time.monotonic() >= end:
                 raise
-        if place.answers(home):
+        if client.listens(home):
             return False
         time.sleep(0.01)
 

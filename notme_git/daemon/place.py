@@ -2,6 +2,7 @@
 
     <home>/daemon/lock      held (flock) by the one daemon as long as it lives
     <home>/daemon/address   the socket's path, which clients read
+    <home>/daemon/starting  held by the client that is starting one
 
 The socket lies in XDG_RUNTIME_DIR under a hash of the home, because its path may have 107 bytes at most (unix(7);
 103 on macOS). Where that directory is not ours alone or too long, a folder in /tmp takes its place. Every folder is
@@ -95,17 +96,6 @@ def listen(path: Path) -> socket.socket:
 def publish(home: Path, path: Path) -> None:
     """Tell clients where the daemon listens."""
     gitconfig.replace_file(folder(home) / "address", os.fsencode(path), mode=0o600)
-
-
-def answers(home: Path) -> bool:
-    """Whether somebody listens where clients are told to call."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
-        with open(folder(home) / "address", "rb") as file:
-            named = file.read(MAX_ADDRESS_BYTES)
-        caller.setblocking(False)
-        caller.connect(named)
-        return True
-    return False
 
 
 @dataclass(frozen=True, slots=True)
