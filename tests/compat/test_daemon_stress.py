@@ -1,7 +1,7 @@
 """The daemon killed at random moments under load, and a hundred repositories at once.
 
 Whatever happens, every commit is good and by the agent whose repository it is in, or git said that it made none.
-`NOTME_STRESS=full` makes as many commits as the design promises; otherwise a third of them.
+Under CI, and with `NOTME_STRESS=full`, as many commits as the design promises; otherwise a third of them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ import pytest
 from attest.errors import UnavailableError
 from notme_git.daemon import client
 from tests.compat.conftest import AGENT, Sandbox
+from tests.conftest import IN_CI
 from tests.peers import peer
 
-FULL = os.environ.get("NOTME_STRESS") == "full"
+FULL = os.environ.get("NOTME_STRESS") == "full" or IN_CI
 SEED = 20261127
 WORKERS = 4
 KILLED_COMMITS = 500 if FULL else 148  # a multiple of the workers
