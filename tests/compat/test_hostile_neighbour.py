@@ -6,9 +6,19 @@ compares them). Where the agent would read a key out of a process's memory, the 
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shlex
 import shutil
+import socket
 import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,8 +37,12 @@ from attest.profile import Profile
 from attest.types import Assurance, Grant, Outcome, PrincipalKind, Verdict, Voucher
 from notme_git.authority import grants, issue
 from notme_git.authority.embedded import opened
+from notme_git.daemon import agent_setting, client
+from notme_git.daemon.protocol import NOT_OURS, Reply, Request
 from notme_git.enroll import local
-from tests.compat.conftest import AGENT, HUMAN, SUMMARY, Sandbox, failed, found, machine
+from tests.compat import humans
+from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, SUMMARY, Sandbox, failed, found, machine, without_daemon
+from tests.compat.test_broker import run as brokered
 from tests.forge import AGENT as CLAIMS
 from tests.forge import Forge, Leaf, attach, certify
 from tests.peers import peer
@@ -110,6 +124,25 @@ def thief(sandbox: Sandbox) -> Forge:
     forge.root = x509.load_der_x509_certificate(epoch.root)
     forge.tsa = x509.load_der_x509_certificate(epoch.timestamp_certificates[0])
     return forge
+
+
+@contextmanager
+def session(sandbox: Sandbox) -> Iterator[dict[str, str]]:
+    """Another session of the same agent, running; gives its environment."""
+    script = "env -0; echo; read -r _"
+    command: list[str | Path] = [SCRIPTS / "notme-git", "run", "--quiet", "--agent", AGENT, "--", "bash", "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=sandbox.repo, env=sandbox.environ, stdin=pipe, stdout=pipe) as running:
+        assert running.stdout is not None
+        pairs = running.stdout.readline().decode().rstrip("\n").split("\0")
+        yield {name: value for name, _, value in (pair.partition("=") for pair in pairs) if name}
+        running.communicate(b"\n")
+
+
+def refused_in(sandbox: Sandbox, environ: dict[str, str], *, says: str) -> None:
+    before = sandbox.rev("HEAD")
+    assert says in sandbox.commit(environ=environ, status=128).err
+    assert sandbox.rev("HEAD") == before
 
 
 # -- cannot
@@ -268,6 +301,139 @@ def test_no_key_no_commit(sandbox: Sandbox) -> None:
     refused(sandbox, status=2, says="restore it from a backup")
 
 
+AS_NOBODY = """
+import os, socket, sys
+folder = os.open(sys.argv[1], os.O_PATH)
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+own = socket.socket(socket.AF_UNIX)
+"""
+LISTEN = f"""{AS_NOBODY}
+own.bind(sys.argv[1] + "/sock")
+os.chmod(sys.argv[1] + "/sock", 0o777)
+own.listen()
+print("ready", flush=True)
+while True:
+    caller, _ = own.accept()
+    print(len(caller.recv(65536)), flush=True)
+"""
+CALL = f"""{AS_NOBODY}
+own.connect(f"/proc/self/fd/{{folder}}/sock")
+print("connected")
+try:
+    own.sendall(bytes.fromhex(sys.argv[2]))
+    print(len(own.recv(65536)))
+except (BrokenPipeError, ConnectionResetError):
+    print(0)
+"""
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+
+
+@only_root
+def test_another_users_socket(sandbox: Sandbox) -> None:
+    """It cannot have another user's process answer as the daemon: nothing is sent to it, and we sign without it."""
+    sandbox.notme("daemon", "stop")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        (sandbox.home / "daemon").mkdir(exist_ok=True)
+        (sandbox.home / "daemon" / "address").write_text(f"{folder}/sock")
+        command = (sys.executable, "-c", LISTEN, folder)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as squatter:
+            assert squatter.stdout is not None
+            assert squatter.stdout.readline() == "ready\n"
+            for environ in ({}, {"NOTME_SOCKET": f"{folder}/sock"}):
+                sandbox.commit(environ=environ)
+                assert sandbox.shows() == GOOD
+            sandbox.sign(sandbox.payload())
+            squatter.terminate()
+            heard = squatter.stdout.read().split()
+    assert heard
+    assert set(heard) == {"0"}
+
+
+@only_root
+def test_another_users_call(sandbox: Sandbox) -> None:
+    """It cannot lend the daemon to another user, whatever it makes of the socket's mode: that one gets no answer."""
+    sandbox.commit()
+    address = Path((sandbox.home / "daemon" / "address").read_text())
+    for path, mode in ((address.parent, 0o711), (address, 0o666)):
+        path.chmod(mode)
+    asked = Request("control", ("status",)).encode()
+    done = sandbox.run(sys.executable, "-c", CALL, address.parent, asked.hex())
+    assert done.text == "connected\n0"
+    assert client.exchange(str(address), Request("control", ("status",))).status == 0
+
+
+def test_a_copied_session(sandbox: Sandbox) -> None:
+    """It cannot act in somebody else's session by copying its environment: the kernel says whose child it is."""
+    with session(sandbox) as environ:
+        refused_in(sandbox, environ, says="does not belong to the session")
+    refused_in(sandbox, environ, says="has ended")
+
+
+def test_another_agent_in_a_session(sandbox: Sandbox) -> None:
+    """It cannot sign as another agent from inside its session, not even by forgetting the session's environment."""
+    sandbox.notme("grant", "add", "codex")
+    nothing = 'exec setsid --wait env -i PATH="$PATH" HOME="$HOME" NOTME_HOME="$NOTME_HOME"'
+    for forget in ("", "unset NOTME_SESSION NOTME_AGENT NOTME_SOCKET;", nothing):
+        script = f"{forget} git -c user.signingkey=notme:codex commit -q --allow-empty -m x"
+        done = sandbox.notme("run", "--agent", AGENT, "--", "bash", "-c", script, status=128)
+        assert f"acts as {AGENT}, and was asked to sign as codex" in done.err
+    assert sandbox.rev("HEAD") == ""
+
+
+def test_no_marks_at_all(sandbox: Sandbox) -> None:
+    """It cannot get the human's signature from us by taking all marks away under `setup --auto`: we make none then."""
+    humans.configured(sandbox, {})
+    sandbox.notme("setup", "--auto")
+    sandbox.commit()
+    assert failed(sandbox.verdict(status=1)) == [(2, "signature-missing")]
+    sandbox.commit(environ={"CLAUDECODE": "1"})
+    assert sandbox.verdict()["identity"]["actor"]["kind"] == "agent"
+    address = (sandbox.home / "daemon" / "address").read_text()
+    for key in ("", "alice@example.org", "Alice Example", "NOTME:alice"):
+        asked = Request("auto-gpg", ("--status-fd=2", "-bsau", key), stdin=humans.payload(sandbox))
+        assert client.exchange(address, asked) == NOT_OURS
+
+
+def test_behind_a_broker(sandbox: Sandbox) -> None:
+    """It cannot sign as the human, or as another agent that holds a grant, from a sandbox behind a broker."""
+    sandbox.notme("grant", "add", "codex")
+    before = sandbox.rev("HEAD")
+    for key, says in (
+        ("notme:codex", "asked to sign as codex"),
+        ("notme:alice", "asked to sign as alice"),
+        ("alice@example.org", "failed to sign"),
+    ):
+        done = brokered(sandbox, f"git -c user.signingkey={key} commit -q --allow-empty -m x", status=128)
+        assert says in done.err
+    for role in ("AUTHOR", "COMMITTER"):
+        done = brokered(sandbox, f"GIT_{role}_EMAIL=bob@example.org git commit -q --allow-empty -m x", status=128)
+        assert "<bob@example.org>" in done.err
+    assert sandbox.rev("HEAD") == before
+    brokered(sandbox, "git commit -q --allow-empty -m x")
+    assert sandbox.verdict()["identity"]["assurance"] == "sandboxed-broker"
+
+
+def test_out_of_a_sandbox(sandbox: Sandbox) -> None:
+    """It cannot read a key, have us verify, or reach the daemon or its controls, from a sandbox behind a broker."""
+    sandbox.notme("daemon", "start")
+    address = (sandbox.home / "daemon" / "address").read_text()
+    places = shlex.join([str(sandbox.home), address])
+    script = f"ls {places} 2>&1; find / -name sock -type s 2>/dev/null; true"
+    seen = brokered(sandbox, script).text.splitlines()
+    assert [line.endswith("No such file or directory") for line in seen[:2]] == [True, True]
+    assert ["/broker-" in line for line in seen[2:]] == [True]
+    ask = (
+        "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['NOTME_SOCKET']); "
+        "s.sendall(bytes.fromhex(sys.argv[1])); print(s.recv(65536))"
+    )
+    verify = Request("gpgsm", ("--status-fd=1", "--verify", "signature", "-"), files={"signature": b"x"})
+    for request in (verify, Request("control", ("status",)), Request("control", ("stop",))):
+        script = shlex.join(["python3", "-c", ask, request.encode().hex()])
+        assert "the broker only signs" in brokered(sandbox, script).text
+    assert client.exchange(address, Request("control", ("status",))).status == 0
+
+
 # -- can
 
 
@@ -400,3 +566,74 @@ def test_destroys(sandbox: Sandbox) -> None:
     anchor.write_bytes((sandbox.home / "authority" / "anchors.pem").read_bytes())
     shutil.rmtree(sandbox.home)
     assert sandbox.verdict("HEAD", "--anchor", anchor)["outcome"] == "accepted"
+
+
+def test_its_own_socket(sandbox: Sandbox) -> None:
+    """It can listen in the daemon's place and answer git as it likes; a verifier finds nothing of the authority's."""
+    sandbox.notme("daemon", "stop")
+    fake = Reply(0, (("1", b"-----BEGIN SIGNED MESSAGE-----\nAAAA\n-----END SIGNED MESSAGE-----\n"),
+                     ("2", b"[GNUPG:] BEGIN_SIGNING\n[GNUPG:] SIG_CREATED D 0 0 00 0 0\n")))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind(f"{folder}/sock")
+        squatter.listen()
+        answering = threading.Thread(target=answer_once, args=(squatter, fake))
+        answering.start()
+        sandbox.commit(environ={"NOTME_SOCKET": f"{folder}/sock"})
+        answering.join()
+    assert failed(sandbox.verdict(status=1))[0][0] <= 3
+
+
+def answer_once(listener: socket.socket, reply: Reply) -> None:
+    caller, _ = listener.accept()
+    with caller:
+        caller.recv(1 << 20)
+        caller.sendall(reply.encode())
+
+
+def test_out_of_its_session(sandbox: Sandbox) -> None:
+    """It can leave its session with the help of a process outside it, and sign there as any agent with a grant."""
+    sandbox.notme("grant", "add", "codex", "--email", "codex@example.org")
+    mail = " ".join(f"-c {role}.email=codex@example.org" for role in ("author", "committer"))
+    work = f"git {mail} -c user.signingkey=notme:codex commit -q --allow-empty -m x"
+    with subprocess.Popen(["bash"], cwd=sandbox.repo, env=sandbox.environ, stdin=subprocess.PIPE) as outside:
+        script = f"printf %s\\\\n {shlex.quote(work)} >/proc/{outside.pid}/fd/0"
+        sandbox.notme("run", "--agent", AGENT, "--", "bash", "-c", script)
+        outside.communicate()
+    verdict = sandbox.verdict()
+    assert (verdict["outcome"], verdict["identity"]["actor"]["name"]) == ("accepted", "codex")
+
+
+def test_records_of_sessions(sandbox: Sandbox) -> None:
+    """It can change or erase the records of its sessions; certificates keep session and task."""
+    sandbox.notme("run", "--agent", AGENT, "--task", "t", "--", "git", "commit", "-q", "--allow-empty", "-m", "x")
+    (one,) = sandbox.notme("sessions", "--json").json
+    shutil.rmtree(sandbox.home / "sessions")
+    assert sandbox.notme("sessions", "--json").json == []
+    content = humans.signature(sandbox)
+    assert one["id"].encode() in content
+    assert hashlib.sha256(b"t").digest() in content
+    assert sandbox.verdict()["outcome"] == "accepted"
+
+
+def test_an_unseen_commit(sandbox: Sandbox) -> None:
+    """It can have any bytes signed through the ssh-agent, where that is set up; the verdict says payload-unchecked."""
+    sandbox.notme("grant", "add", "blind", "--scope", "sign:git-blind")
+    told = sandbox.notme("setup", "--agent", "blind", "--ssh-agent", "--json").json
+    environ = {"SSH_AUTH_SOCK": told["sshAuthSock"]}
+    anything = sandbox.root / "anything"
+    anything.write_bytes(b"no commit at all")
+    key = agent_setting.certificate_file(sandbox.home, "blind")
+    sandbox.run(peer("ssh-keygen"), "-Y", "sign", "-n", "git", "-f", key, anything, environ=environ)
+    found = sandbox.attest("verify-signature", f"{anything}.sig", anything, "--json", status=None).json
+    assert found["identity"]["payloadChecked"] is False
+    assert "payload-unchecked" in found["remarks"]
+
+
+def test_ends_the_daemon(sandbox: Sandbox) -> None:
+    """It can end the daemon whenever it likes; signing goes on, by another one or without."""
+    for end in (("daemon", "stop"), ("daemon", "stop")):
+        sandbox.commit()
+        sandbox.notme(*end)
+        assert sandbox.shows() == GOOD
+    without_daemon(sandbox).commit()
+    assert sandbox.shows() == GOOD
