@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import statements
-from bench.harness import Command, Home
+from bench import signing, statements
+from bench.harness import Command, Home, row
 
 IMPORTS = """\
 import os, sys
@@ -38,7 +38,7 @@ def main() -> None:
     """Run all of them and print a table."""
     quick = "--quick" in sys.argv[1:]
     runs = 3 if quick else 21
-    print(f"{'what':<58} {'reached':>16} {'to reach':>12}")
+    row("what", "reached", "to reach")
     with tempfile.TemporaryDirectory(prefix="notme-bench-") as directory:
         root = Path(directory).resolve()
         first = [first_use(root / f"first-{n}") for n in range(1 if quick else 5)]
@@ -47,6 +47,7 @@ def main() -> None:
         home.first_use()
         in_process(home, runs)
         verifying(home, runs)
+        signing.report(home, quick=quick)
         home.stop()
     signed, stored = statements.rates(200 if quick else 4000)
     row("commit statements signed, two processes", f"{signed:,.0f} /s", ">= 10,000 /s")
@@ -69,8 +70,8 @@ def in_process(home: Home, runs: int) -> None:
     payload += b"\n\nx\n"
     sign = Command((sys.executable, "-I", "-c", IN_PROCESS), payload)
     imports = Command((sys.executable, "-I", "-c", IMPORTS))
-    signing, importing, ratio = home.compare(sign, imports, runs)
-    what = f"in-process signature ({signing * 1000:.0f} ms) / its imports ({importing * 1000:.0f} ms)"
+    signed, importing, ratio = home.compare(sign, imports, runs)
+    what = f"in-process signature ({signed * 1000:.0f} ms) / its imports ({importing * 1000:.0f} ms)"
     row(what, f"{ratio:.2f}", "<= 1.6")
 
 
@@ -81,11 +82,6 @@ def verifying(home: Home, runs: int) -> None:
     verify, _, ratio = home.compare(ours, git, runs)
     row("notme-attest verify HEAD, whole process", f"{verify * 1000:.0f} ms", "<= 350 ms")
     row("the same / git verify-commit through the shim", f"{ratio:.2f}", "")
-
-
-def row(what: str, reached: str, goal: str) -> None:
-    """One line of the table."""
-    print(f"{what:<58} {reached:>16} {goal:>12}", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,20 +27,22 @@ class Home:
 
     def __init__(self, root: Path) -> None:
         self.root, self.repo = root, root / "repo"
-        self.repo.mkdir(parents=True)
+        for folder in (self.repo, root / "run"):
+            folder.mkdir(mode=0o700, parents=True)
         self.environ = {
             "PATH": f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "HOME": str(root),
             "NOTME_HOME": str(root / "notme"),
+            "XDG_RUNTIME_DIR": str(root / "run"),
             "GIT_CONFIG_NOSYSTEM": "1",
             "LANG": "C.UTF-8",
         }
         self.run("git", "init", "-q", ".")
 
-    def run(self, *argv: str, stdin: bytes = b"") -> bytes:
+    def run(self, *argv: str, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
         """Run one command and return what it prints; anything but exit 0 ends the benchmark."""
         done = subprocess.run(
-            argv, cwd=self.repo, env=self.environ, input=stdin, capture_output=True, timeout=120, check=False
+            argv, cwd=cwd or self.repo, env=self.environ, input=stdin, capture_output=True, timeout=120, check=False
         )
         if done.returncode:
             sys.exit(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
@@ -73,3 +75,8 @@ class Home:
             statistics.median(b for _, b in pairs),
             statistics.median(a / b for a, b in pairs),
         )
+
+
+def row(what: str, reached: str, goal: str) -> None:
+    """One line of the table."""
+    print(f"{what:<58} {reached:>16} {goal:>12}", flush=True)
