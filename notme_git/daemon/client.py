@@ -1,8 +1,7 @@
 """Finding, asking and starting the daemon of a home, from Python. The shim does the asking with code of its own.
 
-`<home>/daemon/address` names the socket. Where NOTME_SOCKET names one, that one is meant and no other, and if a
-broker listens there (`NOTME_BROKER`), nothing else may answer: inside a sandbox no daemon is started and nothing is
-signed in this process.
+`<home>/daemon/address` names the socket. Where NOTME_SOCKET names one, that one is asked first. If a broker is meant
+(`NOTME_BROKER`), nothing else may answer: inside a sandbox no daemon is started and nothing is signed in this process.
 """
 
 from __future__ import annotations

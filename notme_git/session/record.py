@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attest.errors import RefusedError, UnavailableError
+from attest.errors import Error, RefusedError, UnavailableError
 from attest.evidence import rfc3339
 from attest.types import Grant
 from notme_git import gitconfig
@@ -41,7 +41,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 class Session:
     """One run of a command as an agent. `pid` and `pid_began` name the process whose descendants belong to it.
 
-    Times are unix seconds; `ended_at` 0 while it runs. `task_digest` is SHA-256 in hex, empty without a task.
+    Times are unix seconds, `began_us` the microseconds of the first; `ended_at` is 0 while it runs. `task_digest` is
+    SHA-256 in hex, empty without a task.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Session:
     pid: int
     pid_began: str
     began_at: int
+    began_us: int = 0
     ended_at: int = 0
     broker: bool = False
 
@@ -80,8 +82,10 @@ def begin(home: Path, grant: Grant, *, task: bytes, command: str, broker: bool, 
         pid=os.getpid(),
         pid_began=own.began if own else "",
         began_at=int(at.timestamp()),
+        began_us=at.microsecond,
         broker=broker,
     )
+    _forget_lost(home)
     with gitconfig.file_errors(home / FOLDER):
         for place in (home / FOLDER, home / FOLDER / LIVE):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,7 +126,7 @@ def every(home: Path) -> list[Session]:
     """All sessions, oldest first."""
     folder = home / FOLDER
     names = sorted(p.stem for p in folder.glob("*.json")) if folder.is_dir() else []
-    return sorted((load(home, name) for name in names if _ID.fullmatch(name)), key=lambda s: (s.began_at, s.id))
+    return sorted((load(home, name) for name in names if _ID.fullmatch(name)), key=lambda s: (s.began_at, s.began_us))
 
 
 def live(home: Path) -> list[str]:
@@ -147,7 +151,8 @@ def find(home: Path, claimed: str, pid: int) -> Session | None:
         raise RefusedError(f"the session {claimed} has ended", hint="begin a new one: notme-git run -- COMMAND")
     if not candidates:
         return None
-    leaders = {(session.pid, session.pid_began): session for session in (load(home, name) for name in candidates)}
+    sessions = (_load_candidate(home, name, claimed) for name in candidates)
+    leaders = {(session.pid, session.pid_began): session for session in sessions if session is not None}
     own = next((leaders[p.pid, p.began] for p in processes.lineage(pid) if (p.pid, p.began) in leaders), None)
     if claimed and (own is None or own.id != claimed):
         raise RefusedError(
@@ -155,6 +160,24 @@ def find(home: Path, claimed: str, pid: int) -> Session | None:
             hint="unset NOTME_SESSION and NOTME_SOCKET, or begin a session of its own: notme-git run -- COMMAND",
         )
     return own
+
+
+def _load_candidate(home: Path, name: str, claimed: str) -> Session | None:
+    """A record that cannot be read keeps those from signing who claim it, and nobody else."""
+    try:
+        return load(home, name)
+    except Error:
+        if name == claimed:
+            raise
+        return None
+
+
+def _forget_lost(home: Path) -> None:
+    """Take away the marks of sessions whose leader was killed: every signature would look at them."""
+    for name in live(home):
+        with contextlib.suppress(Error, OSError):
+            if state(load(home, name)) == "lost":
+                (home / FOLDER / LIVE / name).unlink()
 
 
 def note(home: Path, session: Session, entry: Entry) -> None:
