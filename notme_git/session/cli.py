@@ -278,6 +278,7 @@ def _find(config: Config, session_id: str) -> Session:
 def _data(config: Config, session: Session, found: report.Report, status: int) -> dict[str, object]:
     session = record.load(config.home, session.id)
     more = {"exitStatus": status, "unsigned": list(found.unsigned), "otherwiseSigned": list(found.others)}
+    more["problem"] = found.problem or None
     return {**record.data(config.home, session), **more}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attest.errors import Error
+from attest.errors import Error, UnavailableError
 from attest.gitobject import Commit, ObjectKind, parse_commit
 from attest.repository import Repository, open_repository
 from notme_git.session import record
@@ -18,6 +19,9 @@ MAX_NEW = 100_000
 """Commits that are looked at; a session that makes more is told so by the count alone."""
 
 SHOWN = 20
+
+_MADE = re.compile(r"(commit|cherry-pick|revert|am)\b|rebase .*\((pick|reword|edit|squash|fixup|continue)\)")
+"""How a reflog's entries begin for commits that were made here, other than for those that came from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,15 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`unsigned`: new commits without any signature; `others`: new ones with a signature not made in the session."""
+    """`unsigned`: new commits without any signature; `others`: new ones with a signature not made in the session.
+
+    `problem`: why the repository could not be looked at, empty where it could.
+    """
 
     signed: tuple[Entry, ...]
-    unsigned: tuple[str, ...]
-    others: tuple[str, ...]
+    unsigned: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def look(folder: Path, environ: Mapping[str, str]) -> Before | None:
@@ -50,14 +58,17 @@ def report(home: Path, session: Session, before: Before | None, environ: Mapping
     """What became of the session, as far as the repository it was started in shows it."""
     signed = tuple(record.entries(home, session))
     if before is None:
-        return Report(signed, (), ())
+        return Report(signed)
     known = {entry.object_id for entry in signed}
     unsigned, others = [], []
-    for object_id, commit in _new(before, session, environ):
-        if commit.signature is None:
-            unsigned.append(object_id)
-        elif object_id not in known:
-            others.append(object_id)
+    try:
+        for object_id, commit in _new(before, session, environ):
+            if commit.signature is None:
+                unsigned.append(object_id)
+            elif object_id not in known:
+                others.append(object_id)
+    except Error as error:
+        return Report(signed, problem=error.message)
     return Report(signed, tuple(unsigned), tuple(others))
 
 
@@ -67,6 +78,8 @@ def lines(session: Session, found: Report) -> Iterator[str]:
     yield f"session {session.id}: {count} signature{'' if count == 1 else 's'} as {session.agent}"
     for entry in found.signed[-SHOWN:]:
         yield f"  {entry.kind} {entry.object_id or '(push certificate)'}"
+    if found.problem:
+        yield f"warning: the repository could not be looked at: {found.problem}"
     yield from _warning(found.unsigned, "without any signature: a verifier rejects it")
     yield from _warning(found.others, "with another signature than this session's")
 
@@ -80,16 +93,14 @@ def _warning(objects: tuple[str, ...], what: str) -> Iterator[str]:
 
 def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterator[tuple[str, Commit]]:
     """Commits that are here now, were not before, came from no remote, and say they are of the session's time."""
-    try:
-        repository = open_repository(before.folder, environ)
-        known = [*before.tips, *_tips(repository, "--remotes")]
-        asked = "".join(f"{tip}\n" for tip in _tips(repository, "--all", "--reflog", "HEAD"))
-        asked += "".join(f"^{tip}\n" for tip in known)
-        done = repository.git("rev-list", f"--max-count={MAX_NEW}", "--stdin", stdin=asked.encode())
-        found = done.stdout.decode("ascii", "replace").split() if done.returncode == 0 else []
-    except Error:
+    repository = open_repository(before.folder, environ)
+    found = _reachable(repository, _tips(repository, "--all", "--reflog", "HEAD"), before.tips)
+    if not found:
         return
+    fetched = {*_reachable(repository, _tips(repository, "--remotes"), before.tips)} - _made_here(repository)
     for object_id in found:
+        if object_id in fetched:
+            continue
         try:
             kind, raw = repository.read(object_id)
             commit = parse_commit(raw, repository.object_format) if kind == ObjectKind.COMMIT else None
@@ -99,8 +110,30 @@ def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterat
             yield object_id, commit
 
 
+def _reachable(repository: Repository, tips: list[str], known: frozenset[str]) -> list[str]:
+    asked = "".join(f"{tip}\n" for tip in tips) + "".join(f"^{tip}\n" for tip in known)
+    done = repository.git("rev-list", f"--max-count={MAX_NEW}", "--stdin", stdin=asked.encode())
+    return _output(done).split()
+
+
+def _made_here(repository: Repository) -> set[str]:
+    """What the reflogs say was made here, even if it was pushed since and a remote has it now."""
+    # The repository's configuration may be the sandbox's: no signature is shown, no pager or differ called.
+    plain = ("--no-show-signature", "--no-patch", "--no-notes", "--no-mailmap", "--no-decorate", "--format=%H %gs")
+    done = repository.git("log", "--walk-reflogs", "--all", "--ignore-missing", f"--max-count={MAX_TIPS}", *plain)
+    entries = (line.partition(" ") for line in _output(done).splitlines())
+    return {object_id for object_id, _, what in entries if _MADE.match(what)}
+
+
 def _tips(repository: Repository, *which: str) -> list[str]:
     done = repository.git("rev-list", "--no-walk", f"--max-count={MAX_TIPS}", "--ignore-missing", *which)
     if done.returncode:  # a repository without a commit has no HEAD
         done = repository.git("rev-list", "--no-walk", f"--max-count={MAX_TIPS}", *(w for w in which if w != "HEAD"))
-    return os.fsdecode(done.stdout).split() if done.returncode == 0 else []
+    return _output(done).split()
+
+
+def _output(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["git gave no reason"]
+        raise UnavailableError(said[0])
+    return done.stdout.decode("utf-8", "replace")

@@ -214,6 +214,50 @@ def test_an_unsigned_commit_that_was_left_behind_is_warned_of(human: Sandbox) ->
     assert report(done)["unsigned"] == [human.rev("HEAD@{1}")]
 
 
+def test_a_commit_that_was_pushed_is_warned_of_and_what_was_fetched_is_not(human: Sandbox) -> None:
+    server, other = human.root / "server.git", human.root / "other"
+    human.commit("base")
+    human.git("clone", "-q", "--bare", human.repo, server)
+    human.git("clone", "-q", server, other)
+    human.git("remote", "add", "origin", server)
+    human.git("fetch", "-q", "origin")
+    human.git("branch", "-q", "-u", "origin/main")
+    theirs = f"git -C {shlex.quote(str(other))} -c user.name=B -c user.email=b@example.org"
+    script = f"""set -e
+        {theirs} -c commit.gpgsign=false -c committer.email=b@example.org commit -q --allow-empty -m theirs
+        {theirs} push -q; git pull -q --rebase
+        git -c commit.gpgsign=false commit -q --allow-empty -m ours; git push -q"""
+    found = report(run(human, script, "--json"))
+    assert human.git("log", "--format=%s").text.split() == ["ours", "theirs", "base"]
+    assert found["unsigned"] == [human.rev("HEAD")]
+
+
+BLINDING = {
+    "a ref to nothing": f"echo {'1' * 40} >.git/refs/heads/missing",
+    "a ref that is none": "echo x >.git/refs/heads/broken",
+    "no reflog": "rm -rf .git/logs",
+    "a pushed commit and a ref to nothing": (
+        f"git update-ref refs/remotes/origin/main HEAD; echo {'1' * 40} >.git/refs/heads/missing"
+    ),
+    "a HEAD to nothing": f"echo {'1' * 40} >.git/HEAD",
+    "a broken configuration": "echo '[' >>.git/config",
+    "no repository": "mv .git elsewhere",
+    "another's folder": "chown 65534 .git . 2>/dev/null || mv .git elsewhere",
+    "a graft": "mkdir -p .git/info; git rev-parse HEAD HEAD~1 | sed 1q >.git/info/grafts",
+    "a replacement": "git replace -f HEAD $(git rev-parse HEAD~1)",
+    "a shallow end": "git rev-parse HEAD >.git/shallow",
+    "a tip from before": "git update-ref refs/remotes/origin/main HEAD",
+}
+
+
+@pytest.mark.parametrize("how", BLINDING)
+def test_a_session_cannot_blind_the_report_in_silence(human: Sandbox, how: str) -> None:
+    """It warns of the commit, or says that it could not look."""
+    human.commit("base")
+    done = run(human, f"git -c commit.gpgsign=false commit -q --allow-empty -m bad; {BLINDING[how]}")
+    assert ("without any signature" in done.err) != ("could not be looked at" in done.err)
+
+
 def test_a_commit_with_the_humans_key_is_warned_of(human: Sandbox) -> None:
     key = shlex.quote(str(human.user / "id"))
     done = run(human, f"git -c gpg.format=ssh -c user.signingkey={key} commit -q --allow-empty -m x", "--json")
