@@ -15,6 +15,7 @@ import pytest
 
 from attest import sshsig
 from attest.sshwire import string, uint32
+from notme_git.daemon import agent_setting
 from tests.compat import humans
 from tests.compat.conftest import AGENT, HUMAN, SECONDS, Sandbox, failed, stop_daemons
 from tests.peers import peer
@@ -35,7 +36,7 @@ def machine(sandbox: Sandbox) -> Sandbox:
 
 
 def certificate(machine: Sandbox) -> Path:
-    return machine.home / "ssh" / f"{BLIND}-cert.pub"
+    return agent_setting.certificate_file(machine.home, BLIND)
 
 
 def listed(machine: Sandbox) -> list[str]:
