@@ -91,13 +91,14 @@ class SignedData:
     """RFC 5652 section 5.1, without CRLs.
 
     The certificates are declared as a SEQUENCE OF under the same implicit tag: the bytes are the
-    same, and the order of the SET stays for `cms` to judge (go-cms writes leaf first).
+    same, and the order of the SET stays for `cms` to judge (go-cms writes leaf first). What each of them
+    is, `certificate.read` says.
     """
 
     version: int
     digest_algorithms: SetOf[AlgorithmIdentifier]
     content_info: EncapsulatedContentInfo
-    certificates: Annotated[list[x509.Certificate] | None, Implicit(0)]
+    certificates: Annotated[list[TLV] | None, Implicit(0)]
     signer_infos: SetOf[SignerInfo]
 
 

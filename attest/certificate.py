@@ -156,6 +156,15 @@ def key_of(certificate: x509.Certificate) -> PublicKey:
 
 
 @functools.lru_cache(maxsize=KEPT)
+def read(der: bytes) -> x509.Certificate:
+    """The certificate that `der` is, in its one spelling, or `MalformedError`."""
+    certificate = asn1.load_certificate(der)
+    if der_of(certificate) != der:
+        raise MalformedError("not the canonical DER of a certificate")
+    return certificate
+
+
+@functools.lru_cache(maxsize=KEPT)
 def der_of(certificate: x509.Certificate) -> bytes:
     """The certificate's bytes."""
     return certificate.public_bytes(Encoding.DER)

@@ -183,9 +183,10 @@ def parse(der: bytes, *, content_type: x509.ObjectIdentifier = asn1.DATA) -> Sig
         )
     info = infos[0]
     algorithm = _read_algorithms(data, info)
-    signer, others = _find_signer(data.certificates or [], info.sid)
+    certificates = _read_certificates(data)
+    signer, others = _find_signer(certificates, info.sid)
     signed = _SignedAttributes.read(info, content_type)
-    certificates = [certificate.der_of(c) for c in data.certificates or []] if others else []
+    ders = [certificate.der_of(c) for c in certificates] if others else []
     return SignedMessage(
         der=der,
         signer=signer,
@@ -198,7 +199,7 @@ def parse(der: bytes, *, content_type: x509.ObjectIdentifier = asn1.DATA) -> Sig
         signed_attributes=signed.der,
         signature=info.signature,
         timestamps=_read_timestamps(info),
-        certificates_sorted=certificates == sorted(certificates),
+        certificates_sorted=ders == sorted(ders),
     )
 
 
@@ -273,12 +274,17 @@ def _read_algorithms(data: asn1.SignedData, info: asn1.SignerInfo) -> KeyAlgorit
     return algorithm
 
 
+def _read_certificates(data: asn1.SignedData) -> list[x509.Certificate]:
+    found = data.certificates or []
+    if len(found) > MAX_CERTIFICATES:
+        raise MalformedError(f"{len(found)} certificates; at most {MAX_CERTIFICATES} are read")
+    return [certificate.read(asn1.der(value.tag_bytes, bytes(value.data))) for value in found]
+
+
 def _find_signer(
     certificates: Sequence[x509.Certificate], sid: asn1.IssuerAndSerialNumber
 ) -> tuple[x509.Certificate, tuple[x509.Certificate, ...]]:
     """The leaf is found by the signer identifier, never by position (compare rfc3161-client 1.0.6)."""
-    if len(certificates) > MAX_CERTIFICATES:
-        raise MalformedError(f"{len(certificates)} certificates; at most {MAX_CERTIFICATES} are read")
     if sid.issuer.tag_bytes != b"\x30":
         raise MalformedError("the issuer in the signer identifier is not a name")
     issuer = bytes(sid.issuer.data)

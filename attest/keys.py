@@ -42,6 +42,7 @@ MAX_SPKI_SIZE = 4096
 """Bytes read to name the algorithm of a refused key; an RSA key of 16384 bits takes some 2100."""
 MAX_ECDSA_DER_SIZE = 72
 """A SEQUENCE of two INTEGERs of at most 33 bytes each (32 and a sign byte), every header 2 bytes."""
+_ECDSA = ECDSA(SHA256())
 _SIGNATURE_SIZE = 64  # R and S (RFC 8032 section 5.1.6) or r and s (IEEE P1363), 32 bytes each
 
 _P = 2**255 - 19  # the field of edwards25519, RFC 8032 section 5.1
@@ -205,7 +206,7 @@ def _verify_ecdsa(key: EllipticCurvePublicKey, r: int, s: int, message: bytes) -
     if not (0 < r < _N and 0 < s < _N):
         raise _invalid("r or s of the ECDSA signature is outside [1, n-1]")
     try:
-        key.verify(encode_dss_signature(r, s), message, ECDSA(SHA256()))
+        key.verify(encode_dss_signature(r, s), message, _ECDSA)
     except InvalidSignature:
         raise _invalid("the ECDSA signature is not over this content by this key") from None
 

@@ -69,20 +69,16 @@ def to_be_signed(
 ) -> Pending:
     """A token over SHA-256 of `data` at time `at` (whole seconds), to be signed by the P-256 key in `tsa`."""
     when = at.astimezone(UTC).replace(microsecond=0)
-    info = asn1.TSTInfo(
-        version=1,
-        policy=POLICY,
-        message_imprint=asn1.MessageImprint(
-            hash_algorithm=asn1.AlgorithmIdentifier(algorithm=asn1.SHA256, parameters=None),
-            hashed_message=hashlib.sha256(data).digest(),
-        ),
-        serial=serial,
-        generated_at=GeneralizedTime(when),
-        accuracy=asn1.Accuracy(seconds=int(ACCURACY.total_seconds()), milliseconds=None, microseconds=None),
-        ordering=False,
-        nonce=nonce,
+    version_and_policy, imprint_algorithm, accuracy = _constant()
+    content = asn1.der(
+        asn1.SEQUENCE,
+        version_and_policy,
+        asn1.der(asn1.SEQUENCE, imprint_algorithm, asn1.der(asn1.OCTETS, hashlib.sha256(data).digest())),
+        asn1.encode(serial),
+        _generated_at(when),
+        accuracy,
+        b"" if nonce is None else asn1.encode(nonce),
     )
-    content = asn1.encode(info)
     attributes = cms.to_be_signed(
         content,
         KeyAlgorithm.P256,
@@ -91,6 +87,19 @@ def to_be_signed(
         signing_certificate=_sha256(tsa),
     )
     return Pending(content, attributes)
+
+
+@functools.cache
+def _constant() -> tuple[bytes, bytes, bytes]:
+    """What is the same in every TSTInfo of ours: version and policy, the imprint's algorithm, the accuracy."""
+    algorithm = asn1.AlgorithmIdentifier(algorithm=asn1.SHA256, parameters=None)
+    accuracy = asn1.Accuracy(seconds=int(ACCURACY.total_seconds()), milliseconds=None, microseconds=None)
+    return asn1.encode(1) + asn1.encode(POLICY), asn1.encode(algorithm), asn1.encode(accuracy)
+
+
+@functools.lru_cache(maxsize=4)
+def _generated_at(when: datetime) -> bytes:
+    return asn1.encode(GeneralizedTime(when))
 
 
 def assemble(pending: Pending, signature: bytes, *, tsa: x509.Certificate) -> bytes:

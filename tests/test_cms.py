@@ -128,7 +128,7 @@ MALFORMED = [
         replace(PLAIN, certificates=(PLAIN.leaf.der, *(OTHER.der,) * cms.MAX_CERTIFICATES)).der(),
         "9 certificates",
     ),
-    ("something that is no certificate", replace(PLAIN, certificates=(seq(der.integer(1)),)).der(), "not DER"),
+    ("something that is no certificate", replace(PLAIN, certificates=(seq(der.integer(1)),)).der(), "no readable certificate"),
     ("a CRL", replace(PLAIN, after_certificates=der.tlv(0xA1, b"")).der(), "not DER of ContentInfo"),
     ("attributes out of SET order", replace(PLAIN, attributes=(DIGEST, TYPE, TIME)).der(), "not DER of ContentInfo"),
     ("no signed attributes", replace(PLAIN, bare=True).der(), "no signed attributes"),
