@@ -28,6 +28,7 @@ from notme_git.daemon import protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer
+from notme_git.session import record
 from notme_git.session.record import Session
 from notme_git.session.view import View
 from notme_git.sign import Signed
@@ -54,6 +55,8 @@ class BrokeredSigner:
         del request, pid
         if not key.startswith(KEY_PREFIX):
             return None
+        if record.state(self.session) != "running":
+            raise RefusedError(f"the session {self.session.id} has ended", hint="begin a new one")
         agent, profile = parse_key(key)
         if agent != self.session.agent:
             raise RefusedError(

@@ -131,7 +131,7 @@ def _loop(
 ) -> None:
     signer = Signer(config.home, authority)
     broker = Broker(BrokeredSigner(signer, session, view), view.work, uids)
-    server = Server(idle_s=float("inf"), sweep=signer.drop_stale)
+    server = Server(idle_s=float("inf"), sweep=lambda: _sweep(server, signer, session))
     listener = place.listen(folder / "sock")
     if uids - {os.getuid()}:
         os.chmod(folder / "sock", 0o666)  # the folder is ours alone; a container sees the socket as it is mounted
@@ -143,3 +143,10 @@ def _loop(
     finally:
         signer.drop_all()
         listener.close()
+        shutil.rmtree(folder, ignore_errors=True)  # whoever started us may have been killed
+
+
+def _sweep(server: Server, signer: Signer, session: Session) -> None:
+    """The capability ends with the process that leads the session, however that one ends."""
+    signer.drop_stale()
+    server.stopping = server.stopping or record.state(session) != "running"

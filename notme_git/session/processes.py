@@ -42,10 +42,15 @@ def lineage(pid: int) -> Iterator[Process]:
 
 
 def _find_in_proc(pid: int) -> Process | None:
-    """proc(5), /proc/pid/stat: fields 4 and 22. The name in field 2 may hold anything, so it is skipped to its end."""
+    """proc(5), /proc/pid/stat: fields 3, 4 and 22. The name in field 2 may hold anything, so it is skipped to its end.
+
+    A process that has ended and waits for its parent to ask how (Z) is gone.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read(MAX_STAT_BYTES).rpartition(b")")[2].split()
+        if fields[0] in (b"Z", b"X"):
+            return None
         return Process(pid, fields[19].decode("ascii"), int(fields[1]))
     except (OSError, IndexError, ValueError):
         return None

@@ -6,6 +6,7 @@ The sandbox is bubblewrap's, with no network, no other processes and a file syst
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -295,6 +296,22 @@ def test_a_broker_that_has_ended_signs_nothing(human: Sandbox) -> None:
     done = human.run(*words, status=128)
     assert "the broker outside this sandbox does not answer" in done.err
     assert human.rev("HEAD") == before
+
+
+def test_the_capability_ends_with_the_leader_of_its_session_even_if_that_is_killed(human: Sandbox) -> None:
+    with brokered(human) as told:
+        path = f"{told['folder']}/sock"
+        asked = signing(human, told)
+        assert client.exchange(path, asked).status == 0
+        session = json.loads((human.home / "sessions" / f"{told['session']}.json").read_bytes())
+        os.kill(session["pid"], signal.SIGKILL)
+        os.waitid(os.P_PID, session["pid"], os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(UnavailableError):  # it may be gone already
+            assert client.exchange(path, asked).status == 1
+        deadline = time.monotonic() + SECONDS
+        while Path(told["folder"]).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_only_a_unix_socket_listens(human: Sandbox) -> None:
