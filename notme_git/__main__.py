@@ -16,10 +16,11 @@ def main() -> int:
     from notme_git import dialect
 
     words = sys.argv[1:]
-    own = words[:1] == [dialect.OWN]
-    name = words[own] if len(words) > own else ""
+    how = words[0] if words[:1] in ([dialect.OWN], [dialect.ALONE]) else ""
+    called = words[1:] if how else words
+    name = called[0] if called else ""
     if name in dialect.NAMES:
-        return dialect.run(name, words[own + 1 :], own=own)
+        return dialect.run(name, called[1:], how=how)
     if name == "daemon-serve":
         from notme_git.daemon import main as daemon
 

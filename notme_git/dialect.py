@@ -28,10 +28,13 @@ NAMES = (*DIALECTS, *(AUTO + name for name in DIALECTS))
 OWN = "--own"
 """Says that the call was found to be not for us already."""
 
+ALONE = "--alone"
+"""Says that there is a daemon, which does not answer."""
+
 MAX_INPUT_BYTES = 20 * 1024 * 1024
 
 
-def run(name: str, words: Sequence[str], *, own: bool = False) -> int:
+def run(name: str, words: Sequence[str], *, how: str = "") -> int:
     """One call in the dialect `name`. Returns the exit status: 0, 1 refused, 2 could not, 64 usage."""
     from attest.errors import INTERRUPTED, as_error, exit_status
     from notme_git.config import Config
@@ -42,10 +45,11 @@ def run(name: str, words: Sequence[str], *, own: bool = False) -> int:
     stdin: bytes | None = None
     try:
         config = Config.find()
-        if config is None or own or not _concerns(name, call, config):
+        if config is None or how == OWN or not _concerns(name, call, config):
             return _pass_on(name, words, config, None)
         stdin = _read_stdin() if call.piped else None
-        reply = _ask(_request(name, words, call, config, stdin or b""), config)
+        request = _request(name, words, call, config, stdin or b"")
+        reply = _answer_here(request, config) if how == ALONE else _ask(request, config)
         if reply.status is None:
             return _pass_on(name, words, config, stdin)
         _apply(reply, words)

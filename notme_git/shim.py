@@ -27,7 +27,7 @@ SANDBOXED = False
 VERSION = 1
 MARKED = b" notme:"
 LIMIT = 20 * 1024 * 1024
-PATIENCE = 30  # seconds; a keyring may ask its owner
+PATIENCE = 20  # seconds; a keyring may be asked twice, and has five for each
 _CODEC = sys.getfilesystemencoding()
 
 
@@ -52,7 +52,9 @@ def main(name: str, words: list[str]) -> int:
             reason = f"notme-git: the broker outside this sandbox does not answer: {error}\n".encode()
             _put(2, past_git(reason) if "-bsau" in words else reason)
             return 2
-        return _elsewhere(name, dialect, automatic, words, environ, stdin, "")
+        # One that takes calls and does not answer is not asked a second time: git has waited long enough.
+        hangs = isinstance(error, BlockingIOError)
+        return _elsewhere(name, dialect, automatic, words, environ, stdin, "--alone" if hangs else "")
     if status == b"own":
         return _elsewhere(name, dialect, automatic, words, environ, stdin, "--own")
     for where, data in zip(events[::2], events[1::2], strict=True):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SOCKET = "NOTME_SOCKET"
 BROKER = "NOTME_BROKER"
 
-PATIENCE_S = 30
-"""For one answer; a keyring may ask its owner."""
+PATIENCE_S = 20
+"""For one answer; a keyring may be asked twice, and has five seconds for each (`keystore`)."""
 
 START_PATIENCE_S = 10
 """A daemon listens 0.2 s after its start, on a machine under load some seconds."""
