@@ -259,6 +259,11 @@ def _bytes(text: str) -> bytes:
 
 def run(name: str, words: list[str]) -> None:
     """The process: one call, then the end without what Python does at exit, since nothing is buffered."""
+    for descriptor in (0, 1, 2):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            posix.open("/dev/null", posix.O_RDONLY)  # else our socket would take its number, and the signature
     try:
         status = main(name, words)
     except OverflowError as refusal:
