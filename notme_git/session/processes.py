@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MAX_DEPTH = 64
-"""Ancestors that are looked at. A shell in an editor in a terminal in a desktop has about twelve."""
+MAX_DEPTH = 4096
+"""Ancestors that are looked at. A shell in an editor in a terminal in a desktop has about twelve; whoever makes more
+than these to leave a session behind has used up most of what a user may run."""
 
 MAX_STAT_BYTES = 4096
 PS = "/bin/ps"

@@ -170,6 +170,17 @@ def test_whatever_the_command_starts_belongs_to_the_session(human: Sandbox, way:
     assert sessions(human)[0]["id"].encode() in humans.signature(human)
 
 
+def test_a_process_far_down_belongs_to_it_and_cannot_dig_itself_out(human: Sandbox) -> None:
+    humans.with_another_agent(human)
+    script = human.root / "nested"
+    script.write_text('[ "$1" = 0 ] && { shift; "$@"; exit; }\nn=$(($1 - 1)); shift\nsh "$0" $n "$@"; exit $?\n')
+    down = f"sh {shlex.quote(str(script))} 150"
+    run(human, f"{down} {ONE}")
+    assert sessions(human)[0]["id"].encode() in humans.signature(human)
+    done = run(human, f"unset NOTME_SESSION; {down} git -c user.signingkey=notme:codex {ONE[4:]}", status=128)
+    assert "was asked to sign as codex" in done.err
+
+
 def test_a_daemonised_process_belongs_to_it_without_a_daemon(human: Sandbox) -> None:
     done = run(without_daemon(human), WAYS["left by its parent"], "--json")
     assert len(report(done)["signed"]) == 1
