@@ -13,8 +13,9 @@ def main() -> int:
     """
     # A core file of this process would hold private keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    from notme_git import dialect
+    from notme_git import dialect, shim
 
+    shim.hold_standard_descriptors()
     words = sys.argv[1:]
     how = words[0] if words[:1] in ([dialect.OWN], [dialect.ALONE]) else ""
     called = words[1:] if how else words

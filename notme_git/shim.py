@@ -257,13 +257,18 @@ def _bytes(text: str) -> bytes:
     return text.encode(_CODEC, "surrogateescape")
 
 
-def run(name: str, words: list[str]) -> None:
-    """The process: one call, then the end without what Python does at exit, since nothing is buffered."""
+def hold_standard_descriptors() -> None:
+    """Leave none of them closed: a socket or file of ours would take its number, and then what is written there."""
     for descriptor in (0, 1, 2):
         try:
             posix.fstat(descriptor)
         except OSError:
-            posix.open("/dev/null", posix.O_RDONLY)  # else our socket would take its number, and the signature
+            posix.open("/dev/null", posix.O_RDONLY)
+
+
+def run(name: str, words: list[str]) -> None:
+    """The process: one call, then the end without what Python does at exit, since nothing is buffered."""
+    hold_standard_descriptors()
     try:
         status = main(name, words)
     except OverflowError as refusal:
