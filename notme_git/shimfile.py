@@ -97,11 +97,13 @@ def sandbox_program() -> bytes:
 
 def render(python: str, home: Path) -> tuple[bytes, bytes]:
     """The program, and the module it runs."""
-    place = folder(home)
+    place, direct = folder(home), module(python, home)
+    # Past the links of a virtual environment: its pyvenv.cfg is looked for and read, and -S uses nothing of it.
+    real = os.path.realpath(python)
     # isprintable: bytes that are no UTF-8 make no Python source, and a control character no line.
-    if python.isprintable() and not any(c.isspace() for c in python) and len(os.fsencode(python)) <= MAX_INTERPRETER:
-        launcher = _LAUNCHER.format(python=python, mark=MARK.decode(), folder=ascii(str(place)))
-        return os.fsencode(launcher), module(python, home)
+    if real.isprintable() and not any(c.isspace() for c in real) and len(os.fsencode(real)) <= MAX_INTERPRETER:
+        launcher = _LAUNCHER.format(python=real, mark=MARK.decode(), folder=ascii(str(place)))
+        return os.fsencode(launcher), direct
     text = _WRAPPER.format(
         mark=MARK.decode(),
         python=_quoted(python),

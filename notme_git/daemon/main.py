@@ -41,6 +41,9 @@ MAX_IDLE_S = 24 * 3600.0
 RACE_S = 5.0
 """How long one that is not the first waits for the other to listen, or to end."""
 
+GARBAGE = 50_000
+"""Objects before the collector looks: a signature leaves no cycles behind, and after many an error it still looks."""
+
 SPENT = 512
 """So many signatures back, the status says what one took of the processor."""
 
@@ -133,6 +136,7 @@ def _serve(config: Config, ready: int, idle_s: float, human: str | None) -> None
         daemon.published = place.Published.of(config.home, address)
         tell(ready, b"ready")
         gc.freeze()  # what is there now is there for good: no collection has to look at it again
+        gc.set_threshold(GARBAGE)
         daemon.server.run()
 
 
