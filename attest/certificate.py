@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -49,6 +50,8 @@ from attest.profile import (
     Profile,
 )
 from attest.types import PrincipalKind
+
+T = TypeVar("T")
 
 MAX_PEM_BYTES = 1024 * 1024
 KEPT = 64
@@ -139,12 +142,30 @@ class Chain:
     remarks: tuple[str, ...]
 
 
-@functools.lru_cache(maxsize=KEPT)
-def key_of(certificate: x509.Certificate) -> PublicKey:
-    """The certificate's key under the strictness rule, in its one canonical spelling; else `MalformedError`.
+def kept(function: Callable[[x509.Certificate], T]) -> Callable[[x509.Certificate], T]:
+    """Remember what follows from a certificate alone. By the object: to hash its bytes would take longer than to look.
 
-    Kept, as all that follows from a certificate's bytes alone: certificates are equal if all their bytes are.
+    The object is held as well, so that nothing else can get its id.
     """
+    found: dict[int, tuple[x509.Certificate, T]] = {}
+
+    @functools.wraps(function)
+    def remembered(certificate: x509.Certificate) -> T:
+        entry = found.get(id(certificate))
+        if entry is not None and entry[0] is certificate:
+            return entry[1]
+        result = function(certificate)
+        if len(found) >= KEPT:
+            found.clear()
+        found[id(certificate)] = (certificate, result)
+        return result
+
+    return remembered
+
+
+@kept
+def key_of(certificate: x509.Certificate) -> PublicKey:
+    """The certificate's key under the strictness rule, in its one canonical spelling; else `MalformedError`."""
     try:
         key = keys.from_cryptography(certificate.public_key())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -157,14 +178,14 @@ def key_of(certificate: x509.Certificate) -> PublicKey:
 
 @functools.lru_cache(maxsize=KEPT)
 def read(der: bytes) -> x509.Certificate:
-    """The certificate that `der` is, in its one spelling, or `MalformedError`."""
+    """The certificate that `der` is, in its one spelling, or `MalformedError`. The same bytes give the same object."""
     certificate = asn1.load_certificate(der)
     if der_of(certificate) != der:
         raise MalformedError("not the canonical DER of a certificate")
     return certificate
 
 
-@functools.lru_cache(maxsize=KEPT)
+@kept
 def der_of(certificate: x509.Certificate) -> bytes:
     """The certificate's bytes."""
     return certificate.public_bytes(Encoding.DER)

@@ -348,13 +348,13 @@ def _ess_hash(value: TLV) -> bytes:
     return certificates[0].certificate_hash
 
 
-@functools.lru_cache(maxsize=certificate.KEPT)
+@certificate.kept
 def _issuer(signer: x509.Certificate) -> bytes:
     """The content of its issuer's name."""
     return asn1.content(signer.issuer.public_bytes())
 
 
-@functools.lru_cache(maxsize=certificate.KEPT)
+@certificate.kept
 def _identifier(signer: x509.Certificate) -> bytes:
     """DER of IssuerAndSerialNumber (RFC 5652 section 10.2.4)."""
     return asn1.der(asn1.SEQUENCE, signer.issuer.public_bytes(), asn1.encode(signer.serial_number))

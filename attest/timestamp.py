@@ -188,7 +188,7 @@ def _certified(tsa: x509.Certificate, anchors: tuple[Anchor, ...]) -> Anchor:
     return anchor
 
 
-@functools.lru_cache(maxsize=16)
+@certificate.kept
 def _sha256(tsa: x509.Certificate) -> bytes:
     return hashlib.sha256(certificate.der_of(tsa)).digest()
 
