@@ -22,6 +22,7 @@ import pytest
 
 from notme_git import shimfile
 from notme_git.daemon import client
+from notme_git.daemon import place as places
 from tests.peers import SEARCH, peer
 
 SCRIPTS = Path(sys.executable).parent
@@ -219,7 +220,9 @@ def stop_daemons(root: Path) -> None:
                 caller.settimeout(5)
                 with contextlib.suppress(OSError):
                     caller.recv(1)  # the end, when the process has ended
-                shutil.rmtree(Path(place).parent)
+    for authority in root.rglob("authority"):
+        folder = f"/tmp/notme-git-{places.name(authority.parent)}-{os.getuid()}"
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
