@@ -155,6 +155,7 @@ class Daemon:
     agent: SshAgent | None = None
     last_refusal: dict[str, str] | None = None
     published: place.Published | None = None
+    database: tuple[int, int] = field(init=False)
     spent: deque[int] = field(default_factory=lambda: deque(maxlen=SPENT))
     head: int = protocol.HEAD_BYTES
     keep: bool = False
@@ -162,6 +163,7 @@ class Daemon:
     def __post_init__(self) -> None:
         self.signer = Signer(self.config.home, self.authority)
         self.server = Server(idle_s=self.idle_s, sweep=self._sweep)
+        self.database = self._database()
 
     def body_length(self, head: bytes) -> int:
         """See `server.Wire`."""
@@ -172,7 +174,13 @@ class Daemon:
         return peer.uid == os.getuid()
 
     def answer(self, body: bytes, peer: Peer) -> bytes:
-        """See `server.Wire`. Whatever goes wrong is told to the one client that caused it."""
+        """See `server.Wire`. Whatever goes wrong is told to the one client that caused it.
+
+        Where the home has another authority than the one that is open here, it hangs up, and the client starts another.
+        """
+        if self._database() != self.database:
+            self.server.stopping = True
+            raise ConnectionResetError("the authority was replaced")
         try:
             request = Request.decode(body)
             if request.dialect == protocol.CONTROL:
@@ -248,10 +256,19 @@ class Daemon:
                 with contextlib.suppress(OSError):
                     file.unlink()
 
+    def _database(self) -> tuple[int, int]:
+        """Which file the authority's database is."""
+        try:
+            found = os.stat(f"{self.config.home}/authority/authority.db")
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
+
     def _sweep(self) -> None:
         self.signer.drop_stale()
-        if self.published is not None and not self.published.stands():
-            self.server.stopping = True  # the home is gone, or another daemon has taken our place
+        stands = self.published is None or self.published.stands()
+        if not stands or self._database() != self.database:
+            self.server.stopping = True  # the home is gone, or another daemon or authority has taken its place
         if self.agent is not None:
             with contextlib.suppress(Error):  # a disk that is full now may have room at the next sweep
                 self.agent.refresh()

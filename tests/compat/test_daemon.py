@@ -282,22 +282,29 @@ def test_an_epoch_that_is_rotated_while_it_runs_counts_at_the_next_signature(run
     assert (verdict["outcome"], verdict["identity"]["epoch"]) == ("accepted", 2)
 
 
-def test_another_authority_in_the_place_of_the_one_it_opened_never_gets_the_old_ones_signatures(
+def test_another_authority_in_the_place_of_the_one_it_opened_counts_at_the_next_signature(
     running: Sandbox, tmp_path: Path
 ) -> None:
-    other = found(machine(tmp_path / "other"))
+    other, number = found(machine(tmp_path / "other")), pid(running)
     os.rename(running.home / "authority", running.root / "old")
     os.rename(other.home / "authority", running.home / "authority")
     before = running.rev("HEAD")
-    address = other.address
-    done = running.commit(
-        status=None, environ={f"GIT_{role}_EMAIL": address for role in ("AUTHOR", "COMMITTER")}
-    )
-    if done.status:
-        assert running.rev("HEAD") == before
-        assert "notme-git: " in done.err
-    else:
-        assert running.verdict()["outcome"] == "accepted"
+    running.commit(status=128)  # in the name of an agent that this authority does not know
+    assert running.rev("HEAD") == before
+    running.commit(environ={f"GIT_{role}_EMAIL": other.address for role in ("AUTHOR", "COMMITTER")})
+    assert running.verdict()["outcome"] == "accepted"
+    assert running.verdict("HEAD~", status=1)["outcome"] == "rejected"
+    assert pid(running) != number
+
+
+def test_an_authority_that_is_taken_away_takes_the_signatures_with_it(running: Sandbox) -> None:
+    os.rename(running.home / "authority", running.root / "old")
+    before = running.rev("HEAD")
+    running.commit(status=128)
+    assert running.rev("HEAD") == before
+    os.rename(running.root / "old", running.home / "authority")
+    running.commit()
+    assert running.shows() == GOOD
 
 
 def test_with_a_clock_that_was_set_back_it_refuses(sandbox: Sandbox) -> None:
