@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import socket
 import time
@@ -185,19 +184,18 @@ def test_two_hundred_connections_at_once_are_all_answered(start: Start) -> None:
         caller.close()
 
 
-def test_connections_above_the_bound_wait_for_their_turn(start: Start) -> None:
-    running = start(MAX_CONNECTIONS=3)
-    callers = [running.connect() for _ in range(10)]
-    with selectors.DefaultSelector() as selector:
-        for number, caller in enumerate(callers):
-            caller.sendall(framed(b"%d" % number)[: 1 if number < 3 else 9])
-            selector.register(caller, selectors.EVENT_READ)
-        assert selector.select(0.1) == []
-    for number, caller in enumerate(callers):
-        if number < 3:
-            caller.sendall(framed(b"%d" % number)[1:])
-        assert rest(caller) == mine(b"%d" % number)
-        caller.close()
+def test_above_the_bound_the_one_that_was_silent_longest_makes_way(start: Start) -> None:
+    running = start(MAX_CONNECTIONS=4)
+    with running.connect() as oldest, running.connect() as second, running.connect() as third:
+        time.sleep(0.05)
+        second.sendall(framed(b"half")[:2])
+        fourth, fifth = running.connect(), running.connect()
+        with fourth, fifth:
+            assert running.ask() == mine()
+            assert rest(oldest) == b""
+            second.sendall(framed(b"half")[2:])
+            assert rest(second) == mine(b"half")
+            third.close()
 
 
 # -- clients that misbehave
@@ -258,17 +256,15 @@ def test_whoever_is_not_admitted_is_hung_up_on(start: Start) -> None:
 
 
 def test_no_more_is_kept_of_unfinished_requests_than_the_bound(start: Start) -> None:
-    """While so much is pending nobody else is let in; when it has gone the next is."""
-    running = start(MAX_PENDING_BYTES=100, CLIENT_S=0.5)
-    with running.connect() as greedy, running.connect() as patient:
+    """The largest of them goes, and keeps nobody else waiting."""
+    running = start(MAX_PENDING_BYTES=250, _CHUNK=50)
+    with running.connect() as greedy, running.connect() as modest:
+        modest.sendall(framed(b"x" * 90)[:80])
         greedy.sendall(b"\xfe" + bytes(200))
-        time.sleep(0.05)
-        with running.connect() as late:
-            late.sendall(framed(b"late"))
-            begun = time.monotonic()
-            assert rest(late) == mine(b"late")
-            assert time.monotonic() - begun > 0.2
-        patient.sendall(b"")
+        assert rest(greedy) == b""
+        modest.sendall(framed(b"x" * 90)[80:])
+        assert rest(modest) == mine(b"x" * 90)
+    assert running.ask() == mine()
 
 
 # -- its end

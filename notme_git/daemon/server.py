@@ -20,10 +20,10 @@ from attest.errors import MalformedError
 from notme_git.daemon import client
 
 MAX_CONNECTIONS = 512
-"""Above it new ones wait in the kernel's backlog."""
+"""Above it the one that has waited longest without saying anything makes way."""
 
-MAX_PENDING_BYTES = 128 * 1024 * 1024
-"""Of all requests together that are not complete yet: some full-sized payloads at once."""
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+"""Of all requests together that are not complete yet: three of the largest at once. It may be locked memory."""
 
 CLIENT_S = 30.0
 """To send a request, or to read its answer: both are in the client's memory already."""
@@ -144,9 +144,9 @@ class Server:
             self._sweep()
 
     def _accept(self, listener: socket.socket, wire: Wire) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS or self._pending() > MAX_PENDING_BYTES:
-            time.sleep(0.001)  # it stays readable; do not spin
-            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            # Whoever connects and says nothing keeps nobody out.
+            self._close(min(self._connections.values(), key=lambda c: (bool(c.outbox), len(c.inbox), c.deadline)))
         try:
             accepted, _ = listener.accept()
         except OSError:
@@ -170,6 +170,8 @@ class Server:
                     self._close(connection)
                     return
                 connection.inbox += part
+                if len(connection.inbox) > _CHUNK and not self._has_room_for(connection):
+                    return
                 self._answer_complete(connection)
             self._send(connection)
         except BlockingIOError:
@@ -211,5 +213,9 @@ class Server:
         """Whether somebody has an answer still to read; who has not finished asking may ask elsewhere."""
         return any(c.outbox for c in self._connections.values())
 
-    def _pending(self) -> int:
-        return sum(len(c.inbox) + len(c.outbox) for c in self._connections.values())
+    def _has_room_for(self, connection: _Connection) -> bool:
+        """Whether all requests together stay in bounds; where not, the largest goes, which may be this one."""
+        everything = self._connections.values()
+        if sum(len(c.inbox) for c in everything) > MAX_PENDING_BYTES:
+            self._close(max(everything, key=lambda c: len(c.inbox)))
+        return connection.socket.fileno() in self._connections
