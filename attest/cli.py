@@ -85,7 +85,7 @@ def trust_options(command: F) -> F:
 def repository_option(command: F) -> F:
     """--repo DIR"""
     option = click.option(
-        "--repo", "directory", default=".", type=click.Path(path_type=Path), help="The repository."
+        "--repo", "directory", type=click.Path(path_type=Path), help="The repository (default: the one git finds here)."
     )
     return option(command)
 
@@ -228,7 +228,8 @@ def show(
     if as_json:
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
     elif not items:
-        click.echo(f"no statement is stored for {object_id} (notme-git attest makes one)", err=True)
+        program = click.get_current_context().find_root().info_name
+        click.echo(f"{program}: no statement is stored for {object_id} (notme-git attest makes one)", err=True)
     else:
         _print_blocks(_statement_lines(item) for item in items)
     return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
@@ -236,10 +237,15 @@ def show(
 
 def open_repository(directory: Path | None, environ: Mapping[str, str]) -> Repository:
     """The repository that was named, else the one git finds (in a hook: the one its environment names)."""
+    return repository.open_repository(*place(directory, environ))
+
+
+def place(directory: Path | None, environ: Mapping[str, str]) -> tuple[Path, Mapping[str, str]]:
+    """Where git is to look for the repository, and in which environment."""
     if directory is None:
-        return repository.open_repository(Path(), environ)
+        return Path(), environ
     # A directory that was named wins over GIT_DIR and its like, which git sets for its hooks.
-    return repository.open_repository(directory, {k: v for k, v in environ.items() if k not in _LOCATION})
+    return directory, {k: v for k, v in environ.items() if k not in _LOCATION}
 
 
 def load_trust(anchors: tuple[Path, ...], profile: str | None, bundle: Path | None) -> Trust:

@@ -90,7 +90,11 @@ class Repository:
         Raises `UnavailableError` when it is not here, `MalformedError` above `gitobject.MAX_OBJECT_BYTES`
         and for what is not an id.
         """
-        return self._reader.read(self.check_id(oid))
+        try:
+            return self._reader.read(self.check_id(oid))
+        except _AbsentError:
+            hint = self._cut() or "See whether the id is right, or fetch it from where it is."
+            raise UnavailableError(f"object {oid} is not in this repository", hint=hint) from None
 
     def read_many(self, oids: Iterable[str]) -> Iterator[tuple[str, str, bytes]]:
         """`(oid, kind, content)` of each object, in the order asked for; errors as `read` raises them."""
@@ -105,10 +109,8 @@ class Repository:
         done = self.git("rev-parse", "--verify", "--end-of-options", revision)
         oid = done.stdout.decode("ascii", "replace").strip()
         if done.returncode or len(oid) != self.object_format.hex_length:
-            raise UsageError(
-                f"{revision!r} is not one object of {self.path}",
-                hint="Name a commit or tag, such as HEAD; a clone with --depth or --single-branch lacks others.",
-            )
+            hint = f"Name a commit or tag, such as HEAD. {self._cut()}".rstrip()
+            raise UsageError(f"{revision!r} is not one object of {self.path}", hint=hint)
         return oid
 
     def full_ref(self, revision: str) -> str | None:
@@ -173,6 +175,16 @@ class Repository:
             raise UsageError(f"git takes no such argument: {error}") from None
         except OSError as error:
             raise UnavailableError(f"git cannot be run: {error}", hint="Install git.") from None
+
+    def _cut(self) -> str:
+        """What to do where this is a clone of a part, which may be why something is not here; else empty."""
+        if self.git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
+            return "This clone is shallow: git fetch --unshallow brings the rest."
+        # The first until git 2.26, the second since (partial-clone.adoc).
+        promised = r"^(extensions\.partialclone|remote\..*\.promisor)$"
+        if self.git("config", "--get-regexp", promised).returncode == 0:
+            return "This clone is partial: git fetch --refetch --filter=blob:none brings commits and tags."
+        return ""
 
     def check_id(self, oid: str) -> str:
         """`oid` when it is a full object id in lower-case hex, else `MalformedError`."""
@@ -259,6 +271,10 @@ def _without_credentials(address: str) -> str:
         return address
 
 
+class _AbsentError(Exception):
+    """A reader has no object of that id."""
+
+
 class _ObjectDatabase:
     """libgit2's object database over one objects directory and its alternates."""
 
@@ -279,7 +295,7 @@ class _ObjectDatabase:
                 raise _too_large(oid, size)
             kind, data = self._odb.read(oid)
         except KeyError:
-            raise _missing(oid) from None
+            raise _AbsentError from None
         except self._errors as error:
             raise UnavailableError(f"object {oid} cannot be read: {error}", hint="Run git fsck.") from None
         return _KINDS[kind], data
@@ -339,7 +355,7 @@ class _Batch:
             raise _broken(oid, str(error)) from None
         header = self._take_line(stdout, oid).split(" ")
         if header == [oid, "missing"]:
-            raise _missing(oid)
+            raise _AbsentError
         if len(header) != 3 or header[0] != oid or not header[2].isdecimal():
             raise _broken(oid, " ".join(header))
         size = int(header[2])
@@ -382,13 +398,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     with process:  # closes the pipes and collects the process
         pass
-
-
-def _missing(oid: str) -> UnavailableError:
-    return UnavailableError(
-        f"object {oid} is not in this repository",
-        hint="In a shallow or partial clone, fetch it first (git fetch --unshallow, or --refetch --filter=blob:none).",
-    )
 
 
 def _too_large(oid: str, size: int) -> MalformedError:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from attest import cli as attest_cli
 from attest.cli import json_option, repository_option
 from attest.errors import ACCEPTED, REJECTED
 from attest.report.text import printable
@@ -27,7 +28,7 @@ MAX_SHOWN = 1024
 @repository_option
 @click.option("--fix", "mend", is_flag=True, help="Write anew the files that notme-git made itself; nothing else.")
 @json_option
-def command(directory: Path, mend: bool, as_json: bool) -> int:
+def command(directory: Path | None, mend: bool, as_json: bool) -> int:
     """Find what would keep a commit from being signed.
 
     Or make its signature absent in silence, or wrong; each with a remedy.
@@ -49,10 +50,9 @@ def command(directory: Path, mend: bool, as_json: bool) -> int:
     return REJECTED if any(finding.severity is not Severity.NOTE for finding in findings) else ACCEPTED
 
 
-def _gather(config: Config, directory: Path) -> Facts:
-    return gather(
-        config.home, config.environ, directory=directory, python=config.python, pid=os.getpid(), at=config.at
-    )
+def _gather(config: Config, named: Path | None) -> Facts:
+    directory, environ = attest_cli.place(named, config.environ)
+    return gather(config.home, environ, directory=directory, python=config.python, pid=os.getpid(), at=config.at)
 
 
 def _lines(findings: Sequence[Finding], mended: Sequence[str]) -> Iterator[str]:
@@ -66,10 +66,10 @@ def _lines(findings: Sequence[Finding], mended: Sequence[str]) -> Iterator[str]:
         yield "nothing found: git signs here as it was set up"
 
 
-def _data(config: Config, directory: Path, findings: Sequence[Finding], mended: Sequence[str]) -> dict[str, Any]:
+def _data(config: Config, directory: Path | None, findings: Sequence[Finding], mended: Sequence[str]) -> dict[str, Any]:
     return {
         "home": str(config.home),
-        "repository": str(directory.absolute()),
+        "repository": str((directory or Path()).absolute()),
         "fixed": list(mended),
         "findings": [
             {

@@ -184,8 +184,30 @@ def test_what_is_no_object_id_is_not_asked_for(repo: Repository, oid: str) -> No
 def test_a_missing_object_is_unavailable_and_the_next_one_is_read(work: Work, repo: Repository) -> None:
     with pytest.raises(UnavailableError) as caught:
         repo.read("0" * work.fmt.hex_length)
-    assert "shallow" in caught.value.hint
+    assert caught.value.hint
+    assert "clone" not in caught.value.hint
     assert repo.read(repo.resolve("HEAD"))[0] == ObjectKind.COMMIT
+
+
+@pytest.mark.parametrize("work", [ObjectFormat.SHA1], indirect=True)  # git cat-file itself ends without an answer
+@pytest.mark.parametrize(
+    ("option", "advice"), [("--depth=1", "git fetch --unshallow"), ("--filter=tree:0", "git fetch --refetch")]
+)
+def test_only_in_a_clone_of_a_part_it_says_how_to_have_the_rest(
+    work: Work, tmp_path: Path, option: str, advice: str
+) -> None:
+    work.git("config", "uploadpack.allowFilter", "true")
+    work.git("commit", "--quiet", "--allow-empty", "-m", "second")
+    first = work.git("rev-parse", "HEAD~1")
+    work.git("clone", "--quiet", "--no-local", "--bare", option, f"file://{work.path}", str(tmp_path / "part"))
+    absent = first if "depth" in option else work.git("rev-parse", "HEAD^{tree}")
+    with repository.open_repository(tmp_path / "part", os.environ) as repo:
+        with pytest.raises(UnavailableError) as caught:
+            repo.read(absent)
+        assert advice in caught.value.hint
+        with pytest.raises(UsageError) as unknown:
+            repo.resolve("nothing")
+        assert advice in unknown.value.hint
 
 
 def test_an_object_over_the_bound_is_refused_before_it_is_read(
