@@ -16,6 +16,7 @@ tool, a message without a final newline) is left to the signature.
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
 import re
@@ -79,6 +80,9 @@ _ARMOURS = {
 
 # git takes a line for the beginning of a signature when it only starts like one (`get_format_by_sig`).
 _BEGIN = re.compile(rb"^-----BEGIN (%s)-----" % b"|".join(_ARMOURS), re.MULTILINE)
+
+_DASHED = re.compile(rb"-----[A-Z ]*-----")
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 _NUL, _CR = 0, 13
 _HEX_DIGITS = b"0123456789abcdef"
@@ -266,6 +270,17 @@ def read_armour(armour: bytes) -> Signature:
     if armour.count(b"\n-----") != 1 or _NUL in armour or _CR in armour:
         raise MalformedError("the signature is not one armour block: there are other dashed lines, NUL or CR in it")
     return Signature(_ARMOURS[label], armour)
+
+
+def loose(armour: bytes) -> bytes:
+    """All that a forgiving reader might decode from `armour`, to look for marks in; never to be parsed.
+
+    Readers of others skip blanks, headers and unknown signs, and do without padding. So every sign of the alphabet
+    counts, and since what was skipped shifts the rest, all four ways to begin are decoded, one after the other.
+    """
+    signs = _NO_BASE64.sub(b"", _DASHED.sub(b"", armour))
+    streams = [signs[start:] for start in range(4)]
+    return b"".join(base64.b64decode(stream[: len(stream) & ~3]) for stream in streams)
 
 
 def parse(raw: bytes, kind: ObjectKind, fmt: ObjectFormat) -> Commit | Tag | PushCertificate:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from attest import certificate, cms, keys, sshcert, sshsig, sshwire
+from attest import certificate, cms, gitobject, keys, sshcert, sshsig, sshwire
 from attest.certificate import Anchor, Chain
 from attest.cms import SignedMessage
 from attest.errors import MalformedError, Reason, Step, VerificationError
@@ -153,7 +153,7 @@ def read(signature: Signature, anchors: Sequence[Anchor]) -> Signed:
 
 def is_ours(armour: bytes, anchors: Sequence[Anchor]) -> bool:
     """Whether the key of a pinned anchor that issues SSH certificates stands in an SSH signature's armour."""
-    blob = sshsig.loose(armour)
+    blob = gitobject.loose(armour)
     marks = [sshwire.ed25519_key(a.key.raw) for a in anchors if a.profile is Profile.NOTME]
     return any(mark in blob for mark in marks)
 

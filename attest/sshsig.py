@@ -101,15 +101,6 @@ def dearmour(text: bytes) -> bytes:
     return blob
 
 
-def loose(text: bytes) -> bytes:
-    """What base64 there is between the dashed lines, to look for marks in; empty where it is none."""
-    body = b"".join(line for line in text[: 2 * MAX_BLOB_BYTES].splitlines() if not line.startswith(b"-----"))
-    try:
-        return base64.b64decode(body)
-    except binascii.Error:
-        return b""
-
-
 def to_be_signed(content: bytes, *, namespace: str = NAMESPACE, hash_algorithm: str = "sha512") -> bytes:
     """The bytes that a signature over `content` covers."""
     return Preamble(namespace, hash_algorithm, HASHES[hash_algorithm](content).digest()).encode()

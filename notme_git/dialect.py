@@ -67,13 +67,19 @@ def _concerns(name: str, call: gpg.Call | ssh.Call, config: Config) -> bool:
     if not call.mode:
         return False
     if call.mode != "sign":
-        return (config.home / "authority").is_dir()
+        return (config.home / "authority").is_dir() or _claimed(name, call)
     if name.startswith(AUTO):
         from notme_git import agents
 
         return agents.choose(config.environ) is not None
     named = call.key if isinstance(call, gpg.Call) else ssh.key_name(call.key, _read_file(call.key))
     return named.startswith("notme:")
+
+
+def _claimed(name: str, call: gpg.Call | ssh.Call) -> bool:
+    """Whether an agent's signature is to be verified: no other program could say more of it than that it is bad."""
+    armour = next((_read_file(path) for path in call.paths), None)
+    return armour is not None and bool(DIALECTS[name.removeprefix(AUTO)].carries_claims(armour))
 
 
 def _request(

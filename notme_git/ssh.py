@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     Events = list[tuple[str, bytes]]
 
 NAMESPACE = "git"
+CLAIMS = b"claims@notme.bot"
+"""The name of our certificate extension (`sshcert.CLAIMS`)."""
+
 MAX_KEY_BYTES = 64 * 1024
 REVOCATION_TIMEOUT_S = 10.0
 _WITH_VALUE = "nfsIrOY"
@@ -100,6 +103,13 @@ def failure(call: Call, error: Error) -> Events:
     del call
     said = "".join(f"notme-git: {printable(line)}\n" for line in (error.message, error.hint) if line)
     return [("2", said.encode())]
+
+
+def carries_claims(armour: bytes) -> bool:
+    """Whether this is an agent's signature, of whatever authority: told without one, and without cryptography."""
+    from attest.gitobject import loose
+
+    return CLAIMS in loose(armour)
 
 
 def key_name(name: str, content: bytes | None) -> str:

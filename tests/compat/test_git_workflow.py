@@ -413,4 +413,6 @@ def test_the_humans_own_gpgsm_key_goes_on_signing(gnupg: Sandbox) -> None:
 
 def test_the_signing_program_is_for_this_user_to_change_alone(sandbox: Sandbox) -> None:
     assert stat.S_IMODE(sandbox.shim.stat().st_mode) & 0o022 == 0
-    assert str(SCRIPTS) in sandbox.shim.read_text()
+    module = sandbox.shim.with_name("notme_shim.py")
+    assert stat.S_IMODE(module.stat().st_mode) & 0o022 == 0
+    assert str(SCRIPTS) in module.read_text()
