@@ -254,8 +254,8 @@ def load_certificates(pem: bytes) -> list[x509.Certificate]:
     """Every certificate in PEM text; `MalformedError` when there is none or one cannot be read."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except _UNREADABLE as error:
-        raise MalformedError(f"no readable PEM certificate: {error}") from None
+    except _UNREADABLE:
+        raise MalformedError("no readable PEM certificate is in it") from None
     # The library passes over a block without its end: a file that was cut short would pin fewer roots than it says.
     if len(found) != pem.count(b"-----BEGIN CERTIFICATE-----"):
         raise MalformedError("a PEM certificate has no end")

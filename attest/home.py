@@ -24,22 +24,23 @@ SEQUENCES = Path("verifier", "sequences")
 MAX_ANCHOR_BYTES = 1024 * 1024
 MAX_SEQUENCE_DIGITS = 20
 
+_MAKE = 'make an authority (notme-git init --human "NAME <ADDRESS>"), or name an anchor with --anchor'
+_MEND = "notme-git doctor says how to mend this home (a verifier takes --anchor in its place)"
+_EXPORT = "make one with notme-git trust export --format bundle > FILE, where the authority is"
+
 
 def read_trust(home: Path) -> Trust:
     """The anchors and bundle of the authority in `home`, which this user made and therefore pins.
 
     Raises `UnavailableError` when there are none or they cannot be read.
     """
-    anchors = read_anchors(
-        home / ANCHORS,
-        None,
-        hint='make an authority (notme-git init --human "NAME <ADDRESS>") or name an anchor',
-    )
-    return read_bundle(home / BUNDLE, anchors, home)
+    made = (home / ANCHORS).parent.is_dir()
+    anchors = read_anchors(home / ANCHORS, None, hint=_MEND if made else _MAKE)
+    return read_bundle(home / BUNDLE, anchors, home, hint=_MEND)
 
 
 def read_anchors(
-    path: Path, profile: Profile | None, *, hint: str = "give a PEM file of root certificates"
+    path: Path, profile: Profile | None, *, hint: str = "give a PEM file of root certificates (notme-git trust export)"
 ) -> tuple[Anchor, ...]:
     """Anchors in a PEM file, each with `profile` or the one its key says."""
     data = _read(path, MAX_ANCHOR_BYTES, "anchor", hint)
@@ -49,15 +50,18 @@ def read_anchors(
         raise UnavailableError(f"{path} holds no usable anchor: {error.message}", hint=hint) from None
 
 
-def read_bundle(path: Path, anchors: tuple[Anchor, ...], home: Path | None) -> Trust:
-    """A verified bundle; with a `home` its sequence may not be below the last one seen there, and is remembered."""
-    data = _read(
-        path,
-        MAX_BUNDLE_BYTES,
-        "trust bundle",
-        "fetch the bundle from the authority (notme-git trust export --format bundle)",
-    )
-    trusted = trust.verify_bundle(data, anchors)
+def read_bundle(path: Path, anchors: tuple[Anchor, ...], home: Path | None, *, hint: str = _EXPORT) -> Trust:
+    """A verified bundle; with a `home` its sequence may not be below the last one seen there, and is remembered.
+
+    Raises `UnavailableError` for what cannot be read or is no bundle, `VerificationError` for one that does not hold.
+    """
+    data = _read(path, MAX_BUNDLE_BYTES, "trust bundle", hint)
+    try:
+        trusted = trust.verify_bundle(data, anchors)
+    except VerificationError:
+        if trust.is_bundle(data):
+            raise
+        raise UnavailableError(f"{path} is no trust bundle", hint=hint) from None
     if home is not None and trusted.bundle is not None:
         _hold_against_memory(home / SEQUENCES / _safe(trusted.bundle.authority_id), data, anchors, trusted.bundle)
     return trusted

@@ -97,6 +97,15 @@ def verify_bundle(data: bytes, pinned: Sequence[Anchor], *, minimum_sequence: in
     return Trust(known + tuple(a for a in pinned if a not in known), bundle, tuple(anchors))
 
 
+def is_bundle(data: bytes) -> bool:
+    """Whether this is a signed trust bundle at all, whatever is in it."""
+    try:
+        canonical.decode(SignedTrustBundle, data)
+    except Error:
+        return False
+    return True
+
+
 def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: datetime) -> Epoch:
     """Step 6: the issuing epoch was acceptable when the signature was made, and nothing in it is revoked.
 

@@ -60,6 +60,37 @@ def test_anchors_or_bundle_that_cannot_be_read_are_an_error(
     )
 
 
+@pytest.mark.parametrize("name", [home.ANCHORS, home.BUNDLE], ids=["anchors", "bundle"])
+def test_a_home_that_lacks_a_file_sends_to_the_doctor(world: World, name: Path) -> None:
+    (world.home / name).unlink()
+    with pytest.raises(UnavailableError) as caught:
+        world.trust()
+    assert "notme-git doctor" in caught.value.hint
+    assert "init" not in caught.value.hint
+
+
+@pytest.mark.parametrize("damage", [blank, garble, cut])
+def test_what_is_no_bundle_could_not_be_checked(world: World, damage: Callable[[Path], None]) -> None:
+    anchors, path = world.trust().anchors, world.home / home.BUNDLE
+    damage(path)
+    with pytest.raises(UnavailableError, match="is no trust bundle") as caught:
+        home.read_bundle(path, anchors, None)
+    assert "trust export --format bundle" in caught.value.hint
+
+
+def test_a_bundle_by_another_authority_was_checked_and_is_false(world: World) -> None:
+    with pytest.raises(VerificationError):
+        home.read_bundle(world.other.home / home.BUNDLE, world.trust().anchors, None)
+
+
+@pytest.mark.parametrize("text", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"])
+def test_what_is_no_anchor_is_said_in_our_words(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "anchors").write_bytes(text)
+    with pytest.raises(UnavailableError) as caught:
+        home.read_anchors(tmp_path / "anchors", None)
+    assert caught.value.message == f"{tmp_path}/anchors holds no usable anchor: no readable PEM certificate is in it"
+
+
 def test_a_home_without_an_authority_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         home.read_trust(tmp_path)

@@ -144,6 +144,7 @@ def test_out_writes_the_one_bundle(sandbox: Sandbox) -> None:
         (("notme-attest", "verify", "HEAD"), REFUSED),
         (("notme-git", "verify", "HEAD"), REFUSED),
         (("notme-attest", "verify", "HEAD", "--anchor", "/nowhere"), COULD_NOT),
+        (("notme-attest", "verify", "HEAD", "--bundle", "/dev/null"), COULD_NOT),
         (("notme-attest", "verify", "nothing-of-that-name"), USAGE),
         (("notme-attest", "verify", "HEAD^{tree}"), USAGE),
         (("notme-attest", "verify", "HEAD", "--repo", "/nowhere"), COULD_NOT),
@@ -171,6 +172,13 @@ def test_the_exit_status_tells_refused_from_could_not(sandbox: Sandbox, words: t
     if done.status in (COULD_NOT, USAGE):
         assert done.out == b""
         assert done.err
+
+
+@pytest.mark.parametrize("program", ["notme-attest", "notme-git"])
+def test_whoever_has_no_statement_to_show_says_who_says_so(sandbox: Sandbox, program: str) -> None:
+    sandbox.unsigned()
+    said = sandbox.run(SCRIPTS / program, "show", "HEAD", status=REFUSED).err
+    assert said.startswith(f"{program}: no statement is stored for {sandbox.rev('HEAD')}")
 
 
 def test_an_interrupt_ends_with_130_and_no_traceback(sandbox: Sandbox) -> None:
