@@ -120,12 +120,12 @@ DAMAGE: dict[str, tuple[Callable[[Sandbox], object], int, str, str]] = {
     "a key file that is cut off": (lambda s: truncate(key_file(s)), 2, "no private key", "notme-git epoch recover"),
     "a key file that is a loop": (lambda s: loop(key_file(s)), 2, "cannot use the key file", "restore it"),
     "another key in its place": (swap, 2, "is not that key", "notme-git epoch recover"),
-    "no anchor": (lambda s: (s.home / "authority" / "anchors.pem").unlink(), 2, "anchor", "notme-git init"),
+    "no anchor": (lambda s: (s.home / "authority" / "anchors.pem").unlink(), 2, "anchor", "notme-git doctor"),
     "an anchor that is none": (
-        lambda s: (s.home / "authority" / "anchors.pem").write_text("no"), 2, "no usable anchor", "notme-git init"
+        lambda s: (s.home / "authority" / "anchors.pem").write_text("no"), 2, "no usable anchor", "notme-git doctor"
     ),
     "an anchor that is a loop": (
-        lambda s: loop(s.home / "authority" / "anchors.pem"), 2, "cannot read the anchor", "notme-git init"
+        lambda s: loop(s.home / "authority" / "anchors.pem"), 2, "cannot read the anchor", "notme-git doctor"
     ),
     "no database": (lambda s: database(s).unlink(), 2, "there is no database", "restore its home"),
     "a database that is none": (no_database, 2, "no SQLite database", "restore it"),
@@ -133,7 +133,7 @@ DAMAGE: dict[str, tuple[Callable[[Sandbox], object], int, str, str]] = {
         lambda s: database(s).write_bytes(database(s).read_bytes()[:5000]), 2, "the database", "restore it"
     ),
     "a database that is a loop": (lambda s: loop(database(s)), 2, "the database", "check who owns it"),
-    "no trust bundle": (lambda s: (s.home / "authority" / "bundle").unlink(), 2, "trust bundle", "trust export"),
+    "no trust bundle": (lambda s: (s.home / "authority" / "bundle").unlink(), 2, "trust bundle", "notme-git doctor"),
 }  # fmt: skip
 
 
