@@ -31,7 +31,7 @@ demo: .venv/installed
 
 # Ends with the list of peer programs that were absent.
 test: .venv/installed
-	$(venv)/python -m pytest -q
+	$(venv)/python -m pytest -q -n auto --dist worksteal
 
 lint: .venv/installed
 	$(venv)/ruff check .

@@ -204,7 +204,11 @@ def test_keys_of_other_algorithms_are_refused(world: World, keys: Keys, profile:
         issued(world, replace(request, mtls_key=spki(keys.mtls), signing_key=spki(keys.signing)))
 
 
-@pytest.mark.parametrize("key", [b"", b"\x30\x00", b"x" * 44, spki(KEYS.signing) + b"\0"])
+@pytest.mark.parametrize(
+    "key",
+    [b"", b"\x30\x00", b"x" * 44, spki(KEYS.signing) + b"\0"],
+    ids=["nothing", "an empty sequence", "no DER", "a trailing byte"],
+)
 def test_bytes_that_are_no_key_are_refused(world: World, key: bytes) -> None:
     with pytest.raises(Error):
         issued(world, replace(KEYS.request(world.grant()), signing_key=key))
