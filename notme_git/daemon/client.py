@@ -113,9 +113,10 @@ def address(home: Path, environ: Mapping[str, str]) -> str:
         raise UnavailableError(f"no daemon of {home} is running") from None
 
 
-def exchange(path: str, request: Request) -> Reply:
-    """One request to whoever listens at `path`, if that is this user. `UnavailableError` otherwise.
+def exchange(path: str, request: Request, *, patience: int = PATIENCE_S) -> Reply:
+    """One request to whoever listens at `path`, if that is this user, with `patience` in seconds.
 
+    `UnavailableError` otherwise.
     The error has a hint where another user listens, which is worth a person's attention.
     """
     from attest.errors import MalformedError, UnavailableError
@@ -123,7 +124,7 @@ def exchange(path: str, request: Request) -> Reply:
 
     server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        _limit(server, PATIENCE_S)
+        _limit(server, patience)
         server.connect(path)
         _check_peer(server, path)
         server.sendall(request.encode())

@@ -12,20 +12,25 @@ environment and folder, and ends with the command.
 from __future__ import annotations
 
 import os
-import selectors
+import resource
+import secrets
 import signal
+import socket
 import sys
-import time
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from attest.errors import RefusedError, UnavailableError
+from attest.errors import RefusedError
 from attest.evidence import rfc3339
 from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.keystore import MemoryKeys
+from notme_git.daemon import hardening
+from notme_git.daemon.place import listen
+from notme_git.daemon.protocol import Reply
 
 MARK = "ephemeral"
 """A file in the authority's folder: whoever sees it asks the daemon for what needs keys."""
@@ -33,8 +38,8 @@ MARK = "ephemeral"
 FORWARDED = (("grant", "revoke"), ("sessions", "revoke"), ("attest",))
 """Commands that sign as the authority. A new epoch would need new keys: an ephemeral authority ends instead."""
 
-MAX_OUTPUT_BYTES = 16 * 1024 * 1024
-PATIENCE_S = 300.0
+MAX_OUTPUT_BYTES = 8 * 1024 * 1024
+PATIENCE_S = 300
 """For one command; a long range to attest takes a minute."""
 
 
@@ -74,57 +79,51 @@ def end(authority: Authority, at: datetime) -> None:
         (authority.directory / MARK).write_text(f"ended {rfc3339(int(at.timestamp()))}\n", "ascii")
 
 
-def run(words: Sequence[str], environ: Mapping[str, str], folder: str) -> tuple[int, bytes, bytes]:
-    """Run one forwarded command line in a fork; its exit status, stdout and stderr. `UnavailableError` if it hangs."""
-    pipes = [os.pipe() for _ in range(2)]
+def run(words: Sequence[str], environ: Mapping[str, str], folder: str, place: Path) -> tuple[int, Path]:
+    """Fork for one forwarded command line; the fork's process id, and the socket where it gives its answer.
+
+    The daemon goes on meanwhile. The socket lies in the private folder `place` and is good for one connection.
+    """
+    answers = place / f"command-{secrets.token_hex(8)}"
+    listener = listen(answers)
     child = os.fork()
     if child == 0:
-        _become_command(words, environ, folder, [writer for _, writer in pipes])
-    for _, writer in pipes:
-        os.close(writer)
-    outputs = _drain([reader for reader, _ in pipes])
-    if outputs is None:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if outputs is None:
-        raise UnavailableError(f"notme-git {words[0]} did not end within {PATIENCE_S:.0f} s, or printed too much")
-    return max(0, os.waitstatus_to_exitcode(status)) if os.WIFEXITED(status) else 2, *outputs
+        _become_command(words, environ, folder, listener, answers)
+    listener.close()
+    return child, answers
 
 
-def _drain(readers: list[int]) -> tuple[bytes, bytes] | None:
-    """Both outputs to their ends; None past the bounds of time and size."""
-    collected = {reader: bytearray() for reader in readers}
-    deadline = time.monotonic() + PATIENCE_S
-    with selectors.DefaultSelector() as selector:
-        for reader in readers:
-            selector.register(reader, selectors.EVENT_READ)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            for key, _ in ready:
-                part = os.read(key.fd, 65536)
-                collected[key.fd] += part
-                if not part:
-                    selector.unregister(key.fd)
-            if not ready or sum(map(len, collected.values())) > MAX_OUTPUT_BYTES:
-                break
-        whole = not selector.get_map()
-    for reader in readers:
-        os.close(reader)
-    out, err = (bytes(collected[reader]) for reader in readers)
-    return (out, err) if whole else None
+def _become_command(
+    words: Sequence[str], environ: Mapping[str, str], folder: str, listener: socket.socket, answers: Path
+) -> NoReturn:
+    """In the fork: the command line, with the caller's environment and folder, its answer, and then the end."""
+    from notme_git.daemon import client
 
-
-def _become_command(words: Sequence[str], environ: Mapping[str, str], folder: str, outputs: list[int]) -> NoReturn:
-    """In the fork: the command line, with the caller's environment and folder, and then the end."""
-    from attest import command
-    from notme_git.cli import cli
-
-    status = 2
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        for descriptor, output in enumerate(outputs, 1):
-            os.dup2(output, descriptor)
+        signal.set_wakeup_fd(-1)
+        signal.alarm(PATIENCE_S)
+        hardening.harden()  # memory locks are not inherited (mlockall(2))
+        os.closerange(3, listener.fileno())
+        os.closerange(listener.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        listener.setblocking(True)
+        caller, _ = listener.accept()
+        answers.unlink()
+        if client.peer(caller)[0] == os.getuid():
+            caller.recv(MAX_OUTPUT_BYTES)  # the question, which was told already
+            caller.sendall(_run(words, environ, folder).encode())
+    finally:
+        os._exit(0)
+
+
+def _run(words: Sequence[str], environ: Mapping[str, str], folder: str) -> Reply:
+    from attest import command
+    from notme_git.cli import cli
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        for descriptor, file in ((1, out), (2, err)):
+            os.dup2(file.fileno(), descriptor)
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environ)
@@ -133,5 +132,6 @@ def _become_command(words: Sequence[str], environ: Mapping[str, str], folder: st
         status = command.main(cli)
         sys.stdout.flush()
         sys.stderr.flush()
-    finally:
-        os._exit(status)
+        out.seek(0)
+        err.seek(0)
+        return Reply(status, (("1", out.read(MAX_OUTPUT_BYTES)), ("2", err.read(MAX_OUTPUT_BYTES))))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from attest.command import complain
-from attest.errors import Error, exit_status
+from attest.errors import Error, RefusedError, exit_status
 from notme_git.config import Config
 from notme_git.daemon import client, ephemeral
 from notme_git.daemon.protocol import CONTROL, Request
@@ -23,7 +23,10 @@ def forwarded(words: Sequence[str]) -> int | None:
         return None
     request = Request(CONTROL, ("command", *words), environ=config.environ, cwd=os.getcwd())
     try:
-        reply = client.exchange(client.address(config.home, {}), request)
+        begun = client.exchange(client.address(config.home, {}), request)
+        if begun.status:
+            raise RefusedError("the daemon does not run that command")
+        reply = client.exchange(os.fsdecode(begun.events[0][1]), request, patience=ephemeral.PATIENCE_S)
     except Error as error:
         complain("notme-git", error)
         return exit_status(error)

@@ -156,6 +156,7 @@ class Daemon:
     last_refusal: dict[str, str] | None = None
     published: place.Published | None = None
     database: tuple[int, int] = field(init=False)
+    forks: list[int] = field(default_factory=list)
     spent: deque[int] = field(default_factory=lambda: deque(maxlen=SPENT))
     head: int = protocol.HEAD_BYTES
     keep: bool = False
@@ -212,8 +213,12 @@ class Daemon:
                 self.server.stopping = True
                 return Reply(0)
             case ("command", *words):
-                status, out, err = ephemeral.run(words, request.environ, request.cwd)
-                return Reply(status, (("1", out), ("2", err)))
+                if not ephemeral.forwards(self.config.home, words):
+                    raise UsageError("that command does not run in the daemon")
+                folder = place.runtime_folder(self.config.home, self.config.environ)
+                child, answers = ephemeral.run(words, request.environ, request.cwd, folder)
+                self.forks.append(child)
+                return Reply(0, (("1", os.fsencode(answers)),))
             case ("ssh-agent",):
                 return Reply(0, (("1", self.offer_ssh_agent().encode()),))
             case _:
@@ -265,6 +270,7 @@ class Daemon:
         return found.st_dev, found.st_ino
 
     def _sweep(self) -> None:
+        self.forks = [child for child in self.forks if os.waitpid(child, os.WNOHANG)[0] == 0]
         self.signer.drop_stale()
         stands = self.published is None or self.published.stands()
         if not stands or self._database() != self.database:

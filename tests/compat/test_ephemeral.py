@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import AGENT, HUMAN, SUMMARY, Sandbox
+from notme_git.daemon import client
+from notme_git.daemon.protocol import CONTROL, Request
+from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, SUMMARY, Sandbox
 
 PRIVATE = (b"PRIVATE KEY", bytes.fromhex("302e020100300506032b657004220420"), bytes.fromhex("30818702010030130607"))
 """How private keys begin: PEM, and PKCS #8 of Ed25519 and of P-256 in DER."""
@@ -89,6 +93,33 @@ def test_a_forwarded_command_fails_as_it_does_elsewhere(machine: Sandbox) -> Non
     assert "no grant in force" in done.err
     assert machine.notme("attest", "no-such-rev", status=None).status != 0
     assert "Usage:" in machine.notme("attest", "--help").text
+
+
+def test_the_daemon_runs_what_needs_its_keys_and_nothing_else(machine: Sandbox) -> None:
+    for words in (("epoch", "rotate"), ("run", "--", "true"), ("daemon", "stop"), ()):
+        request = Request(CONTROL, ("command", *words), environ=machine.environ, cwd=str(machine.repo))
+        reply = client.exchange(client.address(machine.home, {}), request)
+        assert reply.status == 64
+    machine.commit()
+    assert machine.shows() == f"G {SUMMARY}"
+
+
+def test_commits_do_not_wait_for_a_long_attestation(machine: Sandbox) -> None:
+    machine.commit("first")
+    tree = machine.git("write-tree").text
+    parent = machine.rev("HEAD")
+    for number in range(60):
+        parent = machine.git("-c", "commit.gpgsign=false", "commit-tree", "-m", str(number), "-p", parent, tree).text
+    began = time.monotonic()
+    attesting = subprocess.Popen(
+        [SCRIPTS / "notme-git", "attest", f"HEAD..{parent}"], cwd=machine.repo, env=machine.environ,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    machine.commit("meanwhile")
+    committed = time.monotonic()
+    assert attesting.poll() is None or committed - began < 5
+    assert attesting.wait(60) == 1  # none of these was signed
+    assert machine.shows() == f"G {SUMMARY}"
 
 
 def test_a_home_with_an_authority_is_left_alone(sandbox: Sandbox) -> None:
