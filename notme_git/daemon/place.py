@@ -5,8 +5,9 @@
     <home>/daemon/starting  held by the client that is starting one
 
 The socket lies in XDG_RUNTIME_DIR under a hash of the home, because its path may have 107 bytes at most (unix(7);
-103 on macOS). Where that directory is not ours alone or too long, a folder in /tmp takes its place. Every folder is
-0700 and belongs to this user, or it is not used: whoever could replace the socket could answer for the daemon.
+103 on macOS). Where that directory is not ours alone or too long, it lies in the home; where that is too long as well,
+in a folder in /tmp, which many sandboxes share with us. Every folder is 0700 and belongs to this user, or it is not
+used: whoever could replace the socket could answer for the daemon.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from notme_git import gitconfig
 
 MAX_SOCKET_BYTES = 103
 MAX_ADDRESS_BYTES = 4096
+_LONGEST = Path("command-0123456789abcdef")
+"""The longest name of a socket below the folder; a broker's is shorter."""
+
 BACKLOG = 1024
 """As many connections as wait unanswered before a client has to wait for its place; the kernel caps it (somaxconn)."""
 
@@ -61,15 +65,21 @@ def alone(home: Path) -> Iterator[None]:
 
 def runtime_folder(home: Path, environ: Mapping[str, str]) -> Path:
     """The private folder for sockets of this home; made if need be. `UnavailableError` if another user has it."""
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    place = Path(runtime, f"notme-git-{name(home)}")
-    if not os.path.isabs(runtime) or not _private(Path(runtime)) or _too_long(place / "broker-00000000" / "sock"):
-        place = Path(f"/tmp/notme-git-{name(home)}-{os.getuid()}")
+    place = _choose(home, environ.get("XDG_RUNTIME_DIR", ""))
     with gitconfig.file_errors(place):
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
         _check_private(place)
     return place
+
+
+def _choose(home: Path, runtime: str) -> Path:
+    own = Path(runtime, f"notme-git-{name(home)}")
+    if os.path.isabs(runtime) and _private(Path(runtime)) and not _too_long(own / _LONGEST):
+        return own
+    if not _too_long(folder(home) / _LONGEST):
+        return folder(home)
+    return Path(f"/tmp/notme-git-{name(home)}-{os.getuid()}")
 
 
 def listen(path: Path) -> socket.socket:
