@@ -27,11 +27,15 @@ def test_a_systemd_unit_starts_the_daemon_of_this_home_in_the_foreground() -> No
 
 @pytest.mark.parametrize(
     ("home", "written"),
-    [("/a b", "/a b"), ('/"q"', '/\\"q\\"'), ("/100%", "/100%%"), ("/$HOME", "/$$HOME"), ("/b\\n", "/b\\\\n")],
+    [("/a b", "/a b"), ('/"q"', '/\\"q\\"'), ("/100%", "/100%%"), ("/$HOME", "/$HOME"), ("/b\\n", "/b\\\\n")],
 )
 def test_what_systemd_would_read_otherwise_is_escaped(home: str, written: str) -> None:
     text = service.render("systemd", Path(home), PYTHON)
     assert f'\nEnvironment="NOTME_HOME={written}"\n' in text
+
+
+def test_a_dollar_is_written_twice_where_systemd_expands_it() -> None:
+    assert '\nExecStart="/$$HOME/python" -I' in service.render("systemd", Path("/home"), "/$HOME/python")
 
 
 def test_a_property_list_starts_the_same(tmp_path: Path) -> None:

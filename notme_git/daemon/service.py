@@ -46,7 +46,8 @@ def usual() -> str:
 def render(kind: str, home: Path, python: str) -> str:
     """The unit file (systemd.service(5)) or property list (launchd.plist(5))."""
     if kind == "systemd":
-        return _UNIT.format(home=_escaped(str(home)), python=_escaped(python))
+        # A `$` is expanded in command lines (systemd.service(5)), and nowhere else.
+        return _UNIT.format(home=_escaped(str(home)), python=_escaped(python).replace("$", "$$"))
     value = {
         "Label": _label(home),
         "ProgramArguments": [python, "-I", "-m", "notme_git", "daemon-serve", "--foreground"],
@@ -85,5 +86,5 @@ def _label(home: Path) -> str:
 
 
 def _escaped(text: str) -> str:
-    """systemd.syntax(7): inside double quotes a backslash escapes, and `%` and `$` are written twice."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """systemd.syntax(7): inside double quotes a backslash escapes, and `%` is written twice."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
