@@ -224,8 +224,28 @@ def _refusal(call: Call, request: Request, certificate: UserCertificate) -> str:
     return _revocation(content, certificate) if content is not None else f"notme-git: cannot read {revoked!r}\n"
 
 
+_REVOKED = "notme-git: the certificate or its authority's key is in the revocation file\n"
+
+
 def _revocation(revoked: bytes, certificate: UserCertificate) -> str:
-    """What the real `ssh-keygen -Q` says of the certificate; its lists have formats of their own."""
+    """Why the certificate does not count by this file (ssh-keygen(1), -r): a KRL, or a list of public keys."""
+    if revoked.startswith(b"SSHKRL\n"):
+        return _krl(revoked, certificate)
+    from attest import sshwire
+
+    keys = {_base64(sshwire.ed25519_key(raw)) for raw in (certificate.public_key, certificate.ca_key)}
+    return _REVOKED if any(word in keys for line in revoked.splitlines() for word in line.split()[1:2]) else ""
+
+
+def _base64(blob: bytes) -> bytes:
+    """A key as it stands in a line of a public key file."""
+    from base64 import b64encode
+
+    return b64encode(blob)
+
+
+def _krl(revoked: bytes, certificate: UserCertificate) -> str:
+    """What the real `ssh-keygen -Q` says: KRLs have a format of their own."""
     import os
     import subprocess
     import tempfile
@@ -246,5 +266,5 @@ def _revocation(revoked: bytes, certificate: UserCertificate) -> str:
             command = [program, "-Q", "-f", str(krl), str(file)]
             done = subprocess.run(command, capture_output=True, timeout=REVOCATION_TIMEOUT_S, check=False)
             if done.returncode:
-                return "notme-git: the certificate or its authority's key is in the revocation file\n"
+                return _REVOKED
     return ""
