@@ -32,8 +32,10 @@ def main() -> int:
         return broker_process.serve(words[1:])
     from attest import command
     from notme_git.cli import cli
+    from notme_git.daemon import hardening
     from notme_git.daemon.forward import forwarded
 
+    hardening.hide()
     return command.main(cli) if (status := forwarded(words)) is None else status
 
 

@@ -22,6 +22,12 @@ def harden() -> dict[str, str]:
     return {"coreFiles": _no_core(), "dumpable": _not_dumpable(), "memoryLocked": _lock_memory()}
 
 
+def hide() -> None:
+    """The part of it that is free: for commands, most of which hold no key."""
+    _no_core()
+    _not_dumpable()
+
+
 def _no_core() -> str:
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
