@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 import subprocess
@@ -61,10 +62,15 @@ class GitConfig:
         done = self._run("rev-parse", "--git-path", "config", directory=directory)
         if done.returncode and b"not a git repository" in done.stderr:
             raise UsageError(
-                "this is no git repository", hint="change to one, or set up every repository: notme-git setup --global"
+                "this is no git repository", hint="change to one, or name every repository of yours with --global"
             )
         self._check(done, directory)
         return (directory / os.fsdecode(done.stdout.removesuffix(b"\n"))).absolute()
+
+    def has_submodules(self, directory: Path) -> bool:
+        """Whether the working tree at `directory` names submodules, which have configurations of their own."""
+        done = self._run("rev-parse", "--show-toplevel", directory=directory)
+        return done.returncode == 0 and Path(os.fsdecode(done.stdout.removesuffix(b"\n")), ".gitmodules").exists()
 
     def in_force(self, keys: Iterable[str], directory: Path) -> dict[str, tuple[str, ...]]:
         """The values git goes by in `directory`, all scopes and includes; the last one counts."""
@@ -145,7 +151,9 @@ class GitConfig:
         reason = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
         hint = "mend the configuration that git names" if "bad config" in reason else ""
         if "dubious ownership" in reason:  # CVE-2022-24765: another user's configuration would be obeyed
-            hint = "if you trust it: git config --global --add safe.directory DIRECTORY"
+            named = re.search(r"repository at '(.+)'", os.fsdecode(done.stderr))
+            place = named[1] if named else str(directory.absolute())
+            hint = f"if you trust it: git config --global --add safe.directory {shlex.quote(place)}"
         raise UnavailableError(f"git, run in {directory.absolute()}, says: {reason}", hint=hint)
 
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from attest.errors import RefusedError, UnavailableError
-from notme_git import gitconfig, previous, wanted
+from notme_git import gitconfig, previous, remains, wanted
 from notme_git.gitconfig import LOCK_ATTEMPTS, LOCK_PAUSE_S, ConfigFile, GitConfig
 
 ALLOWED_SIGNERS = "gpg.ssh.allowedSignersFile"
@@ -97,7 +97,7 @@ class _Record:
 
     `original` is the file before setup (None: absent), with later edits by others worked in if `edited`.
     `states` are SHA-256 of the file as setup leaves or found it, `previous` the original's values, and
-    `written` every value a setup wrote.
+    `written` every value a setup wrote. `file` is the path, for whoever reads the record.
     """
 
     original: bytes | None
@@ -105,16 +105,17 @@ class _Record:
     states: tuple[str, ...]
     previous: Values
     written: Values
+    file: str = ""
 
     def covers(self, current: bytes | None) -> bool:
         """Whether nobody but setup changed the file."""
         return current == self.original or (current is not None and _digest(current) in self.states)
 
-    def encode(self, file: Path) -> bytes:
-        """JSON; `file` is for whoever reads the record. Bytes that are not UTF-8 keep as lone surrogates."""
+    def encode(self) -> bytes:
+        """JSON. Bytes that are not UTF-8 keep as lone surrogates."""
         value = {
             "version": 1,
-            "file": str(file),
+            "file": self.file,
             "original": None if self.original is None else base64.b64encode(self.original).decode("ascii"),
             "edited": self.edited,
             "states": self.states,
@@ -153,6 +154,7 @@ class _Record:
             states=_strings(value["states"]),
             previous=_values(value["previous"]),
             written=_values(value["written"]),
+            file=str(value["file"]),
         )
 
 
@@ -186,8 +188,9 @@ def apply(home: Path, values: Mapping[str, str], *, config_file: Path, environ: 
             states=tuple(_digest(state) for state in (current, edited) if state is not None),
             previous=before.previous,
             written={key: tuple(dict.fromkeys((*before.written[key], *wanted_values.get(key, ())))) for key in KEYS},
+            file=str(file.path),
         )
-        gitconfig.replace_file(record_path, record.encode(file.path), mode=0o600)
+        gitconfig.replace_file(record_path, record.encode(), mode=0o600)
         file.replace(edited)
     in_force = git.in_force_beside(wanted_values, config_file)
     shadowed = tuple(key for key, value in wanted_values.items() if tuple(in_force[key][-1:]) != value)
@@ -214,16 +217,12 @@ def undo(home: Path, *, config_file: Path, environ: Mapping[str, str]) -> Undone
     Raises `RefusedError` where there is nothing to take back, `UnavailableError` when that cannot be done.
     """
     file = ConfigFile.locate(config_file)
-    nothing = RefusedError(
-        f"{file.path} was not set up from {home}, or that was undone",
-        hint="name the place that was set up: its repository, or --global; NOTME_HOME names the home",
-    )
     if not _record_path(home, file).exists():
-        raise nothing
+        raise _nothing(home, file, environ)
     with _held(home, file) as record_path:
         record, current = _Record.read(record_path), file.read()
         if record is None:
-            raise nothing
+            raise _nothing(home, file, environ)
         kept: tuple[str, ...] = ()
         restored, exact = record.original, record.covers(current) and not record.edited
         if not record.covers(current):
@@ -235,6 +234,27 @@ def undo(home: Path, *, config_file: Path, environ: Mapping[str, str]) -> Undone
             record_path.unlink()
             gitconfig.sync_folder(record_path.parent)
     return Undone(file.path, exact, kept)
+
+
+def files(home: Path) -> list[Path]:
+    """The configuration files that are set up from `home`, by its records; they may be gone meanwhile."""
+    records = [_Record.read(path) for path in sorted((home / "setup").glob("*.json"))]
+    return sorted(Path(record.file) for record in records if record is not None)
+
+
+def state(home: Path, file: Path, environ: Mapping[str, str]) -> str:
+    """What `file` signs as by now, as `remains.signs_as` has it; empty where that was taken out or the file is gone."""
+    if not file.exists():
+        return ""
+    return remains.signs_as(GitConfig.find(environ).in_file(KEYS, file), home)
+
+
+def _nothing(home: Path, file: ConfigFile, environ: Mapping[str, str]) -> RefusedError:
+    hint = "name the place that was set up: its repository, or --global; NOTME_HOME names the home"
+    with contextlib.suppress(UnavailableError):
+        left = remains.by_hand(file.path, GitConfig.find(environ).in_file(KEYS, file.path))
+        hint = f"where that home is gone, take it out by hand: {left}" if left else hint
+    return RefusedError(f"{file.path} was not set up from {home}, or that was undone", hint=hint)
 
 
 def _before(git: GitConfig, record_path: Path, current: bytes | None, now: Values) -> _Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import click
 
 from attest.cli import json_option
 from attest.errors import UsageError
-from notme_git import setup, shimfile, sshfiles, wanted
+from attest.report.text import printable
+from notme_git import remains, setup, shimfile, sshfiles, wanted
 from notme_git.authority import grants
 from notme_git.authority.embedded import opened
 from notme_git.config import Config
 from notme_git.daemon import agent_setting
 from notme_git.daemon import cli as daemon_cli
+from notme_git.gitconfig import GitConfig
 from notme_git.reading.cli import complete_agent
 
 SCOPES = {False: "sign:git", True: "sign:git-blind"}
@@ -51,6 +54,7 @@ SCOPES = {False: "sign:git", True: "sign:git-blind"}
 )
 @click.option("--global", "everywhere", is_flag=True, help="For every repository of this user, not only this one.")
 @click.option("--undo", is_flag=True, help="Put back what was configured before, byte for byte.")
+@click.option("--list", "listed", is_flag=True, help="Name the files of git's configuration that are set up.")
 @json_option
 def setup_command(
     agent: str | None,
@@ -60,6 +64,7 @@ def setup_command(
     blind: bool,
     everywhere: bool,
     undo: bool,
+    listed: bool,
     as_json: bool,
 ) -> None:
     """Make git here sign as an agent, and verify with us.
@@ -70,7 +75,11 @@ def setup_command(
     whoami) signs as that agent, under its grant; every other one as you, as before.
     """
     config = Config.read()
-    file = setup.config_file(config.environ, everywhere=everywhere)
+    if listed:
+        _list(config, as_json)
+        return
+    what = "--undo" if undo else "--auto" if auto else f"--agent {shlex.quote(agent or 'AGENT')}"
+    file = _file(config, what, everywhere)
     if undo:
         _undo(config, file, as_json)
         return
@@ -88,9 +97,36 @@ def setup_command(
         click.echo(f"{sentence} (in {file})")
         for line in further:
             click.echo(line)
-        click.echo("back to what was there before: notme-git setup --undo")
+        click.echo(f"back to what was there before: notme-git setup --undo{' --global' * everywhere}")
+    if not everywhere and GitConfig.find(config.environ).has_submodules(Path()):
+        click.echo("warning: submodules have configurations of their own: run setup in each, or --global", err=True)
     for key in applied.shadowed:
         click.echo(f"warning: another configuration file sets {key}, which wins over this one", err=True)
+
+
+def _file(config: Config, what: str, everywhere: bool) -> Path:
+    """The file to work on; outside a repository the error says how `what` is done for all of them."""
+    try:
+        return setup.config_file(config.environ, everywhere=everywhere)
+    except UsageError as error:
+        if everywhere:
+            raise
+        hint = f"change to one, or for every repository of yours: notme-git setup {what} --global"
+        raise UsageError(error.message, hint=hint) from None
+
+
+def _list(config: Config, as_json: bool) -> None:
+    found = [(file, setup.state(config.home, file, config.environ)) for file in setup.files(config.home)]
+    if as_json:
+        items = [{"file": str(file), "agent": None if state in ("", remains.AUTO) else state,
+                  "auto": state == remains.AUTO, "exists": file.exists()} for file, state in found]  # fmt: skip
+        click.echo(json.dumps(items, indent=2))
+        return
+    for file, state in found:
+        said = state or ("changed since" if file.exists() else "gone")
+        click.echo(printable(f"{file}  {said}"))
+    if not found:
+        click.echo(f"notme-git: nothing is set up from {config.home}", err=True)
 
 
 def _named(
