@@ -263,6 +263,8 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("broker-gone", "x509", "in a sandbox",
      lambda f: replace(part(f, "session", socket_answers=False), environ={"NOTME_BROKER": "1"}), "run --broker"),
     ("authority-missing", "x509", "no authority", lambda f: replace(f, authority=Authority(present=False)), "init"),
+    ("authority-missing", "auto", "and git goes by it", lambda f: replace(f, authority=Authority(present=False)),
+     "setup --undo"),
     ("database-damaged", "x509", "trouble is told as it is",
      lambda f: replace(f, authority=Authority(troubles=(Trouble("database-damaged", "no SQLite", "restore it"),))),
      "restore it"),
@@ -274,6 +276,8 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("daemon-silent", "x509", "it hangs", lambda f: part(f, "daemon", state="silent", status=None), "end its process"),
     ("daemon-folder", "x509", "mode 0777", lambda f: part(f, "daemon", folder_bad=True, socket_open=True),
      "chmod 0700"),
+    ("daemon-folder-blocked", "x509", "/tmp cannot be written to", lambda f: part(f, "daemon", folder_blocked=True),
+     "XDG_RUNTIME_DIR"),
     ("daemon-socket-open", "x509", "mode 0666", lambda f: part(f, "daemon", socket_open=True), "daemon stop"),
     ("daemon-version", "x509", "an update", lambda f: status(f, version="0"), "daemon stop"),
     ("daemon-dumpable", "x509", "refused", lambda f: status(f, hardening={"dumpable": "refused"}), "kernel"),
@@ -714,6 +718,20 @@ def test_a_squatted_runtime_folder_is_seen_before_any_daemon_runs(home: Path) ->
     (runtime / f"notme-git-{place.name(home)}").chmod(0o777)
     daemon = look_daemon.look(home, {"XDG_RUNTIME_DIR": str(runtime)}, version="1")
     assert (daemon.state, daemon.folder_bad, daemon.runtime_dir) == ("none", True, "private")
+
+
+def test_a_place_where_no_folder_can_be_made_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not look_daemon.look(home / "not there yet", {}, version="1").folder_blocked
+    (home / "file").write_bytes(b"")
+    assert look_daemon.look(home / "file" / "home", {}, version="1").folder_blocked
+    long = home / ("x" * 100)
+    assert not look_daemon.look(long, {}, version="1").folder_blocked
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != Path("/tmp"))  # read only
+    daemon = look_daemon.look(long, {}, version="1")
+    assert (daemon.folder_blocked, Path(daemon.folder).parent) == (True, Path("/tmp"))
+    runtime = home / "run"
+    runtime.mkdir(mode=0o700)
+    assert not look_daemon.look(home, {"XDG_RUNTIME_DIR": str(runtime)}, version="1").folder_blocked
 
 
 def test_another_users_socket_is_foreign_and_gets_no_byte(

@@ -65,7 +65,7 @@ def alone(home: Path) -> Iterator[None]:
 
 def runtime_folder(home: Path, environ: Mapping[str, str]) -> Path:
     """The private folder for sockets of this home; made if need be. `UnavailableError` if another user has it."""
-    place = _choose(home, environ.get("XDG_RUNTIME_DIR", ""))
+    place = choose(home, environ.get("XDG_RUNTIME_DIR", ""))
     with gitconfig.file_errors(place):
         with contextlib.suppress(FileExistsError):
             place.mkdir(mode=0o700)
@@ -73,7 +73,8 @@ def runtime_folder(home: Path, environ: Mapping[str, str]) -> Path:
     return place
 
 
-def _choose(home: Path, runtime: str) -> Path:
+def choose(home: Path, runtime: str) -> Path:
+    """Which folder that is, `runtime` being XDG_RUNTIME_DIR; it need not be there."""
     own = Path(runtime, f"notme-git-{name(home)}")
     if os.path.isabs(runtime) and _private(Path(runtime)) and not _too_long(own / _LONGEST):
         return own

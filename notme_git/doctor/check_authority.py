@@ -13,7 +13,10 @@ def check_authority(facts: Facts) -> Iterator[Finding]:
     """That it is there and can be used."""
     if not facts.authority.present and not facts.sandboxed:
         message = f"there is no authority in {facts.home}"
-        yield Finding("authority-missing", message, 'make one: notme-git init --human "NAME <ADDRESS>"')
+        remedy = 'make one: notme-git init --human "NAME <ADDRESS>"'
+        if facts.mode != "none":
+            remedy += "; or take out what signs by it: notme-git setup --undo"
+        yield Finding("authority-missing", message, remedy)
     for trouble in facts.authority.troubles:
         yield Finding(trouble.code, trouble.message, trouble.remedy, trouble.command)
 

@@ -38,12 +38,15 @@ def check_socket(facts: Facts) -> Iterator[Finding]:
         message = f"{daemon.folder} is not a folder of this user alone, so no daemon listens there"
         yield Finding("daemon-folder", message, "see who made it; it should be yours with mode 0700",
                       f"chmod 0700 {shlex.quote(daemon.folder)}")  # fmt: skip
+    elif daemon.folder_blocked:
+        message = f"{daemon.folder} cannot be made or written to, so there is no daemon to sign faster"
+        yield Finding("daemon-folder-blocked", message, "let XDG_RUNTIME_DIR name a folder of yours, 0700")
     elif daemon.socket_open and daemon.state != "foreign":
         message = f"the socket {daemon.address} is open to other users"
         yield Finding("daemon-socket-open", message, "stop the daemon: the next one makes it anew", RESTART)
     if daemon.runtime_dir != "private":
         what = "is not set" if daemon.runtime_dir == "unset" else "is not a folder of this user alone"
-        message = f"XDG_RUNTIME_DIR {what}, so the daemon's socket lies in /tmp"
+        message = f"XDG_RUNTIME_DIR {what}, so the daemon's socket lies in {daemon.folder}"
         yield Finding("runtime-dir", message, "log in through a session manager, or set it to a folder of yours, 0700")
 
 

@@ -106,8 +106,9 @@ def check_addresses(facts: Facts) -> Iterator[Finding]:
 def check_session(facts: Facts) -> Iterator[Finding]:
     """What `notme-git run` left in the environment."""
     if facts.session.problem:
-        remedy = "leave it, or begin one: notme-git run -- COMMAND"
-        yield Finding("session-stale", facts.session.problem, remedy, "unset NOTME_SESSION NOTME_SOCKET")
+        command = "unset NOTME_SESSION NOTME_SOCKET"
+        remedy = f"{command}, or begin one with notme-git run -- COMMAND"
+        yield Finding("session-stale", facts.session.problem, remedy, command)
     if not facts.session.socket_answers:
         socket = facts.environ.get(SOCKET, "")
         if facts.sandboxed:

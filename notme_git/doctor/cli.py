@@ -59,7 +59,8 @@ def _lines(findings: Sequence[Finding], mended: Sequence[str]) -> Iterator[str]:
     for code in mended:
         yield f"fixed    {code}"
     for finding in findings:
-        remedy = f"{finding.remedy}: {finding.command}" if finding.command else finding.remedy
+        said = finding.command in finding.remedy
+        remedy = finding.remedy if said else f"{finding.remedy}: {finding.command}"
         yield f"{finding.severity:<8} {finding.code}: {_shown(finding.message)}"
         yield f"  remedy {_shown(remedy)}"
     if not findings:

@@ -133,7 +133,10 @@ class Ssh:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The daemon as its address shows it. `status` is its own word; `owner` is who listens, where that is known."""
+    """The daemon as its address shows it. `status` is its own word.
+
+    `folder` has its socket, or will have it; `folder_blocked`: it cannot be made, or not be written to.
+    """
 
     address: str = ""
     state: Literal["none", "dead", "silent", "foreign", "running"] = "none"
@@ -141,6 +144,7 @@ class Daemon:
     socket_open: bool = False
     folder: str = ""
     folder_bad: bool = False
+    folder_blocked: bool = False
     runtime_dir: Literal["private", "unset", "open"] = "private"
     version: str = ""
 

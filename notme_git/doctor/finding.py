@@ -95,11 +95,12 @@ CODES: Mapping[str, Code] = {
     "daemon-silent": Code(_WARNING, "A daemon listens and gives no answer: each signature waits for it."),
     "daemon-foreign": Code(_WARNING, "At the daemon's address listens another user: nothing is sent there."),
     "daemon-folder": Code(_WARNING, "The folder of the daemon's socket is another user's, or open to others."),
+    "daemon-folder-blocked": Code(_WARNING, "The folder of the daemon's socket cannot be made: there is no daemon."),
     "daemon-socket-open": Code(_WARNING, "The daemon's socket is open to other users."),
     "daemon-version": Code(_WARNING, "The running daemon is of another version."),
     "daemon-dumpable": Code(_NOTE, "The kernel lets debuggers of this user read the daemon's memory."),
     "daemon-unlocked": Code(_NOTE, "The daemon's memory may go to the swap disk."),
-    "runtime-dir": Code(_NOTE, "`XDG_RUNTIME_DIR` is unset, or not private: the daemon's socket lies in /tmp."),
+    "runtime-dir": Code(_NOTE, "`XDG_RUNTIME_DIR` is unset, or not private: the socket lies in the home, or in /tmp."),
     "socket-dead": Code(_WARNING, "`NOTME_SOCKET` names a socket at which nobody of this user answers."),
     "broker-gone": Code(_ERROR, "The broker outside this sandbox does not answer, and nothing else may sign here."),
     # SSH signatures

@@ -23,11 +23,12 @@ def look(home: Path, environ: Mapping[str, str], *, version: str) -> Daemon:
     try:
         address = client.address(home, {})
     except UnavailableError:
-        expected = _folder(home, environ["XDG_RUNTIME_DIR"] if runtime == "private" else "")
-        return Daemon(folder=str(expected), folder_bad=_bad(expected), runtime_dir=runtime, version=version)
+        expected = place.choose(home, environ.get("XDG_RUNTIME_DIR", ""))
+        bad, blocked = _bad(expected), not _can_be_there(expected)
+        return Daemon("", "none", None, False, str(expected), bad, blocked, runtime, version)
     state, status = _ask(address)
     folder = Path(address).parent
-    return Daemon(address, state, status, _open(address), str(folder), _bad(folder), runtime, version)
+    return Daemon(address, state, status, _open(address), str(folder), _bad(folder), False, runtime, version)
 
 
 def answers(address: str) -> bool:
@@ -35,13 +36,10 @@ def answers(address: str) -> bool:
     return _connects(address) == "running"
 
 
-def _folder(home: Path, runtime: str) -> Path:
-    """The folder that `place.runtime_folder` would make."""
-    folder = Path(runtime, f"notme-git-{place.name(home)}")
-    longest = len(os.fsencode(folder / "broker-00000000" / "sock"))
-    if runtime and longest <= place.MAX_SOCKET_BYTES:
-        return folder
-    return Path(f"/tmp/notme-git-{place.name(home)}-{os.getuid()}")
+def _can_be_there(folder: Path) -> bool:
+    """Whether files can be made in it or, where it is not there yet, folders in what is there above it."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
 
 
 def _ask(address: str) -> tuple[State, dict[str, Any] | None]:
