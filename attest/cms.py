@@ -11,7 +11,6 @@ No private key comes here: `to_be_signed` gives the bytes, the caller signs, `as
 
 from __future__ import annotations
 
-import binascii
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.asn1 import TLV, GeneralizedTime, UTCTime
 
 from attest import asn1, certificate, keys
+from attest.armour import Armour
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import KeyAlgorithm, PublicKey
 
@@ -31,9 +31,8 @@ MAX_CMS_BYTES = 64 * 1024
 MAX_CERTIFICATES = 8
 """Leaf and one issuing CA are needed; a few more are tolerated, never walked in depth."""
 
-BEGIN = b"-----BEGIN SIGNED MESSAGE-----\n"
-END = b"-----END SIGNED MESSAGE-----\n"
-LINE = 64
+ARMOUR = Armour("SIGNED MESSAGE", columns=64, limit=MAX_CMS_BYTES)
+"""What git takes for an X.509 signature (gpg-interface.c)."""
 
 _DIGESTS = {KeyAlgorithm.ED25519: asn1.SHA512, KeyAlgorithm.P256: asn1.SHA256}
 _SIGNATURES = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
@@ -69,27 +68,6 @@ class SignedMessage:
     signature: bytes
     timestamps: tuple[bytes, ...]
     certificates_sorted: bool
-
-
-def armour(der: bytes) -> bytes:
-    """The text that git stores: PEM label SIGNED MESSAGE, 64 columns, final newline."""
-    body = binascii.b2a_base64(der, newline=False)
-    return BEGIN + b"\n".join([body[i : i + LINE] for i in range(0, len(body), LINE)]) + b"\n" + END
-
-
-def dearmour(text: bytes) -> bytes:
-    """The DER inside `text`, which must be exactly what `armour` would write for it."""
-    if len(text) > 2 * MAX_CMS_BYTES:
-        raise MalformedError(f"{len(text)} bytes of armour; a signature has at most {2 * MAX_CMS_BYTES}")
-    if not text.startswith(BEGIN) or not text.endswith(END):
-        raise MalformedError("not one SIGNED MESSAGE armour block from first to last byte")
-    try:
-        der = binascii.a2b_base64(text[len(BEGIN) : -len(END)].replace(b"\n", b""), strict_mode=True)
-    except binascii.Error as error:
-        raise MalformedError(f"armour is not base64: {error}") from None
-    if armour(der) != text:
-        raise MalformedError("armour is not in its one canonical form")
-    return der
 
 
 def digest(algorithm: KeyAlgorithm, content: bytes) -> bytes:

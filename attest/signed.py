@@ -140,14 +140,14 @@ def read(signature: Signature, anchors: Sequence[Anchor]) -> Signed:
     one of ours that was tampered with is malformed, and not somebody else's.
     """
     if signature.format is SignatureFormat.X509:
-        return CmsSigned(cms.parse(cms.dearmour(signature.armour)))
+        return CmsSigned(cms.parse(cms.ARMOUR.open(signature.armour)))
     if signature.format is not SignatureFormat.SSH or not is_ours(signature.armour, anchors):
         raise VerificationError(
             Step.SIGNATURE,
             Reason.SIGNATURE_FOREIGN,
             f"signed with {_FOREIGN[signature.format]}: its owner's own key, not by this authority",
         )
-    parsed = sshsig.parse(sshsig.dearmour(signature.armour))
+    parsed = sshsig.parse(sshsig.ARMOUR.open(signature.armour))
     return SshSigned(parsed, sshcert.parse(parsed.public_key))
 
 

@@ -12,12 +12,11 @@ No private key comes here: `to_be_signed` gives the bytes, the caller signs, `as
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 
 from attest import keys, sshwire
+from attest.armour import Armour
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import PublicKey
 from attest.sshwire import Reader, string, uint32
@@ -33,9 +32,8 @@ MAX_BLOB_BYTES = 64 * 1024
 MAX_NAME_BYTES = 256
 """Namespaces and names of algorithms; the longest in use has under 50."""
 
-BEGIN = b"-----BEGIN SSH SIGNATURE-----\n"
-END = b"-----END SSH SIGNATURE-----\n"
-LINE = 70
+ARMOUR = Armour("SSH SIGNATURE", columns=70, limit=MAX_BLOB_BYTES)
+"""As ssh-keygen writes it."""
 
 HASHES = {"sha512": hashlib.sha512, "sha256": hashlib.sha256}
 """PROTOCOL.sshsig allows these two and no others."""
@@ -77,28 +75,6 @@ class Preamble:
         """The bytes to sign."""
         head = MAGIC + string(self.namespace) + string(b"")
         return head + string(self.hash_algorithm) + string(self.digest)
-
-
-def armour(blob: bytes) -> bytes:
-    """The text that git stores: label SSH SIGNATURE, 70 columns, final newline, as ssh-keygen writes it."""
-    body = base64.b64encode(blob)
-    lines = [body[i : i + LINE] + b"\n" for i in range(0, len(body), LINE)]
-    return BEGIN + b"".join(lines) + END
-
-
-def dearmour(text: bytes) -> bytes:
-    """The blob inside `text`, which must be exactly what `armour` would write for it."""
-    if len(text) > 2 * MAX_BLOB_BYTES:
-        raise MalformedError(f"{len(text)} bytes of armour; a signature has at most {2 * MAX_BLOB_BYTES}")
-    if not text.startswith(BEGIN) or not text.endswith(END):
-        raise MalformedError("not one SSH SIGNATURE armour block from first to last byte")
-    try:
-        blob = base64.b64decode(text[len(BEGIN) : -len(END)].replace(b"\n", b""), validate=True)
-    except binascii.Error as error:
-        raise MalformedError(f"armour is not base64: {error}") from None
-    if armour(blob) != text:
-        raise MalformedError("armour is not in its one canonical form")
-    return blob
 
 
 def to_be_signed(content: bytes, *, namespace: str = NAMESPACE, hash_algorithm: str = "sha512") -> bytes:

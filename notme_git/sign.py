@@ -109,13 +109,13 @@ def _cms(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, b
     pending = cms.to_be_signed(payload, credential.algorithm, signing_time=at)
     signature = credential.sign(pending.data)
     token = credential.stamp(signature, at)
-    return cms.armour(cms.assemble(pending, signature, signer=credential.certificate, timestamp=token)), token
+    return cms.ARMOUR.wrap(cms.assemble(pending, signature, signer=credential.certificate, timestamp=token)), token
 
 
 def _ssh(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:
     signature = credential.sign(sshsig.to_be_signed(payload))
     token = credential.stamp(signature, at)
-    return sshsig.armour(sshsig.assemble(credential.ssh_certificate, signature)), token
+    return sshsig.ARMOUR.wrap(sshsig.assemble(credential.ssh_certificate, signature)), token
 
 
 def _check_window(chain: Chain, parsed: GitObject) -> None:

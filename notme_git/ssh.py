@@ -156,7 +156,7 @@ def _check(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:
     trusted = signer.trust()
     if armour is None or not signed.is_ours(armour, trusted.anchors):
         return NOT_OURS
-    certificate = sshcert.parse(sshsig.parse(sshsig.dearmour(armour)).public_key)
+    certificate = sshcert.parse(sshsig.parse(sshsig.ARMOUR.open(armour)).public_key)
     if call.mode == "find-principals":
         return _found(certificate, trusted)
     examination = _examine(armour, request.stdin, trusted, signer, at)

@@ -90,7 +90,7 @@ class SshLeaf:
         made = sshsig.assemble(
             self.blob, sign(self.key, signed), namespace=namespace, hash_algorithm=hash_algorithm
         )
-        return sshsig.armour(made)
+        return sshsig.ARMOUR.wrap(made)
 
 
 class Forge:
@@ -194,7 +194,7 @@ class Forge:
         pending = cms.to_be_signed(content, algorithm, signing_time=at or self.at)
         signature = leaf.sign(pending.data)
         token = self.token(signature, at=at) if timestamped else None
-        return cms.armour(cms.assemble(pending, signature, signer=leaf.certificate, timestamp=token))
+        return cms.ARMOUR.wrap(cms.assemble(pending, signature, signer=leaf.certificate, timestamp=token))
 
     def commit(
         self,

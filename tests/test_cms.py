@@ -297,12 +297,12 @@ def test_a_digest_that_was_signed_but_is_of_other_content_fails_step_3() -> None
     assert caught.value.reason is Reason.DIGEST_MISMATCH
 
 
-ARMOUR = cms.armour(PLAIN.der())
+ARMOUR = cms.ARMOUR.wrap(PLAIN.der())
 
 
 def rewrapped(columns: int) -> bytes:
     body = base64.b64encode(PLAIN.der())
-    return cms.BEGIN + b"".join(body[i : i + columns] + b"\n" for i in range(0, len(body), columns)) + cms.END
+    return cms.ARMOUR.begin + b"".join(body[i : i + columns] + b"\n" for i in range(0, len(body), columns)) + cms.ARMOUR.end
 
 
 def test_armour_is_what_a_pem_writer_gives() -> None:
@@ -310,7 +310,7 @@ def test_armour_is_what_a_pem_writer_gives() -> None:
     assert (lines[0], lines[-1]) == ("-----BEGIN SIGNED MESSAGE-----", "-----END SIGNED MESSAGE-----")
     assert {len(line) for line in lines[1:-2]} == {64}
     assert base64.b64decode("".join(lines[1:-1])) == PLAIN.der()
-    assert cms.dearmour(ARMOUR) == PLAIN.der()
+    assert cms.ARMOUR.open(ARMOUR) == PLAIN.der()
 
 
 @pytest.mark.parametrize(
@@ -327,10 +327,10 @@ def test_armour_is_what_a_pem_writer_gives() -> None:
         rewrapped(63),
         ARMOUR.replace(b"\n-----END", b" \n-----END"),
         ARMOUR.replace(b"\n-----END", b"\n\n-----END"),
-        cms.BEGIN + b"!!!!\n" + cms.END,
+        cms.ARMOUR.begin + b"!!!!\n" + cms.ARMOUR.end,
         ARMOUR.replace(b"SIGNED MESSAGE", b"CMS"),
-        cms.BEGIN + b"AB==\n" + cms.END,
-        cms.BEGIN + b"A" * (2 * cms.MAX_CMS_BYTES) + b"\n" + cms.END,
+        cms.ARMOUR.begin + b"AB==\n" + cms.ARMOUR.end,
+        cms.ARMOUR.begin + b"A" * (2 * cms.MAX_CMS_BYTES) + b"\n" + cms.ARMOUR.end,
     ],
     ids=[
         "nothing",
@@ -352,23 +352,23 @@ def test_armour_is_what_a_pem_writer_gives() -> None:
 )
 def test_any_other_spelling_of_the_armour_is_refused(text: bytes) -> None:
     with pytest.raises(MalformedError):
-        cms.dearmour(text)
+        cms.ARMOUR.open(text)
 
 
 @given(st.binary(max_size=200))
 @settings(derandomize=True, max_examples=200)
 def test_armour_of_any_bytes_is_read_back(data: bytes) -> None:
-    assert cms.dearmour(cms.armour(data)) == data
+    assert cms.ARMOUR.open(cms.ARMOUR.wrap(data)) == data
 
 
-@given(st.binary(max_size=120) | st.binary(max_size=90).map(lambda b: cms.BEGIN + b + b"\n" + cms.END))
+@given(st.binary(max_size=120) | st.binary(max_size=90).map(lambda b: cms.ARMOUR.begin + b + b"\n" + cms.ARMOUR.end))
 @settings(derandomize=True, max_examples=300)
 def test_any_text_is_an_error_or_armour_that_is_written_the_same(text: bytes) -> None:
     try:
-        data = cms.dearmour(text)
+        data = cms.ARMOUR.open(text)
     except MalformedError:
         return
-    assert cms.armour(data) == text
+    assert cms.ARMOUR.wrap(data) == text
 
 
 SAMPLE = replace(PLAIN, unsigned=der.stamped(FORGES[Profile.NOTME], PLAIN)).der()

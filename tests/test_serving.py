@@ -74,7 +74,7 @@ def test_a_signature_comes_between_the_two_status_lines(served: Served, dialect:
     reply = served.sign(dialect=dialect)
     assert [where for where, _ in reply.events] == ["2", "1", "2"]
     assert (reply.status, status_words(reply, "2")) == (0, [b"BEGIN_SIGNING", b"SIG_CREATED"])
-    assert cms.parse(cms.dearmour(said(reply, "1"))).signing_time == served.world.now
+    assert cms.parse(cms.ARMOUR.open(said(reply, "1"))).signing_time == served.world.now
 
 
 def test_without_a_status_descriptor_there_is_the_signature_alone(served: Served) -> None:
@@ -105,7 +105,7 @@ def test_a_refusal_is_a_sentence_on_stderr_and_nothing_that_git_takes_for_a_sign
 def test_a_signature_by_ssh_is_a_file_and_nothing_else(served: Served) -> None:
     reply = served.by_ssh()
     assert (reply.status, [where for where, _ in reply.events]) == (0, [SIGNATURE_FILE])
-    assert sshsig.parse(sshsig.dearmour(reply.events[0][1])).namespace == "git"
+    assert sshsig.parse(sshsig.ARMOUR.open(reply.events[0][1])).namespace == "git"
 
 
 @pytest.mark.parametrize("files", [{"payload": b"no commit"}, {"payload": b""}], ids=["no commit", "nothing"])

@@ -52,13 +52,13 @@ def test_what_git_signs_is_signed_and_accepted(world: World, make: Callable[[Wor
 
 
 def test_a_signature_has_its_time_a_stamp_and_no_certificate_but_its_own(world: World) -> None:
-    message = cms.parse(cms.dearmour(world.sign(world.commit())))
+    message = cms.parse(cms.ARMOUR.open(world.sign(world.commit())))
     assert (message.signing_time, len(message.timestamps), message.others) == (world.now, 1, ())
 
 
 def test_two_signatures_share_no_key(world: World) -> None:
     armours = [world.sign(world.commit()) for _ in range(2)]
-    first, second = (cms.parse(cms.dearmour(a)).signer.public_key() for a in armours)
+    first, second = (cms.parse(cms.ARMOUR.open(a)).signer.public_key() for a in armours)
     assert first != second
 
 
@@ -258,7 +258,7 @@ def test_what_git_signs_is_signed_by_ssh_and_accepted_with_its_stamp(
 
 
 def test_an_ssh_signature_is_over_the_payload_in_gits_namespace_with_the_certificate(world: World) -> None:
-    read = sshsig.parse(sshsig.dearmour(world.sign(world.commit(), form=SSH)))
+    read = sshsig.parse(sshsig.ARMOUR.open(world.sign(world.commit(), form=SSH)))
     assert (read.namespace, read.hash_algorithm) == ("git", "sha512")
     assert sshcert.parse(read.public_key).principals == (world.address(),)
 

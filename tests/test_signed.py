@@ -43,7 +43,7 @@ def enrolled(world: World, scope: str = "sign:git") -> Credential:
 
 def ssh_signed(credential: Credential, payload: bytes, **options: str) -> Signed:
     value = credential.sign(sshsig.to_be_signed(payload, **options))
-    return Signed(sshsig.armour(sshsig.assemble(credential.ssh_certificate, value, **options)), value)
+    return Signed(sshsig.ARMOUR.wrap(sshsig.assemble(credential.ssh_certificate, value, **options)), value)
 
 
 def examined(
@@ -176,7 +176,7 @@ def test_the_committer_date_lies_within_the_certificate(
 
 
 STRANGER = Forge(Profile.NOTME, seed="other").ssh_leaf()
-BEGIN, END = sshsig.BEGIN, sshsig.END
+BEGIN, END = sshsig.ARMOUR.begin, sshsig.ARMOUR.end
 FOREIGN: dict[str, Callable[[bytes], bytes]] = {
     "by another authority": STRANGER.armour,
     "by a plain key": replace(STRANGER, blob=sshwire.ed25519_key(bytes(31) + b"\7")).armour,
@@ -195,12 +195,12 @@ def test_an_ssh_signature_without_our_anchors_key_is_somebody_elses(
 
 def test_one_of_ours_that_was_tampered_with_is_not_somebody_elses(world: World, credential: Credential) -> None:
     payload = world.commit()
-    blob = sshsig.dearmour(ssh_signed(credential, payload).armour)
+    blob = sshsig.ARMOUR.open(ssh_signed(credential, payload).armour)
     mark = blob.index(credential.chain.anchor.key.raw)
     for at in (*range(0, mark - 20, 7), *range(mark + 32, len(blob), 5)):
         changed = bytearray(blob)
         changed[at] ^= 1
-        found = reasons(examined(world, payload, sshsig.armour(bytes(changed))))
+        found = reasons(examined(world, payload, sshsig.ARMOUR.wrap(bytes(changed))))
         assert found
         assert found[0][1] != Reason.SIGNATURE_FOREIGN, at
 

@@ -117,30 +117,30 @@ def test_any_bytes_are_refused_or_encode_back_to_themselves(data: bytes) -> None
 
 
 def test_armour_is_seventy_columns_and_ends_with_a_newline() -> None:
-    lines = sshsig.armour(BLOB).split(b"\n")
+    lines = sshsig.ARMOUR.wrap(BLOB).split(b"\n")
     assert lines[0] == b"-----BEGIN SSH SIGNATURE-----"
     assert lines[-2:] == [b"-----END SSH SIGNATURE-----", b""]
     assert {len(line) for line in lines[1:-3]} == {70}
-    assert sshsig.dearmour(sshsig.armour(BLOB)) == BLOB
+    assert sshsig.ARMOUR.open(sshsig.ARMOUR.wrap(BLOB)) == BLOB
 
 
-TEXT = sshsig.armour(BLOB)
+TEXT = sshsig.ARMOUR.wrap(BLOB)
 ARMOURS = {
     "no newline at the end": TEXT[:-1],
     "CR LF": TEXT.replace(b"\n", b"\r\n"),
-    "76 columns": TEXT.replace(b"\n", b"", 2).replace(b"-----BEGIN SSH SIGNATURE-----", sshsig.BEGIN),
+    "76 columns": TEXT.replace(b"\n", b"", 2).replace(b"-----BEGIN SSH SIGNATURE-----", sshsig.ARMOUR.begin),
     "text before": b"x" + TEXT,
     "a blank line inside": TEXT.replace(b"\n", b"\n\n", 1),
     "no base64": TEXT.replace(b"U1NIU0", b"*1NIU0"),
     "another label": TEXT.replace(b"SSH", b"PGP"),
-    "too much": sshsig.BEGIN + b"A" * (2 * sshsig.MAX_BLOB_BYTES) + b"\n" + sshsig.END,
+    "too much": sshsig.ARMOUR.begin + b"A" * (2 * sshsig.MAX_BLOB_BYTES) + b"\n" + sshsig.ARMOUR.end,
 }
 
 
 @pytest.mark.parametrize("text", ARMOURS.values(), ids=ARMOURS)
 def test_armour_has_one_form(text: bytes) -> None:
     with pytest.raises(MalformedError):
-        sshsig.dearmour(text)
+        sshsig.ARMOUR.open(text)
 
 
 def test_an_agent_reads_what_it_is_asked_to_sign() -> None:

@@ -51,7 +51,7 @@ def forged(forge: Forge, leaf: Leaf, payload: bytes, *, stamped: bool = True, **
     message = replace(Cms(leaf, payload, forge.at), **parts)  # type: ignore[arg-type]
     if stamped and not message.unsigned:
         message = replace(message, unsigned=der.stamped(forge, message))
-    return attach(payload, cms.armour(message.der()))
+    return attach(payload, cms.ARMOUR.wrap(message.der()))
 
 
 @pytest.mark.parametrize("profile", OURS)
@@ -176,7 +176,7 @@ def two_signers(world: World) -> bytes:
     each = [Cms(leaf, payload, world.now) for leaf in leaves]
     infos = tuple(sorted(message.signer_info() for message in each))
     ders = tuple(sorted(leaf.der for leaf in leaves))
-    return attach(payload, cms.armour(replace(each[0], signers=infos, certificates=ders).der()))
+    return attach(payload, cms.ARMOUR.wrap(replace(each[0], signers=infos, certificates=ders).der()))
 
 
 def stamp_of_another(world: World) -> bytes:
@@ -540,7 +540,7 @@ def test_no_signature_with_one_flipped_bit_of_its_der_is_accepted(
 ) -> None:
     """Under intact armour every defect reaches the decoder and what comes after it."""
     examined = standing.world.examine(standing.commits[profile], trusted=standing.trusted)
-    flipped = bytearray(cms.dearmour(examined.signature))
+    flipped = bytearray(cms.ARMOUR.open(examined.signature))
     flipped[int(place * len(flipped))] ^= 1 << bit
-    raw = attach(examined.payload, cms.armour(bytes(flipped)))
+    raw = attach(examined.payload, cms.ARMOUR.wrap(bytes(flipped)))
     assert standing.judged(raw) is Outcome.REJECTED

@@ -66,7 +66,7 @@ class Signed:
     @cached_property
     def signature(self) -> bytes:
         """DER."""
-        return cms.dearmour(self.world.sign(self.payload, profile=self.profile))
+        return cms.ARMOUR.open(self.world.sign(self.payload, profile=self.profile))
 
     @cached_property
     def message(self) -> cms.SignedMessage:

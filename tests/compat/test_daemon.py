@@ -93,7 +93,7 @@ def certificate(sandbox: Sandbox, rev: str = "HEAD", *, cwd: Path | None = None)
     raw = sandbox.git("cat-file", "commit", rev, cwd=cwd).out
     found = gitobject.parse_commit(raw, gitobject.ObjectFormat.SHA1).signature
     assert found is not None
-    return cms.parse(cms.dearmour(found.armour)).signer.tbs_certificate_bytes
+    return cms.parse(cms.ARMOUR.open(found.armour)).signer.tbs_certificate_bytes
 
 
 def repository(sandbox: Sandbox, name: str) -> Path:
@@ -523,7 +523,7 @@ def test_a_signature_made_without_a_daemon_has_the_same_form(running: Sandbox, t
         raw = sandbox.git("cat-file", "commit", "HEAD").out
         signature = gitobject.parse_commit(raw, gitobject.ObjectFormat.SHA1).signature
         assert signature is not None
-        message = cms.parse(cms.dearmour(signature.armour))
+        message = cms.parse(cms.ARMOUR.open(signature.armour))
         headers = [line.split(b" ")[0] for line in raw.partition(b"gpgsig")[0].splitlines()]
         shapes.append((signature.format, headers, message.algorithm, len(message.others), len(message.timestamps),
                        [e.oid for e in message.signer.extensions]))  # fmt: skip

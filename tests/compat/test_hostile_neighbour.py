@@ -79,7 +79,7 @@ def signed(leaf: Leaf, payload: bytes, at: datetime, token: bytes | None = None)
     algorithm = KeyAlgorithm.ED25519 if isinstance(leaf.key, Ed25519PrivateKey) else KeyAlgorithm.P256
     pending = cms.to_be_signed(payload, algorithm, signing_time=at)
     message = cms.assemble(pending, leaf.sign(pending.data), signer=leaf.certificate, timestamp=token)
-    return attach(payload, cms.armour(message))
+    return attach(payload, cms.ARMOUR.wrap(message))
 
 
 def judged(sandbox: Sandbox, raw: bytes, at: datetime, *, require: Voucher | None = None) -> Verdict:

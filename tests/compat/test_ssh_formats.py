@@ -102,11 +102,11 @@ def made(tmp_path: Path, at: datetime) -> Stock:
 
 def signed(credential: Credential, payload: bytes) -> bytes:
     value = credential.sign(sshsig.to_be_signed(payload))
-    return sshsig.armour(sshsig.assemble(credential.ssh_certificate, value))
+    return sshsig.ARMOUR.wrap(sshsig.assemble(credential.ssh_certificate, value))
 
 
 def token_over(credential: Credential, armour: bytes, at: datetime) -> bytes:
-    return credential.stamp(sshsig.parse(sshsig.dearmour(armour)).signature, at)
+    return credential.stamp(sshsig.parse(sshsig.ARMOUR.open(armour)).signature, at)
 
 
 def test_ssh_keygen_reads_our_certificate_as_it_is_meant(stock: Stock) -> None:
@@ -172,7 +172,7 @@ def test_a_foreign_principal_is_refused(stock: Stock) -> None:
 def test_a_certificate_of_another_namespace_is_refused(stock: Stock) -> None:
     leaf = stock.world.credential()
     value = leaf.sign(sshsig.to_be_signed(b"content", namespace="file"))
-    (stock.folder / "sig").write_bytes(sshsig.armour(sshsig.assemble(leaf.ssh_certificate, value, namespace="file")))
+    (stock.folder / "sig").write_bytes(sshsig.ARMOUR.wrap(sshsig.assemble(leaf.ssh_certificate, value, namespace="file")))
     when = f"-Overify-time={stock.world.now:%Y%m%d%H%M%S}Z"
     command = ("-Y", "verify", "-n", "file", "-f", "allowed", "-I", stock.world.address(), "-s", "sig", when)
     assert stock.keygen(*command, stdin=b"content").returncode != 0
@@ -238,11 +238,11 @@ def test_a_signature_of_ssh_keygen_is_read_and_written_again_the_same(stock: Sto
     (stock.folder / "content").write_bytes(b"content")
     done = stock.keygen("-q", "-Y", "sign", "-n", "git", "-f", "key", "content")
     armour = (stock.folder / "content.sig").read_bytes()
-    blob = sshsig.dearmour(armour)
+    blob = sshsig.ARMOUR.open(armour)
     read = sshsig.parse(blob)
     assert done.returncode == 0
     assert read.encode() == blob
-    assert sshsig.armour(read.encode()) == armour
+    assert sshsig.ARMOUR.wrap(read.encode()) == armour
     assert (stock.folder / "key.pub").read_bytes().split()[1] == base64.b64encode(read.public_key)
 
 

@@ -113,7 +113,7 @@ class Vectors:
         """A commit with exactly this CMS, time-stamped unless told otherwise."""
         if stamped and not message.unsigned:
             message = replace(message, unsigned=der.stamped(self.notme, message))
-        return attach(message.content, cms.armour(message.der()))
+        return attach(message.content, cms.ARMOUR.wrap(message.der()))
 
     def altered(self, *, stamped: bool = True, **parts: Any) -> bytes:
         """The plain commit with some parts of its CMS replaced."""
@@ -267,10 +267,10 @@ class Vectors:
             ("length-not-minimal", der.long_length(good)),
             ("cut-short", good[:-1]),
         ):
-            self.add(f"2_{name}", bad, attach(self.payload, cms.armour(data)))
-        wide = rewrapped(cms.armour(good), 76)
+            self.add(f"2_{name}", bad, attach(self.payload, cms.ARMOUR.wrap(data)))
+        wide = rewrapped(cms.ARMOUR.wrap(good), 76)
         self.add("2_armour-of-76-columns", bad, attach(self.payload, wide))
-        self.add("2_armour-without-base64", bad, attach(self.payload, cms.BEGIN + b"????\n" + cms.END))
+        self.add("2_armour-without-base64", bad, attach(self.payload, cms.ARMOUR.begin + b"????\n" + cms.ARMOUR.end))
         challenge = attribute(der.CHALLENGE_PASSWORD, der.utf8("x"))
         cases: tuple[tuple[str, dict[str, Any]], ...] = (
             ("attributes-unsorted", {"attributes": (digest, kind, time)}),
@@ -577,7 +577,7 @@ def rewrapped(armour: bytes, columns: int) -> bytes:
     """Armour with lines of another length."""
     body = b"".join(armour.splitlines()[1:-1])
     lines = [body[at : at + columns] + b"\n" for at in range(0, len(body), columns)]
-    return cms.BEGIN + b"".join(lines) + cms.END
+    return cms.ARMOUR.begin + b"".join(lines) + cms.ARMOUR.end
 
 
 def second_s(signature: bytes) -> bytes:

@@ -31,7 +31,7 @@ class SshVectors:
     def __init__(self, base: Vectors) -> None:
         self.base, self.forge, self.payload = base, base.notme, base.payload
         self.leaf = self.forge.ssh_leaf()
-        self.blob = sshsig.dearmour(self.leaf.armour(self.payload))
+        self.blob = sshsig.ARMOUR.open(self.leaf.armour(self.payload))
 
     def add(
         self,
@@ -48,7 +48,8 @@ class SshVectors:
         made, content = blob or self.blob, payload or self.payload
         if stamp is None and stamped is not None:
             stamp = self.forge.token(self.value(made), at=stamped)
-        self.base.add(f"{name[:2]}ssh-{name[2:]}", expect, attach(content, sshsig.armour(made)), stamp=stamp, **more)  # type: ignore[arg-type]
+        raw = attach(content, sshsig.ARMOUR.wrap(made))
+        self.base.add(f"{name[:2]}ssh-{name[2:]}", expect, raw, stamp=stamp, **more)  # type: ignore[arg-type]
 
     @staticmethod
     def value(blob: bytes) -> bytes:
@@ -56,7 +57,7 @@ class SshVectors:
         return blob[-64:]
 
     def by(self, leaf: SshLeaf, payload: bytes | None = None, **options: str) -> bytes:
-        return sshsig.dearmour(leaf.armour(payload or self.payload, **options))
+        return sshsig.ARMOUR.open(leaf.armour(payload or self.payload, **options))
 
     def edited(self, edit: SshEdit) -> bytes:
         """The plain commit signed with a certificate that the root signed after `edit`."""
