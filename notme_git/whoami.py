@@ -6,7 +6,7 @@ the home would grant to the one claimed, and what git is configured to sign with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,15 @@ from typing import Any
 
 from attest.errors import ACCEPTED, REJECTED, RefusedError
 from attest.evidence import rfc3339
+from attest.profile import PAYLOAD_UNCHECKED
 from attest.report.text import printable
 from attest.types import Assurance, Grant, Principal
 from notme_git import agents
 from notme_git.agents import Detection
 from notme_git.authority import embedded, grants
 from notme_git.authority.store import StoredGrant
+from notme_git.daemon.agent_setting import CURRENT
+from notme_git.doctor.facts import agent_of, is_on
 from notme_git.gitconfig import GitConfig
 
 SCOPE = "sign:git"
@@ -36,9 +39,13 @@ MAX_SHOWN = 256
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The answer of `notme-git whoami`. `reason` and `remedy` say why there is no `grant`; empty where there is."""
+    """The answer of `notme-git whoami`. `reason` and `remedy` say why there is no `grant`; empty where there is.
+
+    `configured`: the agent as which git here signs every commit, whoever acts.
+    """
 
     detection: Detection
+    configured: str | None
     session: str | None
     authority: str | None
     human: Principal | None
@@ -71,9 +78,11 @@ def look(home: Path, environ: Mapping[str, str], *, at: datetime, directory: Pat
     if embedded.exists(home):
         with embedded.opened(home) as opened:
             authority, human, stored = opened.id, opened.human, opened.store.grants()
-    grant, reason, remedy = _granted(found, home, stored, at)
+    signer, scope = _configured(configured, home)
+    grant, reason, remedy = _granted(found, signer, scope, home, stored, at)
     return Identity(
         detection=found,
+        configured=signer,
         session=_shown(environ.get(SESSION, "")) or None,
         authority=authority,
         human=human,
@@ -93,6 +102,7 @@ def data(who: Identity) -> dict[str, Any]:
         "marks": list(found.marks),
         "candidates": [{"agent": c.agent, "marks": list(c.marks)} for c in found.candidates],
         "weakMarks": list(found.weak),
+        "configured": who.configured,
         "runner": found.runner,
         "worth": WORTH,
         "session": who.session,
@@ -113,18 +123,27 @@ def lines(who: Identity) -> Iterator[str]:
         yield printable(f"{word:<10} {text}")
 
 
+def _configured(values: Mapping[str, Sequence[str]], home: Path) -> tuple[str | None, str]:
+    """The agent that `user.signingkey` names where every commit is signed, and the scope that takes."""
+    key = values["user.signingkey"][-1] if values["user.signingkey"] else ""
+    if not values["commit.gpgsign"] or not is_on(values["commit.gpgsign"][-1]):
+        return None, SCOPE
+    return agent_of(key, home) or None, PAYLOAD_UNCHECKED if Path(key).parent.name == CURRENT else SCOPE
+
+
 def _granted(
-    found: Detection, home: Path, stored: Iterable[StoredGrant] | None, at: datetime
+    found: Detection, configured: str | None, scope: str, home: Path, stored: Iterable[StoredGrant] | None, at: datetime
 ) -> tuple[Grant | None, str, str]:
     """The grant that would be used, or why none is and what to do about it."""
     if found.problem:
         return None, found.problem, found.remedy
-    if found.agent is None:
+    agent = found.agent or configured
+    if agent is None:
         return None, "no agent was detected: git goes by what is configured here", ""
     if stored is None:
         return None, f"there is no authority in {home}", 'make one: notme-git init --human "NAME <ADDRESS>"'
     try:
-        return grants.select(stored, found.agent, scope=SCOPE, at=at), "", ""
+        return grants.select(stored, agent, scope=SCOPE if found.agent else scope, at=at), "", ""
     except RefusedError as refused:
         return None, refused.message, refused.hint
 
@@ -148,7 +167,9 @@ def _entries(who: Identity) -> Iterator[tuple[str, str]]:
         yield "remedy", who.remedy
     if who.human:
         yield "human", f"{who.human.display} <{who.human.email}> ({who.human.authentication.value})"
-    yield "git here", ", ".join(f"{key} {value or 'not set'}" for key, value in who.git.items())
+    if who.configured:
+        yield "git here", f"signs every commit as {who.configured} (user.signingkey)"
+    yield "settings", ", ".join(f"{key} {value or 'not set'}" for key, value in who.git.items())
 
 
 def _shown(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.compat.conftest import AGENT, HUMAN, KEY, Sandbox
 
 CLAUDE = {"CLAUDECODE": "1"}
@@ -35,10 +37,34 @@ def test_the_grant_told_is_the_one_that_signs(sandbox: Sandbox) -> None:
 
 
 def test_a_human_gets_no_grant_and_that_is_no_error(sandbox: Sandbox) -> None:
-    said = whoami(sandbox, {})
-    assert (said["agent"], said["grant"], said["assurance"]) == (None, None, None)
+    said = whoami(sandbox, {}, cwd=sandbox.user)
+    assert (said["agent"], said["configured"], said["grant"], said["assurance"]) == (None, None, None, None)
     assert "git goes by what is configured here" in said["reason"]
-    assert sandbox.notme("whoami").text.startswith("agent      none")
+    assert sandbox.notme("whoami", cwd=sandbox.user).text.startswith("agent      none")
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "ssh"), ("--profile", "interop")], ids=" ".join)
+def test_where_an_agent_is_set_up_it_signs_without_any_mark(sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    sandbox.notme("setup", "--agent", AGENT, *options)
+    sandbox.commit()
+    said = whoami(sandbox, {})
+    assert (said["agent"], said["configured"], said["reason"]) == (None, AGENT, None)
+    assert said["grant"]["id"] == sandbox.verdict()["identity"]["grant"]["id"]
+    shown = sandbox.notme("whoami").text
+    assert f"git here   signs every commit as {AGENT} (user.signingkey)" in shown
+    assert f"grant      {said['grant']['id']}" in shown
+
+
+def test_an_agent_that_is_set_up_and_has_no_grant_is_told_so(sandbox: Sandbox) -> None:
+    sandbox.notme("grant", "revoke", AGENT)
+    said = whoami(sandbox, {})
+    assert (said["configured"], said["grant"]) == (AGENT, None)
+    assert "was revoked on" in said["reason"]
+
+
+def test_where_git_signs_nothing_no_agent_is_said_to_sign(sandbox: Sandbox) -> None:
+    sandbox.git("config", "commit.gpgsign", "false")
+    assert whoami(sandbox, {})["configured"] is None
 
 
 def test_two_agents_at_once_end_with_1_and_a_remedy_that_works(sandbox: Sandbox) -> None:
