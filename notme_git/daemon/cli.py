@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def status(as_json: bool) -> int:
     elif running is None:
         click.echo(f"no daemon of {config.home} is running")
     else:
-        for line in _lines(running):
+        for line in lines(running):
             click.echo(printable(line))
     return ACCEPTED if running else REJECTED
 
@@ -152,23 +153,38 @@ def _status(config: Config) -> dict[str, Any] | None:
     return found
 
 
-def _lines(running: dict[str, Any]) -> list[str]:
+def lines(running: Mapping[str, Any]) -> list[str]:
+    """What the daemon says of itself, for people."""
     hardening, left, memory = running["hardening"], running["idleSecondsLeft"], running["memoryKiB"]
     ends = "stays until it is stopped" if left is None else f"ends after {left} s more without a call"
     spent = running["medianMicroseconds"]
-    took = f" ({spent} us of processor time each)" if spent else ""
+    took = f" ({_short(spent)} of processor time each)" if spent else ""
     refusal = running["lastRefusal"]
-    refused = [f"  last refused at {refusal['at']}: {refusal['reason']}"] if refusal else []
+    refused = [f"  last refused at {refusal['at']}: {_one_line(refusal['reason'])}"] if refusal else []
+    made, held = _counted(running["signatures"], "signature"), _counted(running["credentials"], "credential")
     return [
         f"daemon {running['pid']}, version {running['version']}, for {running['home']}",
         f"  up {running['uptimeSeconds']} s; {ends}",
-        f"  {running['signatures']} signatures made{took}, {running['credentials']} credentials in memory",
+        f"  {made} made{took}, {held} in memory",
         f"  memory {memory} KiB, {running['anonymousKiB']} of it its own; locked: {hardening['memoryLocked']}",
         f"  core files: {hardening['coreFiles']}; readable by debuggers of this user: {hardening['dumpable']}",
         f"  ssh-agent: {running['sshAgent'] or 'off'}",
         *(["  the authority is ephemeral: its keys end with this process"] if running["ephemeral"] else []),
         *refused,
     ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(microseconds: int) -> str:
+    return f"{microseconds} us" if microseconds < 1000 else f"{microseconds / 1000:.1f} ms"
+
+
+def _one_line(reason: str) -> str:
+    """A refusal as its caller saw it has a line for each sentence, with the program's name in front."""
+    return "; ".join(line.removeprefix("notme-git: ") for line in reason.splitlines() if line)
 
 
 def _wait_for_end(config: Config) -> None:

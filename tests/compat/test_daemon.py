@@ -130,7 +130,7 @@ def test_it_is_started_shown_and_stopped(sandbox: Sandbox) -> None:
     assert 0 < shown["medianMicroseconds"] < 1_000_000
     words = sandbox.notme("daemon", "status").text
     assert words.startswith(f"daemon {started['pid']}, version ")
-    assert "  1 signatures made (" in words
+    assert "  1 signature made (" in words
     assert "core files: none; readable by debuggers of this user: no" in words
     assert sandbox.notme("daemon", "stop").text == f"stopped {started['pid']}"
     assert until(lambda: not alive(started["pid"]))
