@@ -292,9 +292,8 @@ def epoch_list(as_json: bool) -> None:
         return
     for item in items:
         until = f" until {item['retiredAt']}" if item["retiredAt"] else ""
-        click.echo(
-            f"{item['epoch']}  {item['state']:<10} SHA-256 {item['anchorSha256']}  since {item['beganAt']}{until}"
-        )
+        state = f"retired ({item['state']})" if item["retiredAt"] else item["state"]
+        click.echo(f"{item['epoch']}  {state:<20} SHA-256 {item['anchorSha256']}  since {item['beganAt']}{until}")
 
 
 @epoch.command(name="rotate")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,12 +18,13 @@ import click
 from attest import cli as attest_cli
 from attest import command
 from attest.cli import json_option, repository_option, trust_options
-from attest.errors import ACCEPTED, UNCHECKED, Error, UnavailableError, UsageError
+from attest.errors import ACCEPTED, UNCHECKED, USAGE, Error, UnavailableError, UsageError
 from notme_git import __version__
 from notme_git.config import Config
 from notme_git.reading import completion, history, manpage, table
 
 LIMIT = 20
+LIST_COLUMNS = 78
 PROGRAM = click.Choice(["notme-git", "notme-attest"])
 
 
@@ -104,7 +106,10 @@ def man_command(name: str | None, directory: Path | None) -> int:
         return ACCEPTED
     wanted = next((known for known in (name, f"notme-git-{name}") if known in made), "") if name else "notme-git"
     if not wanted:
-        raise UsageError(f"there is no page {name!r}", hint=f"one of {', '.join(made)}")
+        command.complain("notme-git", UsageError(f"there is no page {name!r}; there are"))
+        for line in textwrap.wrap(", ".join(made), LIST_COLUMNS, break_on_hyphens=False):
+            click.echo(f"  {line}", err=True)
+        return USAGE
     if sys.stdout.isatty():
         return _show(wanted, made[wanted], config.environ)
     click.echo(made[wanted], nl=False)

@@ -113,6 +113,13 @@ def test_what_reports_reports_in_json_too(bare_machine: Sandbox) -> None:
     assert "mediaType" in machine.notme("trust", "export", "--format", "sigstore").json
 
 
+def test_an_epoch_that_is_over_is_said_to_be_retired(sandbox: Sandbox) -> None:
+    sandbox.notme("epoch", "rotate")
+    old, new = sandbox.notme("epoch", "list").text.splitlines()
+    assert old.startswith("1  retired (routine) ")
+    assert new.startswith("2  current ")
+
+
 def test_one_object_is_one_document_and_a_range_is_a_list(sandbox: Sandbox) -> None:
     sandbox.unsigned("one")
     sandbox.unsigned("two")

@@ -142,6 +142,13 @@ def test_what_makes_no_sense_is_a_matter_of_usage(
     assert done.out == b""
 
 
+def test_the_pages_there_are_fit_a_terminal(bare_machine: Sandbox) -> None:
+    first, *names = bare_machine.notme("man", "nothing", status=64).err.splitlines()
+    assert first == "notme-git: there is no page 'nothing'; there are"
+    assert max(map(len, names)) <= 80
+    assert {"notme-git-setup", "notme-attest-verify"} <= {name.strip(" ,") for line in names for name in line.split()}
+
+
 def test_a_folder_that_cannot_be_written_is_named(bare_machine: Sandbox) -> None:
     (bare_machine.root / "file").touch()
     assert "cannot write to" in bare_machine.notme("man", "--dir", bare_machine.root / "file" / "x", status=2).err
