@@ -140,9 +140,9 @@ def _say_what_is_missing(page: history.Page, expression: str, limit: int) -> int
         command.complain("notme-git", page.broken)
         return UNCHECKED
     if not page.ids:
-        click.echo(f"no commit is in {expression}", err=True)
+        click.echo(f"notme-git: no commit is in {expression}", err=True)
     elif page.more:
-        click.echo(f"the newest {limit} are shown, and there are more (-n N)", err=True)
+        click.echo(f"notme-git: the newest {limit} are shown, and there are more (-n N)", err=True)
     return ACCEPTED
 
 

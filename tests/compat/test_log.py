@@ -141,7 +141,7 @@ def test_twenty_are_shown_and_the_rest_is_mentioned(sandbox: Sandbox) -> None:
     done = sandbox.notme("log")
     assert len(done.text.splitlines()) == 21
     assert "one more" in done.text.splitlines()[1]
-    assert done.err == "the newest 20 are shown, and there are more (-n N)\n"
+    assert done.err == "notme-git: the newest 20 are shown, and there are more (-n N)\n"
 
 
 def test_a_pinned_anchor_stands_in_for_the_home(sandbox: Sandbox) -> None:
@@ -172,7 +172,7 @@ def test_what_is_no_range_is_a_matter_of_usage(sandbox: Sandbox, words: tuple[st
 def test_an_empty_range_is_an_empty_table(sandbox: Sandbox) -> None:
     sandbox.unsigned()
     done = sandbox.notme("log", "HEAD..HEAD")
-    assert (done.out, done.err) == (b"", "no commit is in HEAD..HEAD\n")
+    assert (done.out, done.err) == (b"", "notme-git: no commit is in HEAD..HEAD\n")
     assert rows(sandbox, "HEAD..HEAD") == []
 
 
