@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import select
+import shlex
 import shutil
 import subprocess
 import threading
@@ -252,7 +253,7 @@ def _not_opened(path: Path, complaint: str) -> UnavailableError:
     if "dubious ownership" in complaint:  # CVE-2022-24765: another user's configuration would be obeyed
         return UnavailableError(
             f"{path} belongs to another user, and git does not trust it",
-            hint=f"If you do: git config --global --add safe.directory {path}",
+            hint=f"If you do: git config --global --add safe.directory {shlex.quote(str(path))}",
         )
     reason = complaint.splitlines()[-1].removeprefix("fatal: ") if complaint else "git gave no reason"
     return UnavailableError(f"no repository at {path}: {reason}", hint="Name one with --repo DIRECTORY.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ READING = {
 
 
 @pytest.fixture
-def other(sandbox: Sandbox) -> Iterator[Path]:
+def other(sandbox: Sandbox) -> Path:
     """Another repository, with one commit that nobody signed; the sandbox's own has one that the agent signed."""
     sandbox.commit("by the agent")
     place = sandbox.root / "other"
@@ -44,7 +43,7 @@ def test_git_dir_names_the_repository_as_for_git(sandbox: Sandbox, other: Path, 
     cwd, environ = elsewhere(sandbox, other)[where]
     here = sandbox.rev("HEAD")
     for words in READING.values():
-        done = sandbox.run(*(SCRIPTS / words[0], *words[1:]), cwd=cwd, environ=environ)
+        done = sandbox.run(SCRIPTS / words[0], *words[1:], cwd=cwd, environ=environ)
         assert here[:8] in done.text, words
 
 
