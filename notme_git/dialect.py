@@ -68,12 +68,17 @@ def _concerns(name: str, call: gpg.Call | ssh.Call, config: Config) -> bool:
         return False
     if call.mode != "sign":
         return (config.home / "authority").is_dir() or _claimed(name, call)
+    if _key(call).startswith("notme:"):
+        return True
     if name.startswith(AUTO):
         from notme_git import agents
 
         return agents.choose(config.environ) is not None
-    named = call.key if isinstance(call, gpg.Call) else ssh.key_name(call.key, _read_file(call.key))
-    return named.startswith("notme:")
+    return False
+
+
+def _key(call: gpg.Call | ssh.Call) -> str:
+    return call.key if isinstance(call, gpg.Call) else ssh.key_name(call.key, _read_file(call.key))
 
 
 def _claimed(name: str, call: gpg.Call | ssh.Call) -> bool:
@@ -136,12 +141,13 @@ def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: byte
     usual = name.removeprefix(AUTO)
     if name.startswith(AUTO) and config is not None:
         from notme_git import auto
+        from notme_git.gitconfig import GitConfig
 
         call = DIALECTS[usual].Call(words)
-        if call.mode == "sign" and not auto.human_signs(config):
+        if call.mode == "sign" and not auto.human_signs(GitConfig.find(config.environ)):
             stdin = _read_stdin() if stdin is None and call.piped else stdin
             payload = stdin if call.piped else _read_file(call.files[0])
-            if auto.unsigned_as_before(call, payload or b"", config):
+            if auto.unsigned_as_before(call, _key(call), payload or b""):
                 return 0
     environ = environment() if config is None else config.environ
     program = previous.program(None if config is None else config.home, usual, environ=environ)
@@ -173,8 +179,7 @@ def _apply(reply: Reply, words: Sequence[str]) -> None:
 
     for where, data in reply.events:
         if where == SIGNATURE_FILE:
-            with open(f"{words[-1]}.sig", "wb") as file:
-                file.write(data)
+            shim.write_beside(words[-1], data)
         elif where == "2" and reply.status and "-bsau" in words:
             _write(2, shim.past_git(data))
         else:

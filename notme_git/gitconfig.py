@@ -85,6 +85,25 @@ class GitConfig:
         """The values in this one file, without includes; an absent file has none."""
         return self._values(keys, ("--file", str(file)), directory=file.parent, git_dir=_NO_REPOSITORY)
 
+    def booleans(self, keys: Iterable[str], *, beside: Path | None = None) -> list[tuple[str, str, str]]:
+        """Values of booleans as git goes by them, here or beside a file (`in_force_beside`), in git's order.
+
+        Each with the file it stands in and its key; it is `true`, `false` or a number.
+        """
+        folder = beside.absolute().parent if beside else None
+        options = ("--type=bool-or-int", "--show-origin")
+        names, output = self._matching(keys, options, directory=folder or Path(), git_dir=folder)
+        parts = output.split("\0")[:-1]
+        entries = [(origin, *entry.split("\n", 1)) for origin, entry in zip(parts[::2], parts[1::2], strict=True)]
+        return [(origin, names[name], value) for origin, name, value in entries]
+
+    def is_true(self, key: str, value: str) -> bool:
+        """What git takes this value of a boolean for."""
+        asked = ("-c", f"{key}={value}", "config", "--null", "--type=bool", "--get", key)
+        done = self._run(*asked, directory=Path(), git_dir=_NO_REPOSITORY)
+        self._check(done, Path())
+        return done.stdout == b"true\0"
+
     def put(self, file: Path, key: str, values: Sequence[str]) -> None:
         """Give `key` exactly these values in `file`; none removes it, with its section if nothing else is there."""
         if not values:
@@ -97,18 +116,25 @@ class GitConfig:
     def _values(
         self, keys: Iterable[str], source: Sequence[str], *, directory: Path, git_dir: Path | None = None
     ) -> dict[str, tuple[str, ...]]:
-        # git prints section and name in lower case; only the part between them, which ours have so, is kept.
-        names = {key.lower(): key for key in keys}
-        pattern = f"^({'|'.join(re.escape(name) for name in names)})$"
-        done = self._run("config", *source, "--null", "--get-regexp", pattern, directory=directory, git_dir=git_dir)
-        if done.returncode != _NOT_FOUND or done.stderr:
-            self._check(done, directory)
+        names, output = self._matching(keys, source, directory=directory, git_dir=git_dir)
         found: dict[str, list[str]] = {key: [] for key in names.values()}
-        for entry in os.fsdecode(done.stdout).split("\0")[:-1]:
+        for entry in output.split("\0")[:-1]:
             name, equals, value = entry.partition("\n")
             # A name without `=` is a boolean that is true (git-config(1), Syntax).
             found[names[name]].append(value if equals else "true")
         return {key: tuple(values) for key, values in found.items()}
+
+    def _matching(
+        self, keys: Iterable[str], options: Sequence[str], *, directory: Path, git_dir: Path | None = None
+    ) -> tuple[dict[str, str], str]:
+        """The keys by the names git gives them, and what it prints of those, NUL after each part."""
+        # git prints section and name in lower case; only the part between them, which ours have so, is kept.
+        names = {key.lower(): key for key in keys}
+        pattern = f"^({'|'.join(re.escape(name) for name in names)})$"
+        done = self._run("config", *options, "--null", "--get-regexp", pattern, directory=directory, git_dir=git_dir)
+        if done.returncode != _NOT_FOUND or done.stderr:
+            self._check(done, directory)
+        return names, os.fsdecode(done.stdout)
 
     def _edit(self, file: Path, *arguments: str, allowed: int = 0) -> None:
         done = self._run(

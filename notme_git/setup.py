@@ -54,6 +54,7 @@ KEYS = (
     "notme.previousOpenpgpProgram",
     ALLOWED_SIGNERS,
     wanted.HUMAN_SIGNS,
+    wanted.AUTO,
 )
 _FIRST_KEYS = 10
 
@@ -181,6 +182,8 @@ def apply(home: Path, values: Mapping[str, str], *, config_file: Path, environ: 
         programs = _previous_programs(git, home, config_file, values, now)
         wanted_values |= {key: (program,) for key, program in programs.items()}
         before = _before(git, record_path, current, now)
+        if wanted.AUTO in values and (said := before.previous[wanted.SIGNS]):
+            wanted_values[wanted.HUMAN_SIGNS] = ("true" if git.is_true(wanted.SIGNS, said[-1]) else "false",)
         edited = _edited(git, record_path.parent, before.original, wanted_values)
         record = _Record(
             original=before.original,
@@ -193,7 +196,7 @@ def apply(home: Path, values: Mapping[str, str], *, config_file: Path, environ: 
         gitconfig.replace_file(record_path, record.encode(), mode=0o600)
         file.replace(edited)
     in_force = git.in_force_beside(wanted_values, config_file)
-    shadowed = tuple(key for key, value in wanted_values.items() if tuple(in_force[key][-1:]) != value)
+    shadowed = tuple(key for key, value in wanted_values.items() if _other(git, key, in_force[key][-1:], value))
     return Applied(file.path, tuple(programs.values()), shadowed)
 
 
@@ -207,7 +210,8 @@ def before(home: Path, keys: Iterable[str], *, config_file: Path, environ: Mappi
         return found
     for key, value in found.items():
         if key in record.written and value in record.written[key]:
-            found[key] = record.previous[key][-1] if record.previous[key] else ""
+            others = (*in_force[key][:-1], *record.previous[key])  # what a file of less weight says still counts
+            found[key] = others[-1] if others else ""
     return found
 
 
@@ -290,6 +294,13 @@ def _edited(git: GitConfig, folder: Path, data: bytes | None, changes: Values) -
         for key, values in changes.items():
             git.put(draft.path, key, values)
         return draft.read()
+
+
+def _other(git: GitConfig, key: str, found: Sequence[str], value: Sequence[str]) -> bool:
+    """Whether the value in force says something else than the one that was written."""
+    if tuple(found) == tuple(value):
+        return False
+    return not (key == wanted.SIGNS and found and git.is_true(key, found[-1]))
 
 
 def _previous_programs(

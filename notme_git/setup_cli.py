@@ -15,6 +15,7 @@ from attest.report.text import printable
 from notme_git import remains, setup, shimfile, sshfiles, wanted
 from notme_git.authority import grants
 from notme_git.authority.embedded import opened
+from notme_git.auto import human_signs
 from notme_git.config import Config
 from notme_git.daemon import agent_setting
 from notme_git.daemon import cli as daemon_cli
@@ -90,6 +91,8 @@ def setup_command(
     shimfile.install(config.home, config.python)
     values, about = _detected(config, file) if agent is None else _named(config, file, agent, form, profile, blind)
     applied = setup.apply(config.home, values, config_file=file, environ=config.environ)
+    if agent is None:
+        about |= _kept(config, file)
     sentence, further = about.pop("sentence"), about.pop("next", ())
     if as_json:
         click.echo(json.dumps({"file": str(file), **about}, indent=2, ensure_ascii=False))
@@ -155,19 +158,23 @@ def _named(
 
 def _detected(config: Config, file: Path) -> tuple[dict[str, str], dict[str, Any]]:
     with opened(config.home) as authority:
-        keys = ("gpg.format", "commit.gpgsign")
-        now = setup.before(config.home, keys, config_file=file, environ=config.environ)
+        now = setup.before(config.home, ("gpg.format",), config_file=file, environ=config.environ)
         form = now["gpg.format"] or "openpgp"
-        signs = now["commit.gpgsign"].lower() in ("true", "yes", "on", "1")
-        values = wanted.for_whoever_calls(config.home, form, human_signs=signs)
+        values = wanted.for_whoever_calls(config.home, form)
         if form == "ssh":
             agents = {s.grant.actor.name for s in authority.store.grants() if s.grant.actor.name != grants.VERIFIER}
             for name in agents:
                 _, allowed = sshfiles.write(config.home, authority, name)
                 values |= _allowed_signers(config, file, allowed)
+    return values, {"auto": True, "format": form}
+
+
+def _kept(config: Config, file: Path) -> dict[str, Any]:
+    """What becomes of the human's own commits, as their program will see it."""
+    signs = human_signs(GitConfig.find(config.environ), beside=file)
     kept = "signed with your own key" if signs else "unsigned"
     sentence = f"an agent that git finds by its marks signs as itself; your own commits stay {kept}"
-    return values, {"auto": True, "format": form, "humanSigns": signs, "sentence": sentence}
+    return {"humanSigns": signs, "sentence": sentence}
 
 
 def _allowed_signers(config: Config, file: Path, ours: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ keeps compiled modules. What it keeps to:
 * It writes only when it has the whole answer. Whatever fails before, the call goes to `python -m notme_git`, which
   starts a daemon or signs in its own process; inside a sandbox it ends there, because nothing else may sign.
 * Whatever fails, the exit status is not 0, and git makes no commit.
+* With `setup --auto` a call without an agent's marks is the human's own, but for one that names an agent's key.
 """
 
 import _socket
@@ -37,7 +38,7 @@ def main(name: str, words: list[str]) -> int:
     environ = {_text(k): _text(v) for k, v in posix.environ.items()}
     call = _call(dialect, words)
     signs = "-bsau" in words or words[:2] == ["-Y", "sign"]
-    if call is None or (automatic and signs and not any(mark in environ for mark in MARKS)):
+    if call is None or (automatic and signs and not any(m in environ for m in MARKS) and not _names_agent(words)):
         return _elsewhere(name, dialect, automatic, words, environ, None, "--own" if automatic else "")
     paths, piped = call
     stdin = None
@@ -84,6 +85,17 @@ def _call(dialect: str, words: list[str]) -> tuple[list[str], bool] | None:
     return None
 
 
+def _names_agent(words: list[str]) -> bool:
+    """Whether a call to sign is with the key of one of our agents, or with a file that says so."""
+    for key in (*_after("-bsau", words), *_after("-f", words)):
+        try:
+            if key[:6] == "notme:" or ("-bsau" not in words and MARKED in _content(key)):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
 def _after(option: str, words: list[str]) -> list[str]:
     return [words[i + 1] for i in range(len(words) - 1) if words[i] == option]
 
@@ -115,7 +127,7 @@ def _request(dialect: str, words: list[str], environ: dict[str, str], stdin: byt
     files: list[bytes] = []
     for path in paths:
         try:
-            files += [_bytes(path), _read(posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))]
+            files += [_bytes(path), _content(path)]
         except OSError:
             continue
         # A key file may hold the user's private key: of it nothing is sent but what names one of our agents.
@@ -207,6 +219,10 @@ def _real(name: str, dialect: str, words: list[str]) -> int:
     return 2
 
 
+def _content(path: str) -> bytes:
+    return _read(posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
+
+
 def _read(descriptor: int) -> bytes:
     parts, left = [], LIMIT
     while left > 0 and (part := posix.read(descriptor, 65536)):
@@ -223,10 +239,22 @@ def _read(descriptor: int) -> bytes:
 
 def _write(words: list[str], where: bytes, data: bytes) -> None:
     if where == b"sig":
-        flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
-        _put(posix.open(words[-1] + ".sig", flags, 0o666), data)
+        write_beside(words[-1], data)
     else:
         _put(int(where), data)
+
+
+def write_beside(path: str, signature: bytes) -> None:
+    """The file that git reads (gpg-interface.c, sign_buffer_ssh). What another put there is never written through."""
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+    path += ".sig"
+    try:
+        descriptor = posix.open(path, flags, 0o666)
+    except FileExistsError:  # it is not git's, which makes the name up for this call
+        posix.unlink(path)
+        descriptor = posix.open(path, flags, 0o666)
+    _put(descriptor, signature)
+    posix.close(descriptor)
 
 
 def _put(descriptor: int, data: bytes) -> None:

@@ -24,8 +24,16 @@ PREVIOUS = {
 }
 """Where setup remembers the program that was configured before us: it keeps what is not ours (design D2)."""
 
+SIGNS = "commit.gpgsign"
+
+AUTO = "notme.auto"
+"""`true` in a file in which `setup --auto` switched `commit.gpgsign` on, for the agents."""
+
+AUTO_ON = "1"
+"""What it wrote there: true to git, and told apart from the `true` that a human may write in its place."""
+
 HUMAN_SIGNS = "notme.humanSigns"
-"""With `setup --auto`: whether the human's own commits were signed before; `false` keeps them unsigned."""
+"""What the same file said of `commit.gpgsign` before, true or false; absent where it said nothing."""
 
 
 def key_name(agent: str, profile: str) -> str:
@@ -46,7 +54,7 @@ def for_agent(
         "gpg.format": form,
         **_programs(home, form),
         "user.signingkey": key or key_name(agent, profile),
-        "commit.gpgsign": "true",
+        SIGNS: "true",
         "tag.gpgsign": "true",
         # Not user.*: these win over it, and the human's own identity stays what it is (design D14).
         "author.name": name,
@@ -56,13 +64,13 @@ def for_agent(
     }
 
 
-def for_whoever_calls(home: Path, form: str, *, human_signs: bool) -> dict[str, str]:
+def for_whoever_calls(home: Path, form: str) -> dict[str, str]:
     """Key, format and identity stay the human's; the program asks the environment whether an agent calls."""
     return {
         **_programs(home, form),
         PROGRAMS[form]: str(shimfile.path(home, form, auto=True)),
-        "commit.gpgsign": "true",
-        HUMAN_SIGNS: "true" if human_signs else "false",
+        SIGNS: AUTO_ON,
+        AUTO: "true",
     }
 
 

@@ -87,7 +87,7 @@ def healthy(form: str = "x509", *, environ: Mapping[str, str] | None = None) -> 
     key = str(HOME / "ssh" / files[form]) if form in files else ""
     if form == "auto":
         values = {"gpg.format": "ssh", "user.signingkey": "/home/alice/.ssh/id.pub", "user.email": HUMAN}
-        values |= wanted.for_whoever_calls(HOME, "ssh", human_signs=True)
+        values |= wanted.for_whoever_calls(HOME, "ssh")
     else:
         values = wanted.for_agent(HOME, AGENT, (AGENT, MAIL), form=base, key=key)
     if form == "blind":

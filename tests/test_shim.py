@@ -230,6 +230,19 @@ def test_a_signature_by_ssh_is_written_beside_its_input(place: Place) -> None:
     assert came[0].files == {"key": OURS, "payload": b"payload"}
 
 
+def test_a_signature_by_ssh_is_not_written_through_what_lies_in_its_place(place: Place) -> None:
+    (place.root / "key").write_bytes(OURS)
+    (place.root / "payload").write_text("payload")
+    (place.root / "precious").write_text("kept")
+    (place.root / "payload.sig").symlink_to(place.root / "precious")
+    with answering(place.socket, Reply(0, ((protocol.SIGNATURE_FILE, b"armour"),)).encode()):
+        done = place.run("-Y", "sign", "-n", "git", "-f", "key", "payload", name="notme-ssh")
+    assert done == Done(0, b"", "")
+    assert (place.root / "precious").read_text() == "kept"
+    assert not (place.root / "payload.sig").is_symlink()
+    assert (place.root / "payload.sig").read_bytes() == b"armour"
+
+
 @pytest.mark.parametrize("auto", ["", "auto-"])
 def test_of_a_key_file_that_is_the_users_own_nothing_is_sent(place: Place, auto: str) -> None:
     (place.root / "id").write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n")
@@ -257,6 +270,45 @@ def test_the_marks_of_an_agent_make_an_automatic_call_a_request(place: Place) ->
     with answering(place.socket, SIGNED.encode()) as came:
         place.run(*SIGN, name="notme-auto-openpgp", environ={"CLAUDECODE": "1"})
     assert came[0].dialect == "auto-gpg"
+
+
+SSH_SIGN = ("-Y", "sign", "-n", "git", "-f")
+NAMED = {
+    "a key": (SIGN, "notme-auto-openpgp"),
+    "a key by ssh": ((*SSH_SIGN, "notme:claude-code", "payload"), "notme-auto-ssh"),
+    "a key file": ((*SSH_SIGN, "key", "payload"), "notme-auto-ssh"),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_an_agents_key_makes_an_automatic_call_a_request_without_any_mark(place: Place, case: str) -> None:
+    words, name = NAMED[case]
+    (place.root / "key").write_bytes(OURS)
+    (place.root / "payload").write_text("payload")
+    with answering(place.socket, SIGNED.encode()) as came:
+        done = place.run(*words, name=name)
+    assert (done.status, [request.argv for request in came]) == (0, [words])
+    without = place.run(*words, name=name)
+    assert without.fell_back is not None
+    assert "--own" not in without.fell_back
+
+
+OWN = {
+    "a key": (("--status-fd=2", "-bsau", "alice@example.org"), "notme-auto-openpgp", "auto-gpg"),
+    "a key file": ((*SSH_SIGN, "id", "payload"), "notme-auto-ssh", "auto-ssh-keygen"),
+    "no key file": ((*SSH_SIGN, "gone", "payload"), "notme-auto-ssh", "auto-ssh-keygen"),
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_an_automatic_call_without_any_mark_is_the_humans_own(place: Place, case: str) -> None:
+    words, name, told = OWN[case]
+    (place.root / "id").write_bytes(b"ssh-ed25519 AAAA alice@example.org\n")
+    with answering(place.socket, SIGNED.encode()) as came:
+        done = place.run(*words, name=name)
+    assert came == []
+    assert done.fell_back == [str(place.home), "--own", told, *words]
+    assert done.stdin == PAYLOAD
 
 
 # -- where it asks
@@ -347,9 +399,8 @@ def test_what_the_daemon_says_is_not_ours_goes_on_with_its_stdin(place: Place, w
         ("notme-openpgp", ("--verify", "a"), ("gpg",)),
         ("notme-ssh", ("-lf", "key"), ("ssh-keygen",)),
         ("notme-ssh", ("-Y",), ("ssh-keygen",)),
-        ("notme-auto-x509", SIGN, ("--own", "auto-gpgsm")),
     ],
-    ids=["another operation", "no payload", "a fingerprint", "half a call", "an agent's program without a mark"],
+    ids=["another operation", "no payload", "a fingerprint", "half a call"],
 )
 def test_what_the_daemon_does_not_answer_is_not_asked_of_it(
     place: Place, name: str, words: tuple[str, ...], told: tuple[str, ...]

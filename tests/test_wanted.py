@@ -49,11 +49,10 @@ def test_the_humans_own_identity_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("form", wanted.FORMATS)
-@pytest.mark.parametrize("human_signs", [True, False])
-def test_whoever_calls_keeps_key_format_and_identity(form: str, human_signs: bool) -> None:
-    values = wanted.for_whoever_calls(HOME, form, human_signs=human_signs)
-    assert values.pop(wanted.HUMAN_SIGNS) == str(human_signs).lower()
-    assert values.pop("commit.gpgsign") == "true"
+def test_whoever_calls_keeps_key_format_and_identity(form: str) -> None:
+    values = wanted.for_whoever_calls(HOME, form)
+    assert values.pop(wanted.AUTO) == "true"
+    assert values.pop("commit.gpgsign") == "1"  # not what a human writes
     assert values.pop(wanted.PROGRAMS[form]) == program(f"notme-auto-{form}")
     assert values == ({} if form == "x509" else {"gpg.x509.program": program("notme-x509")})
 
@@ -79,8 +78,8 @@ def test_a_profile_that_signs_nothing_has_no_key(profile: str) -> None:
 
 def test_setup_knows_every_key_that_is_wanted_and_undo_takes_it_back() -> None:
     everything = {key for form in wanted.FORMATS for key in wanted.for_agent(HOME, "a", IDENTITY, form=form)}
-    everything |= {key for form in wanted.FORMATS for key in wanted.for_whoever_calls(HOME, form, human_signs=True)}
-    assert everything | set(wanted.PREVIOUS.values()) <= set(setup.KEYS)
+    everything |= {key for form in wanted.FORMATS for key in wanted.for_whoever_calls(HOME, form)}
+    assert everything | {wanted.HUMAN_SIGNS, *wanted.PREVIOUS.values()} <= set(setup.KEYS)
 
 
 def test_every_program_is_one_that_is_installed_and_has_a_place_to_be_remembered() -> None:
@@ -88,7 +87,7 @@ def test_every_program_is_one_that_is_installed_and_has_a_place_to_be_remembered
     assert set(wanted.PREVIOUS) == set(wanted.PROGRAMS.values())
     for form in wanted.FORMATS:
         either = (wanted.for_agent(HOME, "a", IDENTITY, form=form),
-                  wanted.for_whoever_calls(HOME, form, human_signs=True))  # fmt: skip
+                  wanted.for_whoever_calls(HOME, form))  # fmt: skip
         for values in either:
             names = {Path(value).name for key, value in values.items() if key in wanted.PREVIOUS}
             assert names

@@ -6,8 +6,11 @@ objects. Judges are git, ssh-keygen, gpg and `notme-attest`.
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from tests.peers import peer
 
 CLAUDE = {"CLAUDECODE": "1"}
 CODEX = {"CODEX_SANDBOX": "seatbelt"}
+PAYLOAD = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <> 0 +0000\ncommitter A <> 0 +0000\n\nx\n"
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,12 @@ git checkout -q main; c five e; git merge -q --no-edit topic
 git cherry-pick -x topic >/dev/null 2>&1 || git cherry-pick --skip
 git revert --no-edit HEAD~1 >/dev/null
 git format-patch -q -1 --stdout >patch; git reset -q --hard HEAD~1; git am -q patch
+GIT_SEQUENCE_EDITOR='sed -i s/^pick/edit/' git rebase -q -i --force-rebase HEAD~2 2>/dev/null
+echo y >>a; git add a; git rebase --continue >/dev/null 2>&1; git rebase --continue >/dev/null 2>&1
+git commit -q --allow-empty --fixup=HEAD; git commit -q --allow-empty -m "amend! $(git log -1 --format=%s HEAD~1)"
+git rebase -q -i --autosquash --keep-empty --exec true HEAD~4 2>/dev/null
+git branch -q other HEAD~1; git checkout -q other; c seven g; git checkout -q main; git merge -q --no-edit other
+git rebase -q -r --force-rebase HEAD~2
 git notes add -m note; echo x >>a; git stash -q; git stash pop -q; git commit -q -a -m six
 git tag -m annotated v1
 git for-each-ref --format='%(objectname) %(refname)'
@@ -231,6 +241,148 @@ def test_no_gpgsign_makes_no_signature_for_anybody(human: Sandbox) -> None:
     for environ in environs:
         human.commit("x", "--no-gpg-sign", environ=environ)
         assert b"gpgsig" not in human.git("cat-file", "commit", "HEAD").out
+
+
+def signs(sandbox: Sandbox, *words: str, **options: Any) -> bool:
+    """Whether git, with these words, makes a commit that is signed."""
+    sandbox.git(*words, **options)
+    return b"\ngpgsig " in sandbox.git("cat-file", "commit", "HEAD", **options).out
+
+
+COMMIT = ("commit", "-q", "--allow-empty", "-m", "x")
+TYPED = [
+    "commit -q --allow-empty -mtest -S",
+    "commit -q --allow-empty -mcommit --gpg-sign",
+    "commit -q --allow-empty -mx --g",
+    "commit -q --allow-empty --amend -mreset -S",
+    "merge -q --no-ff -mnot -S side",
+    "merge -q --no-ff -m -S --gpg-sign side",
+    "rebase -q -m -S --force-rebase HEAD~1",
+    "-c alias.ci=commit\\ -S ci -q --allow-empty -m rebase",
+    "rebase -q --exec exec\\ git\\ commit\\ -q\\ --allow-empty\\ --amend\\ --no-edit\\ -S HEAD~1",
+]
+
+
+def test_a_signature_that_is_asked_for_in_any_spelling_is_made(sandbox: Sandbox) -> None:
+    humans.signing_with_ssh(sandbox).git("config", "commit.gpgsign", "false")
+    auto(sandbox).commit("one")
+    for line in TYPED:
+        sandbox.commit("two")
+        sandbox.git("branch", "-f", "side", sandbox.git("commit-tree", "-p", "HEAD", "-m", "s", "HEAD^{tree}").text)
+        sandbox.commit("three")
+        assert not signs(sandbox, "commit", "-q", "--amend", "--allow-empty", "-m", "three, again")
+        assert signs(sandbox, *shlex.split(line)), line
+
+
+def test_commits_that_a_rebase_makes_beside_an_exec_stay_unsigned(sandbox: Sandbox) -> None:
+    auto(unsigned(sandbox)).commit("one")
+    sandbox.commit("two")
+    reword = {"GIT_SEQUENCE_EDITOR": "sed -i s/^pick/reword/"}
+    assert not signs(sandbox, "rebase", "-q", "-i", "-x", "true", "--force-rebase", "HEAD~1", environ=reword)
+
+
+def with_a_key(sandbox: Sandbox) -> Sandbox:
+    """A human who has a key for every repository, and signs in none."""
+    humans.signing_with_ssh(sandbox)
+    humans.configured(sandbox, {})
+    for key, value in {"gpg.format": "ssh", "user.signingkey": str(sandbox.user / "id")}.items():
+        sandbox.git("config", "--global", key, value)
+    return sandbox
+
+
+@pytest.mark.parametrize("options", [(), ("--global",)])
+def test_a_human_who_begins_to_sign_after_a_setup_for_every_repository_signs(
+    sandbox: Sandbox, options: tuple[str, ...]
+) -> None:
+    """In one repository, or in the very file that the setup wrote."""
+    with_a_key(sandbox).notme("setup", "--auto", "--global")
+    assert not signs(sandbox, *COMMIT)
+    sandbox.git("config", *options, "commit.gpgsign", "true")
+    assert signs(sandbox, *COMMIT)
+
+
+def test_a_human_who_signs_in_some_folders_goes_on_doing_so(sandbox: Sandbox) -> None:
+    """By an include that only counts there, before and behind what the setup writes."""
+    (with_a_key(sandbox).user / "work").write_text("[commit]\n\tgpgsign = on\n")
+    sandbox.git("config", "--global", f"includeIf.gitdir:{sandbox.repo}/.path", str(sandbox.user / "work"))
+    sandbox.git("init", "-q", sandbox.root / "lax")
+    names = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    for setup in ((), ("setup", "--auto", "--global"), ("setup", "--auto", "--global")):
+        if setup:
+            sandbox.notme(*setup, cwd=sandbox.root)
+        assert signs(sandbox, *COMMIT)
+        assert not signs(sandbox, *names, *COMMIT, cwd=sandbox.root / "lax")
+
+
+SAID = {
+    "a number": ("commit.gpgsign=2", True),
+    "a large number": ("commit.gpgsign=1k", True),
+    "one": ("commit.gpgsign=1", True),
+    "yes": ("commit.gpgsign=Yes", True),
+    "zero": ("commit.gpgsign=0", False),
+    "nothing": ("commit.gpgsign=", False),
+    "no": ("commit.gpgsign=off", False),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+@pytest.mark.parametrize("scope", ["--local", "--global"])
+def test_what_git_takes_for_true_is_true(sandbox: Sandbox, case: str, scope: str) -> None:
+    text, signed = SAID[case]
+    with_a_key(sandbox).git("config", scope, *text.split("="))
+    assert signs(sandbox, *COMMIT) == signed
+    for setup in (("--global",), (), ()):
+        assert sandbox.notme("setup", "--auto", "--json", *setup).json["humanSigns"] == (
+            signed and (scope == "--global" or not setup)
+        )
+        assert signs(sandbox, *COMMIT) == signed
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_repository_that_says_otherwise_than_the_user_goes_on_doing_so(sandbox: Sandbox, local: bool) -> None:
+    with_a_key(sandbox).git("config", "--global", "commit.gpgsign", str(not local).lower())
+    sandbox.git("config", "commit.gpgsign", str(local).lower())
+    for setup in ((), ("--global",), ()):
+        assert sandbox.notme("setup", "--auto", *setup).err == ""
+        assert signs(sandbox, *COMMIT) == local
+
+
+@pytest.mark.parametrize("form", ["ssh", "openpgp"])
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_key_of_an_agents_signs_as_that_agent_without_any_mark(sandbox: Sandbox, form: str, daemon: bool) -> None:
+    humans.configured(sandbox, {"gpg.format": form})
+    if not daemon:
+        without_daemon(sandbox)
+    named = ("-c", f"user.signingkey=notme:{AGENT}")
+    assert signs(auto(sandbox), *named, *COMMIT)
+    assert sandbox.verdict()["identity"]["actor"]["name"] == AGENT
+    done = sandbox.git("-c", "user.signingkey=notme:nobody", *COMMIT, status=128)
+    assert "'nobody'" in done.err
+
+
+@pytest.mark.parametrize("form", ["ssh", "openpgp"])
+def test_a_key_of_an_agents_makes_no_unsigned_commit_where_it_came_as_the_humans(sandbox: Sandbox, form: str) -> None:
+    """As a shim of an earlier version hands it on."""
+    auto(humans.configured(sandbox, {"gpg.format": form}))
+    payload, key = sandbox.root / "payload", f"notme:{AGENT}"
+    payload.write_bytes(PAYLOAD)
+    words = ("-Y", "sign", "-n", "git", "-f", key, payload) if form == "ssh" else ("--status-fd=2", "-bsau", key)
+    dialect = "auto-ssh-keygen" if form == "ssh" else "auto-gpg"
+    command = (sys.executable, "-m", "notme_git", "--own", dialect, *words)
+    done = sandbox.run(*command, stdin=PAYLOAD, status=None)
+    assert done.status != 0
+    assert not payload.with_suffix(".sig").exists()
+
+
+def test_no_signature_is_not_written_through_what_lies_in_its_place(sandbox: Sandbox) -> None:
+    auto(humans.configured(sandbox, {"gpg.format": "ssh"}))
+    payload, precious = sandbox.root / "payload", sandbox.root / "precious"
+    payload.write_bytes(PAYLOAD)
+    precious.write_text("kept")
+    payload.with_suffix(".sig").symlink_to(precious)
+    sandbox.run(sandbox.home / "bin" / "notme-auto-ssh", "-Y", "sign", "-n", "git", "-f", "id", payload)
+    assert (precious.read_text(), payload.with_suffix(".sig").read_bytes()) == ("kept", b"")
+    assert not payload.with_suffix(".sig").is_symlink()
 
 
 # -- there and back
