@@ -23,13 +23,22 @@ def runtime() -> Iterator[Path]:
     folder = Path(f"/tmp/nr-{os.getpid()}")
     folder.mkdir(mode=0o700)
     yield folder
-    subprocess.run(["rm", "-rf", folder], check=True)
+    subprocess.run(["rm", "-rf", folder, f"{folder}-home"], check=True)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home; the folder that it may get in /tmp is removed."""
-    made = tmp_path / "home"
+def home(runtime: Path) -> Path:
+    """A home whose path is short enough as well."""
+    made = Path(f"{runtime}-home")
+    made.mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture
+def deep(home: Path) -> Iterator[Path]:
+    """A home whose path is not; the folder that it gets in /tmp is removed."""
+    made = home / ("x" * 80)
+    made.mkdir(mode=0o700)
     yield made
     fallback = in_tmp(made)
     if fallback.is_symlink() or fallback.exists():
@@ -59,46 +68,59 @@ def test_two_homes_have_two_folders(home: Path, runtime: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/gone", None], ids=["empty", "relative", "gone", "unset"])
-def test_without_a_runtime_folder_that_can_be_used_they_lie_in_tmp(home: Path, value: str | None) -> None:
+def test_without_a_runtime_folder_that_can_be_used_they_lie_in_the_home(home: Path, value: str | None) -> None:
     made = place.runtime_folder(home, {} if value is None else {"XDG_RUNTIME_DIR": value})
-    assert (made, mode(made)) == (in_tmp(home), 0o700)
+    assert (made, mode(made)) == (place.folder(home), 0o700)
+
+
+def test_where_the_homes_path_is_too_long_as_well_they_lie_in_tmp(deep: Path) -> None:
+    made = place.runtime_folder(deep, {})
+    assert (made, mode(made)) == (in_tmp(deep), 0o700)
 
 
 @pytest.mark.parametrize("bits", [0o701, 0o710, 0o750, 0o755, 0o777, 0o1777], ids=oct)
 def test_a_runtime_folder_that_others_can_enter_is_not_used(home: Path, runtime: Path, bits: int) -> None:
     runtime.chmod(bits)
-    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(runtime)}) == in_tmp(home)
+    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(runtime)}) == place.folder(home)
 
 
 @AS_ROOT
 def test_a_runtime_folder_of_another_user_is_not_used(home: Path, runtime: Path) -> None:
     os.chown(runtime, STRANGER, STRANGER)
-    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(runtime)}) == in_tmp(home)
+    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(runtime)}) == place.folder(home)
 
 
 def test_a_link_is_no_runtime_folder(home: Path, runtime: Path) -> None:
     link = runtime / "link"
     (runtime / "target").mkdir(mode=0o700)
     link.symlink_to("target")
-    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(link)}) == in_tmp(home)
+    assert place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(link)}) == place.folder(home)
 
 
-def test_a_runtime_folder_whose_path_is_too_long_is_not_used(home: Path, runtime: Path) -> None:
-    deep = runtime / ("x" * 60)
-    deep.mkdir(mode=0o700)
-    made = place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(deep)})
-    assert made == in_tmp(home)
-    assert len(os.fsencode(made / "broker-00000000" / "sock")) <= place.MAX_SOCKET_BYTES
+@pytest.mark.parametrize("which", ["home", "deep"])
+def test_a_runtime_folder_whose_path_is_too_long_is_not_used(
+    which: str, runtime: Path, request: pytest.FixtureRequest
+) -> None:
+    home = request.getfixturevalue(which)
+    long = runtime / ("x" * 60)
+    long.mkdir(mode=0o700)
+    made = place.runtime_folder(home, {"XDG_RUNTIME_DIR": str(long)})
+    assert made == {"home": place.folder(home), "deep": in_tmp(home)}[which]
+    place.listen(made / "command-0123456789abcdef").close()
 
 
 @pytest.mark.parametrize("kind", ["world-writable", "a file", "a link"])
-def test_a_folder_that_others_could_have_made_is_refused(home: Path, tmp_path: Path, kind: str) -> None:
-    taken = in_tmp(home)
+@pytest.mark.parametrize("which", ["home", "deep"])
+def test_a_folder_that_others_could_have_made_is_refused(
+    which: str, kind: str, runtime: Path, request: pytest.FixtureRequest
+) -> None:
+    home = request.getfixturevalue(which)
+    taken = {"home": place.folder(home), "deep": in_tmp(home)}[which]
     if kind == "a file":
         taken.write_bytes(b"")
     elif kind == "a link":
-        (tmp_path / "elsewhere").mkdir(mode=0o700)
-        taken.symlink_to(tmp_path / "elsewhere")
+        (runtime / "elsewhere").mkdir(mode=0o700)
+        taken.symlink_to(runtime / "elsewhere")
     else:
         taken.mkdir()
         taken.chmod(0o777)
@@ -108,12 +130,12 @@ def test_a_folder_that_others_could_have_made_is_refused(home: Path, tmp_path: P
 
 
 @AS_ROOT
-def test_a_folder_in_tmp_that_another_user_has_made_is_refused(home: Path) -> None:
-    taken = in_tmp(home)
+def test_a_folder_in_tmp_that_another_user_has_made_is_refused(deep: Path) -> None:
+    taken = in_tmp(deep)
     taken.mkdir(mode=0o700)
     os.chown(taken, STRANGER, STRANGER)
     with pytest.raises(UnavailableError, match="not a folder of this user alone"):
-        place.runtime_folder(home, {})
+        place.runtime_folder(deep, {})
 
 
 # -- listening
