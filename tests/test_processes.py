@@ -81,6 +81,63 @@ def test_no_more_ancestors_are_looked_at_than_the_bound(monkeypatch: pytest.Monk
     assert len(list(processes.lineage(1))) == processes.MAX_DEPTH
 
 
+def test_a_whole_lineage_goes_to_the_first_process_of_all() -> None:
+    line = processes.whole_lineage(os.getpid())
+    assert line == list(processes.lineage(os.getpid()))
+    assert line[-1].parent == 0
+
+
+def test_a_process_that_has_ended_has_no_whole_lineage() -> None:
+    with child() as made:
+        assert processes.whole_lineage(made.pid)[0].pid == made.pid
+    assert processes.whole_lineage(made.pid) == []
+
+
+def simulated(monkeypatch: pytest.MonkeyPatch, *readings: dict[int, tuple[str, int]]) -> None:
+    """What is found of each process, of one reading of all after the other; the last holds on."""
+    asked: dict[int, int] = {}
+
+    def find(pid: int) -> processes.Process | None:
+        turn = asked[pid] = asked.get(pid, -1) + 1
+        found = readings[min(turn, len(readings) - 1)].get(pid)
+        return processes.Process(pid, *found) if found else None
+
+    monkeypatch.setattr(processes, "find", find)
+
+
+def test_a_lineage_that_changed_while_it_was_read_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent ended, and somebody else's process has its id now."""
+    before, after = {9: ("9", 5), 5: ("20", 1), 1: ("1", 0)}, {9: ("9", 3), 3: ("3", 1), 1: ("1", 0)}
+    simulated(monkeypatch, before, after)
+    assert [p.pid for p in processes.whole_lineage(9)] == [9, 3, 1]
+
+
+def test_a_lineage_that_never_holds_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated(monkeypatch, *({9: (str(n), 1), 1: ("1", 0)} for n in range(99)))
+    assert processes.whole_lineage(9) == []
+
+
+def test_a_lineage_deeper_than_the_bound_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = {pid: ("1", pid - 1) for pid in range(1, processes.MAX_DEPTH + 2)}
+    simulated(monkeypatch, line)
+    assert len(processes.whole_lineage(processes.MAX_DEPTH)) == processes.MAX_DEPTH
+    assert processes.whole_lineage(processes.MAX_DEPTH + 1) == []
+
+
+@pytest.mark.parametrize(("error", "whole"), [(PermissionError, True), (ProcessLookupError, False), (None, False)])
+def test_a_lineage_may_end_below_another_users_process_that_is_hidden(
+    monkeypatch: pytest.MonkeyPatch, error: type[OSError] | None, whole: bool
+) -> None:
+    def kill(pid: int, number: int) -> None:
+        assert (pid, number) == (5, 0)
+        if error is not None:
+            raise error
+
+    simulated(monkeypatch, {9: ("9", 5)})
+    monkeypatch.setattr(os, "kill", kill)
+    assert [p.pid for p in processes.whole_lineage(9)] == ([9] if whole else [])
+
+
 def test_ps_says_the_same_as_the_kernel() -> None:
     """What macOS asks; its words for the time are others."""
     if not os.access(processes.PS, os.X_OK):

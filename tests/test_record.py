@@ -224,6 +224,50 @@ def test_a_mark_of_a_session_whose_record_was_removed_is_of_none(home: Path) -> 
         assert record.find(home, "", made.pid) == session
 
 
+@pytest.mark.parametrize("claims", [True, False], ids=["says so", "says nothing"])
+def test_a_process_that_has_ended_is_not_taken_for_a_stranger(home: Path, claims: bool) -> None:
+    """A process of the session may connect, hand on the connection and end before it is looked at."""
+    with child() as made:
+        pass
+    assert record.find(home, "", made.pid) is None
+    session = begin(home)
+    with pytest.raises(RefusedError, match="ancestors can be seen"):
+        record.find(home, session.id if claims else "", made.pid)
+    record.end(home, session, NOW)
+    assert record.find(home, "", made.pid) is None
+
+
+def test_a_process_too_deep_to_be_told_is_not_taken_for_a_stranger(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(home)
+    with child() as leader, child() as stranger:
+        led_by(home, session, leader.pid)
+        assert record.find(home, "", stranger.pid) is None
+        monkeypatch.setattr(processes, "MAX_DEPTH", 1)
+        assert record.find(home, "", leader.pid) is not None
+        with pytest.raises(RefusedError, match="ancestors can be seen"):
+            record.find(home, "", stranger.pid)
+
+
+@pytest.mark.parametrize("claims", [True, False], ids=["says so", "says nothing"])
+@pytest.mark.parametrize("inner", [True, False], ids=["in a session within", "in the session"])
+def test_a_process_of_a_session_with_a_broker_is_for_the_broker_alone(home: Path, claims: bool, inner: bool) -> None:
+    session = record.begin(home, a_grant(), task=b"", command="x", broker=True, at=NOW)
+    with child() as made:
+        if inner:
+            session = led_by(home, begin(home), made.pid)
+        with pytest.raises(RefusedError, match="signs through its broker"):
+            record.find(home, session.id if claims else "", made.pid)
+
+
+def test_a_process_outside_a_session_with_a_broker_is_served(home: Path) -> None:
+    session = record.begin(home, a_grant(), task=b"", command="x", broker=True, at=NOW)
+    with child() as leader, child() as stranger:
+        led_by(home, session, leader.pid)
+        assert record.find(home, "", stranger.pid) is None
+
+
 # -- what was signed in it
 
 
@@ -273,6 +317,7 @@ def test_what_is_shown_of_a_session_is_json(home: Path) -> None:
 
 def test_a_home_that_cannot_be_written_begins_no_session(home: Path) -> None:
     (home / "sessions").write_bytes(b"")
-    with pytest.raises(UnavailableError, match="sessions"):
+    with pytest.raises(UnavailableError, match="sessions") as caught:
         begin(home)
+    assert "NOTME_HOME" in caught.value.hint
     assert (home / "sessions").read_bytes() == b""

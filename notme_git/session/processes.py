@@ -5,6 +5,7 @@ A process id alone is used again after its process has ended; together with the 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 MAX_DEPTH = 4096
 """Ancestors that are looked at. A shell in an editor in a terminal in a desktop has about twelve; whoever makes more
 than these to leave a session behind has used up most of what a user may run."""
+
+ATTEMPTS = 3
+"""Readings of a lineage until one holds: a parent may end in between, and its child be given another."""
 
 MAX_STAT_BYTES = 4096
 PS = "/bin/ps"
@@ -40,6 +44,31 @@ def lineage(pid: int) -> Iterator[Process]:
             return
         yield found
         pid = found.parent
+
+
+def whole_lineage(pid: int) -> list[Process]:
+    """The same, up to the first process of all, each of which was found twice. Empty where the kernel shows no such.
+
+    So it is with a process that has ended, one that this process cannot see, and one deeper than `MAX_DEPTH`.
+    """
+    for _ in range(ATTEMPTS):
+        line = list(lineage(pid))
+        if line and _is_last(line[-1]) and all(find(process.pid) == process for process in line):
+            return line
+    return []
+
+
+def _is_last(process: Process) -> bool:
+    """Whether it has no parent, or one of another user that /proc hides from this one (proc(5), hidepid)."""
+    if process.parent == 0:
+        return True
+    try:
+        os.kill(process.parent, 0)
+    except PermissionError:
+        return find(process.parent) is None
+    except OSError:
+        return False
+    return False
 
 
 def _find_in_proc(pid: int) -> Process | None:

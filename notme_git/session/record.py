@@ -16,7 +16,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +27,15 @@ from attest.evidence import rfc3339
 from attest.types import Grant
 from notme_git import gitconfig
 from notme_git.session import processes
+from notme_git.session.processes import Process
 
 FOLDER = "sessions"
 LIVE = "live"
 MAX_RECORD_BYTES = 64 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024
 """Some 200,000 signatures; a session that goes on longer keeps signing, and its list ends there."""
+
+UNWRITABLE = "begin it outside of the sandbox, where the home can be written to, or name another home in NOTME_HOME"
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -85,13 +88,16 @@ def begin(home: Path, grant: Grant, *, task: bytes, command: str, broker: bool, 
         began_us=at.microsecond,
         broker=broker,
     )
-    _forget_lost(home)
-    with gitconfig.file_errors(home / FOLDER):
-        for place in (home / FOLDER, home / FOLDER / LIVE):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(home, session)
-    with gitconfig.file_errors(home / FOLDER):
-        (home / FOLDER / LIVE / session.id).touch(mode=0o600)
+    try:
+        _forget_lost(home)
+        with gitconfig.file_errors(home / FOLDER):
+            for place in (home / FOLDER, home / FOLDER / LIVE):
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(home, session)
+        with gitconfig.file_errors(home / FOLDER):
+            (home / FOLDER / LIVE / session.id).touch(mode=0o600)
+    except UnavailableError as error:
+        raise UnavailableError(error.message, hint=UNWRITABLE) from None
     return session
 
 
@@ -143,7 +149,8 @@ def find(home: Path, claimed: str, pid: int) -> Session | None:
     """The session that the process `pid` belongs to, the innermost of several; None for none.
 
     `claimed` is what its environment says, may be empty. Raises `RefusedError` where the process claims a session
-    that it does not belong to: a copied environment gives nothing.
+    that it does not belong to: a copied environment gives nothing. So it does where the process belongs to a session
+    with a broker, which signs elsewhere, and while sessions run, where it cannot be seen that it belongs to none.
     """
     candidates = live(home)
     if claimed and claimed not in candidates:
@@ -153,13 +160,34 @@ def find(home: Path, claimed: str, pid: int) -> Session | None:
         return None
     sessions = (_load_candidate(home, name, claimed) for name in candidates)
     leaders = {(session.pid, session.pid_began): session for session in sessions if session is not None}
-    own = next((leaders[p.pid, p.began] for p in processes.lineage(pid) if (p.pid, p.began) in leaders), None)
+    around = _among(leaders, processes.lineage(pid)) or _among(leaders, _whole_lineage(pid))
+    if any(session.broker for session in around):
+        raise RefusedError(
+            "this process belongs to a session that signs through its broker, and to nobody else",
+            hint="leave NOTME_BROKER and NOTME_SOCKET as notme-git run --broker set them",
+        )
+    own = around[0] if around else None
     if claimed and (own is None or own.id != claimed):
         raise RefusedError(
             f"this process does not belong to the session {claimed} that its environment names",
             hint="unset NOTME_SESSION and NOTME_SOCKET, or begin a session of its own: notme-git run -- COMMAND",
         )
     return own
+
+
+def _among(leaders: Mapping[tuple[int, str], Session], line: Iterable[Process]) -> list[Session]:
+    return [leaders[p.pid, p.began] for p in line if (p.pid, p.began) in leaders]
+
+
+def _whole_lineage(pid: int) -> list[Process]:
+    """`RefusedError` without one: a process of a session's could have lent its connection, or be out of sight."""
+    line = processes.whole_lineage(pid)
+    if not line:
+        raise RefusedError(
+            f"while sessions run, only a process whose ancestors can be seen is signed for, and {pid} is none",
+            hint="ask from a process that waits for the answer; notme-git sessions lists what runs",
+        )
+    return line
 
 
 def _load_candidate(home: Path, name: str, claimed: str) -> Session | None:
