@@ -280,6 +280,50 @@ def test_a_session_and_its_task_are_in_the_claims_and_the_signature_in_its_list(
     assert running.credential().certificate != running.credential(who).certificate
 
 
+@pytest.fixture
+def in_session(running: Running) -> Acting:
+    """Acting in a session that began under the world's first grant, beside which there is a newer one by now."""
+    grant = running.authority.store.grants()[-1].grant
+    session = record.begin(running.world.home, grant, task=b"", command="x", broker=False, at=running.world.now)
+    running.world.tick(seconds=1)
+    running.world.grant()
+    return replace(WHO, session=session)
+
+
+def test_a_session_signs_under_the_grant_that_it_began_under(running: Running, in_session: Acting) -> None:
+    assert in_session.session is not None
+    assert claims_of(running.sign(in_session).examination.chain).grant_id == in_session.session.grant_id
+    assert claims_of(running.sign().examination.chain).grant_id != in_session.session.grant_id
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_a_session_whose_grant_has_ended_goes_on_under_no_other(
+    running: Running, in_session: Acting, how: str
+) -> None:
+    assert in_session.session is not None
+    running.sign(in_session)
+    if how == "revoked":
+        own = in_session.session.grant_id
+        running.world.revoke(next(s.grant for s in running.authority.store.grants() if s.grant.id == own))
+    else:
+        running.world.tick(days=29, hours=24, seconds=-1)
+        running.sign(Acting(AGENT))
+    with pytest.raises(RefusedError, match=how) as caught:
+        running.sign(in_session)
+    assert "begin a new session" in caught.value.hint
+    with pytest.raises(RefusedError, match=how):
+        running.signer.check(in_session, sign.SCOPE, running.world.now)
+    with pytest.raises(RefusedError, match=how):
+        running.signer.enroll_anew(in_session, sign.SCOPE, running.world.now)
+    running.sign()
+
+
+def test_a_session_of_one_agent_gives_another_agent_nothing(running: Running, in_session: Acting) -> None:
+    running.world.grant("other")
+    with pytest.raises(RefusedError):
+        running.sign(replace(in_session, agent="other"))
+
+
 def test_outside_a_session_nothing_is_written_of_one(running: Running) -> None:
     signed = running.sign()
     claims = claims_of(signed.examination.chain)

@@ -22,6 +22,7 @@ from notme_git.daemon import agent_setting
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.server import Peer
 from notme_git.daemon.ssh_agent import FAILURE, FRESH, MAX_MESSAGE_BYTES, SshAgent
+from notme_git.session import record
 from tests.world import AGENT, World
 
 PEER = Peer(os.getuid(), os.getpid())
@@ -249,3 +250,18 @@ def test_a_signature_with_any_bit_of_the_request_changed_is_refused_or_covers_wh
             sent = Reader(bytes(changed[1:]))
             sent.string()
             Ed25519PublicKey.from_public_bytes(sshcert.parse(blob).public_key).verify(value.string(), sent.string())
+
+
+def test_in_a_session_it_signs_under_that_sessions_grant_alone(offering: Offering) -> None:
+    """The session's process is this one. A newer grant, whose certificate is offered, is another."""
+    world = offering.world
+    first = offering.agent.signer.authority.store.grants()[-1].grant
+    session = record.begin(world.home, first, task=b"", command="x", broker=False, at=world.now)
+    (blob,) = offering.offered()
+    assert offering.sign(blob) != FAILURE
+    world.grant(scopes=(PAYLOAD_UNCHECKED,))
+    world.tick(minutes=4)
+    other = next(each for each in offering.offered() if each != blob)
+    assert offering.sign(other) == FAILURE
+    record.end(world.home, session, world.now)
+    assert offering.sign(other) != FAILURE

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from attest import home as homes
 from attest import stamps
+from attest.errors import RefusedError
 from attest.evidence import rfc3339
 from attest.gitobject import SignatureFormat
 from attest.profile import LIFETIME
@@ -82,8 +83,7 @@ class Signer:
     def credential(self, who: Acting, scope: str, at: datetime) -> Credential:
         """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
         granted, epoch = self._records()
-        grant = grants.select(granted, who.agent, scope=scope, at=at)
-        session = who.session
+        grant, session = _select(granted, who, scope, at), who.session
         key = (grant.id, str(who.profile), scope, session.id if session else "", str(who.assurance), str(epoch))
         kept = self._credentials.get(key)
         if kept is not None and _usable(kept[1], at):
@@ -116,7 +116,7 @@ class Signer:
         self._credentials.clear()
 
     def _grant(self, who: Acting, scope: str, at: datetime) -> Grant:
-        return grants.select(self._records()[0], who.agent, scope=scope, at=at)
+        return _select(self._records()[0], who, scope, at)
 
     def _enroll(self, grant: Grant, who: Acting, scope: str, at: datetime) -> Credential:
         session = who.session
@@ -152,6 +152,18 @@ class Signer:
             folder=folder,
         )
         record.note(self.home, session, entry)
+
+
+def _select(granted: list[StoredGrant], who: Acting, scope: str, at: datetime) -> Grant:
+    """In a session the grant that it began under and no other, wider or newer; else the newest usable one."""
+    if who.session is None:
+        return grants.select(granted, who.agent, scope=scope, at=at)
+    named = [each for each in granted if each.grant.id == who.session.grant_id]
+    try:
+        return grants.select(named, who.agent, scope=scope, at=at)
+    except RefusedError as refused:
+        again = "begin a new session under a usable grant: notme-git run -- COMMAND"
+        raise RefusedError(f"{refused.message}; this session has no other", hint=again) from None
 
 
 def _usable(until: datetime, at: datetime) -> bool:

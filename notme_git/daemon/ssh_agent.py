@@ -123,8 +123,9 @@ class SshAgent:
         if sshsig.parse_preamble(data).namespace != sshsig.NAMESPACE:
             raise MalformedError("only namespace git is signed")
         session = record.find(self.signer.home, "", peer.pid)
-        if session is not None and session.agent != agent:
-            raise MalformedError("the caller acts as another agent")
-        self.signer.check(Acting(agent), PAYLOAD_UNCHECKED, now)
+        claims = credential.chain.leaf.claims
+        if session is not None and (session.agent != agent or not claims or session.grant_id != claims.grant_id):
+            raise MalformedError("the caller acts as another agent, or under another grant")
+        self.signer.check(Acting(agent, session=session), PAYLOAD_UNCHECKED, now)
         self.signatures += 1
         return credential.sign(data)
