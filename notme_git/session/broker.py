@@ -6,6 +6,7 @@ program that speaks to it. Whoever holds the socket can have signed what the ses
 * commits, tags and push certificates only, parsed here;
 * by the session's agent, committer and author as design D14 says, within the grant's scope and expiry;
 * commits whose every parent, and tags whose target, exist in the broker's view of the repository;
+* so many signatures and no more: each leaves a line, and in SSH format a file, on the human's disk;
 * nothing that is no signature: it neither verifies nor hands out keys, and there is no ssh-agent behind it.
 
 It listens on a unix socket, never on TCP or vsock: there the kernel would not say who calls.
@@ -13,6 +14,7 @@ It listens on a unix socket, never on TCP or vsock: there the kernel would not s
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,19 +30,26 @@ from notme_git.daemon import protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer
-from notme_git.session import record
+from notme_git.session import record, separation
 from notme_git.session.record import Session
 from notme_git.session.view import View
 from notme_git.sign import Signed
 
+MAX_SIGNATURES = 10_000
+"""For one session. A rebase of a thousand commits fits ten times; in SSH format they take 40 MB of the human's disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrokeredSigner:
-    """What the dialects sign with here: the session's agent, whoever calls, and only on top of what is there."""
+    """What the dialects sign with here: the session's agent, whoever calls, and only on top of what is there.
+
+    `assurance` is what separates the caller of this one request from the human.
+    """
 
     signer: Signer
     session: Session
     view: View
+    assurance: Assurance = Assurance.SAME_USER
 
     @property
     def home(self) -> Path:
@@ -63,14 +72,20 @@ class BrokeredSigner:
                 f"this broker signs as {self.session.agent}, and was asked to sign as {agent}",
                 hint=f"use user.signingkey notme:{self.session.agent}",
             )
-        return Acting(agent, profile, self.session, Assurance.SANDBOXED_BROKER)
+        return Acting(agent, profile, self.session, self.assurance)
 
     def sign(
         self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
     ) -> Signed:
-        """See `Signer`."""
+        """See `Signer`. Whether git replays is seen in the folder that the broker knows, whatever the caller's say."""
+        del replaying
+        if self.signer.signatures >= MAX_SIGNATURES:
+            raise RefusedError(
+                f"this broker has made {MAX_SIGNATURES} signatures and makes no more", hint="begin a new session"
+            )
         self._check_ground(parsed)
-        return self.signer.sign(who, parsed, form=form, replaying=replaying, folder=folder, at=at)
+        replays = isinstance(parsed, Commit) and self.view.replaying()
+        return self.signer.sign(who, parsed, form=form, replaying=replays, folder=folder, at=at)
 
     def _check_ground(self, parsed: GitObject) -> None:
         """What a signature would build on has to exist where the human can see it."""
@@ -122,6 +137,8 @@ class Broker:
         dialect = serving.DIALECTS.get(request.dialect)
         if dialect is None or dialect.Call(request.argv).mode != "sign":
             raise RefusedError("the broker only signs", hint="verify outside the sandbox")
-        # What the sandbox says of its folders and its environment counts for nothing here.
-        here = replace(request, cwd=str(self.repository), environ={})
-        return serving.answer(here, self.signer, peer.pid, datetime.now(UTC))
+        # What the sandbox says of its folders and its environment counts for nothing here, nor is a git folder of
+        # its own looked for.
+        here = replace(request, cwd=str(self.repository), environ={"GIT_DIR": os.devnull})
+        signer = replace(self.signer, assurance=separation.assurance(peer))
+        return serving.answer(here, signer, peer.pid, datetime.now(UTC))

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from attest import asn1, sshwire
 from attest.certificate import Anchor
-from attest.errors import UnavailableError, as_error, exit_status
+from attest.errors import Error, UnavailableError, as_error, exit_status
 from notme_git import gitconfig, shimfile, wanted
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
@@ -37,6 +37,7 @@ from notme_git.session.record import Session
 from notme_git.session.view import View
 
 READY_S = 15.0
+SCRATCH = "broker-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +110,37 @@ def serve(words: Sequence[str]) -> int:
         config = Config.read()
         os.umask(0o077)
         hardening.harden()
-        with opened(config.home) as authority, tempfile.TemporaryDirectory(prefix="notme-broker-") as scratch:
+        with opened(config.home) as authority, _scratch(config.home, session_id) as scratch:
             session = record.load(config.home, session_id)
-            view = View.open(Path(repository), Path(scratch), config.environ)
+            view = View.open(Path(repository), scratch, config.environ)
             _loop(authority, config, session, view, Path(folder), frozenset(map(int, uids.split(","))), ready)
     except Exception as exception:
         error = as_error(exception)
         tell(ready, error.message.encode())
         return exit_status(error)
     return 0
+
+
+@contextlib.contextmanager
+def _scratch(home: Path, session_id: str) -> Iterator[Path]:
+    """A folder of ours for the view, in the home: what lies in the temporary folder may be a sandbox's to change."""
+    folder = place.folder(home)
+    with gitconfig.file_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_lost(home)
+        with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{session_id}-", dir=folder) as made:
+            yield Path(made)
+
+
+def _forget_lost(home: Path) -> None:
+    """Remove what brokers left behind that were killed."""
+    for folder in place.folder(home).glob(f"{SCRATCH}*"):
+        try:
+            lost = record.state(record.load(home, folder.name.removeprefix(SCRATCH).partition("-")[0])) != "running"
+        except Error:
+            lost = True
+        if lost:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _loop(

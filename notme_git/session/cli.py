@@ -122,6 +122,7 @@ def broker_command(
 
     Whoever reaches the socket can have commits signed as the agent, and nothing else; no key enters the sandbox.
     """
+    _end_in_order()
     config = Config.read()
     grant = _grant(config, agent)
     before = report.look(directory, config.environ)
@@ -132,26 +133,42 @@ def broker_command(
         text = "".join(f"{name}={value}\n" for name, value in environ.items())
         (offer.folder / "env").write_text(text, "utf-8")
         allowed = (os.getuid(), *uids)
-        with broker_process.running(config, session, offer, directory.absolute(), allowed) as process:
+        serving = broker_process.running(config, session, offer, directory.absolute(), allowed)
+        with serving as process, contextlib.suppress(KeyboardInterrupt):
             if as_json:
                 told = {"session": session.id, "folder": str(offer.folder), "at": str(offer.inside), "env": environ}
                 click.echo(json.dumps(told, indent=2))
             else:
                 _say(session, offer)
             sys.stdout.flush()
-            signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-            with contextlib.suppress(KeyboardInterrupt):
-                process.wait()
+            process.wait()
     for line in report.lines(session, report.report(config.home, session, before, config.environ)):
         click.echo(f"notme-git: {printable(line)}", err=True)
     return ACCEPTED
+
+
+def _end_in_order() -> None:
+    """Have SIGTERM, and the SIGHUP of a terminal that is closed, end this process as Ctrl-C does, but once."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def end(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup(1) leaves it
+            signal.signal(number, end)
 
 
 @click.group(name="sessions", invoke_without_command=True)
 @json_option
 @click.pass_context
 def sessions(context: click.Context, as_json: bool) -> int | None:
-    """What was run as which agent, and what was signed."""
+    """What was run as which agent, and what was signed.
+
+    The newest comes last.
+    """
     if context.invoked_subcommand is not None:
         return None
     config = Config.read()
@@ -159,10 +176,12 @@ def sessions(context: click.Context, as_json: bool) -> int | None:
     if as_json:
         click.echo(json.dumps([record.data(config.home, s) for s in every], indent=2, ensure_ascii=False))
         return ACCEPTED
+    if every:
+        click.echo(f"{'session':<32}  {'state':<7}  {'began':<20}  {'agent':<16}  signed  command")
     for session in every:
         count = sum(1 for _ in record.entries(config.home, session))
-        line = f"{session.id}  {record.state(session):<7}  {rfc3339(session.began_at)}  {session.agent}  {count} signed"
-        click.echo(printable(f"{line}  {session.command}"))
+        line = f"{session.id}  {record.state(session):<7}  {rfc3339(session.began_at)}  {session.agent:<16}  {count:>6}"
+        click.echo(printable(f"{line}  {_one_line(session.command)}"))
     if not every:
         click.echo("no session yet (notme-git run -- COMMAND begins one)", err=True)
     return ACCEPTED
@@ -180,7 +199,7 @@ def sessions_show(session_id: str, as_json: bool) -> int:
         return ACCEPTED
     ended = rfc3339(session.ended_at) if session.ended_at else record.state(session)
     click.echo(f"session {session.id}: {session.agent}, {rfc3339(session.began_at)} to {ended}")
-    click.echo(printable(f"  command {session.command}"))
+    click.echo(printable(f"  command {_one_line(session.command)}"))
     click.echo(f"  grant   {session.grant_id}")
     click.echo(f"  task    {'SHA-256 ' + session.task_digest if session.task_digest else 'none given'}")
     for entry in record.entries(config.home, session):
@@ -280,6 +299,11 @@ def _data(config: Config, session: Session, found: report.Report, status: int) -
     more = {"exitStatus": status, "unsigned": list(found.unsigned), "otherwiseSigned": list(found.others)}
     more["problem"] = found.problem or None
     return {**record.data(config.home, session), **more}
+
+
+def _one_line(command: str) -> str:
+    """The lines of a script behind one another."""
+    return "; ".join(stripped for line in command.splitlines() if (stripped := line.strip()))
 
 
 def _say(session: Session, offer: Offer) -> None:

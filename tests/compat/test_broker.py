@@ -13,9 +13,11 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import pytest
 from attest.errors import UnavailableError
 from notme_git.daemon import client, place, protocol
 from notme_git.daemon.protocol import Request
+from notme_git.session.view import View
 from tests.compat import humans
 from tests.compat.conftest import AGENT, HUMAN, KEY, SCRIPTS, SECONDS, SUMMARY, Done, Sandbox
 from tests.peers import peer
@@ -513,6 +516,233 @@ def test_a_repository_that_the_sandbox_turned_against_us_runs_nothing_outside(hu
     assert not sprung.exists()
     human.run(peer("bash"), "-c", f"rm -f */refs/heads/missing .git/refs/heads/missing; {control}", status=None)
     assert sprung.exists()
+
+
+# -- what lies outside of the home is a sandbox's to change
+
+
+def test_what_decides_what_git_runs_lies_in_the_home_alone_and_goes_with_the_broker(human: Sandbox) -> None:
+    """In a temporary folder a sandbox that shares it could configure the broker's own repositories."""
+    temporary = human.root / "temporary"
+    temporary.mkdir()
+    human.environ["TMPDIR"] = str(temporary)
+    with brokered(human) as told:
+        assert client.exchange(f"{told['folder']}/sock", signing(human, told)).status == 0
+        assert list(temporary.iterdir()) == []
+        [scratch] = (human.home / "daemon").glob("broker-*")
+        assert [stat_of(str(place)) for place in (scratch, scratch.parent)] == [0o700, 0o700]
+    assert list((human.home / "daemon").glob("broker-*")) == []
+
+
+def test_what_a_killed_broker_left_is_removed_by_the_next_and_what_another_uses_is_not(human: Sandbox) -> None:
+    with brokered(human) as told:
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(f"{told['folder']}/sock")
+            os.kill(client.peer(caller)[1], signal.SIGKILL)
+            with contextlib.suppress(ConnectionResetError):
+                caller.recv(1)
+        [left] = (human.home / "daemon").glob("broker-*")
+    with brokered(human) as first, brokered(human) as second:
+        assert not left.exists()
+        for each in (first, second):
+            assert client.exchange(f"{each['folder']}/sock", signing(human, each)).status == 0
+
+
+def test_the_brokers_git_fetches_nothing_whatever_its_own_configuration_says(human: Sandbox, tmp_path: Path) -> None:
+    """The second lock behind the first: the scratch folder of a view is out of reach as it is."""
+    sprung = tmp_path / "sprung"
+    (tmp_path / "trap").write_text(f"#!/bin/sh\ntouch '{sprung}'\n")
+    (tmp_path / "trap").chmod(0o755)
+    (tmp_path / "scratch").mkdir()
+    found = View.open(human.repo, tmp_path / "scratch", human.environ)
+    with open(found.bare / "sha1" / "config", "a") as config:
+        config.write(
+            '[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n[remote "origin"]\n'
+            f'\tpromisor = true\n\turl = "ext::{tmp_path}/trap"\n[protocol "ext"]\n\tallow = always\n'
+        )
+    assert found.kind(PARENT) is None
+    assert not sprung.exists()
+    human.git("cat-file", "-t", PARENT, cwd=found.bare / "sha1", status=None)
+    assert sprung.exists()
+
+
+# -- where the repository borrows objects from
+
+
+def a_secret(human: Sandbox) -> tuple[Path, str]:
+    """Another repository of the human's, and a commit that it alone has."""
+    other = human.root / "secret"
+    human.git("init", "-q", other)
+    return other / ".git" / "objects", human.unsigned("private", who=HUMAN, cwd=other)
+
+
+LEADS = {
+    "alternates": "echo {secret} >.git/objects/info/alternates",
+    "alternates of an alternate": "mkdir -p x/info; echo {secret} >x/info/alternates; "
+    'echo "$PWD/x" >.git/objects/info/alternates',
+    "a link for packs": "rm -r .git/objects/pack; ln -s {secret}/pack .git/objects/pack",
+    "a link for loose objects": "ln -s {secret}/{two} .git/objects/{two}",
+    "a link for each object": "mkdir .git/objects/{two}; for o in {rest} {none}; do "
+    "ln -s {secret}/{two}/$o .git/objects/{two}/$o; done",
+    "a link for all": "mv .git/objects x; ln -s {secret} .git/objects",
+    "a link for git's folder": "mv .git x; ln -s {secret}/.. .git",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
+@pytest.mark.parametrize("name", LEADS)
+def test_nobody_learns_through_the_broker_what_another_repository_has(human: Sandbox, name: str, packed: bool) -> None:
+    secret, commit = a_secret(human)
+    if packed:
+        human.git("repack", "-q", "-a", "-d", cwd=secret.parent.parent)
+    with brokered(human) as told:
+        absent = signing(human, told, parent="")
+        words = {"secret": shlex.quote(str(secret)), "two": commit[:2], "rest": commit[2:], "none": "0" * 38}
+        human.run(peer("bash"), "-c", f"rm -rf .git/objects/{commit[:2]}; {LEADS[name].format(**words)}")
+        replies = []
+        for parent in (commit, commit[:2] + "0" * 38):
+            asked = absent.stdin.replace(b"\nauthor", f"\nparent {parent}\nauthor".encode(), 1)
+            reply = client.exchange(f"{told['folder']}/sock", replace(absent, stdin=asked))
+            assert reply.status == 1
+            replies.append(reply.events[0][1].replace(parent.encode(), b""))
+        assert replies[0] == replies[1], "what is there is answered as what is not"
+
+
+def test_what_the_repository_borrows_when_the_broker_starts_is_seen(human: Sandbox) -> None:
+    secret, commit = a_secret(human)
+    middle = human.root / "middle"
+    human.git("init", "-q", "--bare", middle)
+    (middle / "objects" / "info" / "alternates").write_text(f"{secret}\n")
+    (human.repo / ".git" / "objects" / "info" / "alternates").write_text(f"{middle}/objects\n")
+    with brokered(human) as told:
+        (human.repo / ".git" / "objects" / "info" / "alternates").unlink()
+        assert client.exchange(f"{told['folder']}/sock", signing(human, told, parent=commit)).status == 0
+
+
+ENDLESS = {
+    "a device": "ln -sf /dev/zero .git/objects/info/alternates",
+    "a pipe": "rm -f .git/objects/info/alternates; mkfifo .git/objects/info/alternates",
+    "a large file": "rm -f .git/objects/info/alternates; truncate -s 8G .git/objects/info/alternates",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_alternates_without_end_hold_up_neither_broker_nor_report_nor_the_next_session(
+    human: Sandbox, name: str
+) -> None:
+    began = time.monotonic()
+    done = run(human, f"{COMMIT} x; {ENDLESS[name]}")
+    assert f"1 signature as {AGENT}" in done.err
+    assert "could not be looked at: " in done.err
+    assert "is not a file of at most" in done.err
+    again = human.notme("run", "--agent", AGENT, "--broker", "--", "true", status=2)
+    assert "is not a file of at most" in again.err
+    plain = human.notme("run", "--agent", AGENT, "--", "true")
+    assert "is not a file of at most" in plain.err
+    assert time.monotonic() - began < 20
+
+
+def test_alternates_that_become_endless_are_not_read_by_the_broker(human: Sandbox) -> None:
+    with brokered(human) as told:
+        asked, began = signing(human, told), time.monotonic()
+        for script in ENDLESS.values():
+            human.run(peer("bash"), "-c", script)
+            assert client.exchange(f"{told['folder']}/sock", asked).status == 0
+        assert time.monotonic() - began < 10
+
+
+def test_a_pipe_among_the_packs_does_not_hold_up_the_report_for_ever(human: Sandbox) -> None:
+    """libgit2 would open it in our own process, and wait."""
+    made = "printf x >.git/objects/pack/pack-1.pack; mkfifo .git/objects/pack/pack-1.idx"
+    script = (
+        "import sys; from pathlib import Path; from notme_git.session import report; import os\n"
+        "report.PATIENCE_S = 2; environ = dict(os.environ); before = report.look(Path('.'), environ)\n"
+        f"os.system({made!r})\n"
+        "from notme_git.session.record import Session\n"
+        "session = Session('0' * 32, 'a', '', '', '', 1, '', 0)\n"
+        "print(report.report(Path('/nowhere'), session, before, environ).problem)"
+    )
+    done = human.run(sys.executable, "-c", script)
+    assert "longer than 2 s" in done.text
+
+
+# -- what the certificate says of the sandbox
+
+
+def test_without_a_sandbox_the_certificate_says_so(human: Sandbox) -> None:
+    human.notme("run", "--agent", AGENT, "--broker", "--", "git", "commit", "-q", "--allow-empty", "-m", "x")
+    verdict = human.verdict()
+    assert (verdict["outcome"], verdict["identity"]["assurance"]) == ("accepted", "same-user")
+
+
+def test_the_example_of_the_documentation_works_as_it_stands(human: Sandbox) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sandboxes.md").read_text("utf-8")
+    [line] = [line.strip() for line in text.splitlines() if "exec bwrap" in line]
+    assert line.endswith(" COMMAND'")
+    home, runtime, address = human.user, human.environ["XDG_RUNTIME_DIR"], started(human)
+    (home / "private").write_text("x")
+    work = f"set -e; ls -A {shlex.quote(str(home))} {shlex.quote(runtime)}; ls {shlex.quote(address)} || {COMMIT} x"
+    inner = line.removesuffix("COMMAND'") + 'sh -c "$WORK"\''
+    done = human.run(peer("bash"), "-c", inner, environ={"WORK": work})
+    assert "private" not in done.text
+    assert "No such file or directory" in done.err
+    verdict = human.verdict()
+    assert (verdict["outcome"], verdict["identity"]["assurance"]) == ("accepted", "sandboxed-broker")
+
+
+def started(human: Sandbox) -> str:
+    """The address of the human's daemon, which runs."""
+    human.notme("daemon", "start")
+    return (human.home / "daemon" / "address").read_text()
+
+
+@pytest.mark.parametrize("jailed", [True, False], ids=["in a sandbox that sees its socket", "without one"])
+def test_the_daemon_does_not_serve_a_session_that_has_a_broker(human: Sandbox, jailed: bool) -> None:
+    address = started(human)
+    folder = str(Path(address).parent)
+    wrap = jail(human, "--bind", folder, folder) if jailed else []
+    script = (
+        'p=${NOTME_SOCKET%/*}/notme-x509; cp "$p" /tmp/p-$$ && chmod +x /tmp/p-$$; unset NOTME_BROKER NOTME_SESSION; '
+        f"NOTME_SOCKET={shlex.quote(address)} git -c gpg.x509.program=/tmp/p-$$ commit -q --allow-empty -m x; "
+        "r=$?; rm /tmp/p-$$; exit $r"
+    )
+    start = 'folder=${NOTME_SOCKET%/*}; exec "$@" bash -c "$0"'
+    if jailed:
+        start = 'folder=${NOTME_SOCKET%/*}; exec "$@" --bind "$folder" "$folder" bash -c "$0"'
+    command = [str(peer("bash")), "-c", start, script, *wrap]
+    done = human.notme("run", "--agent", AGENT, "--broker", "--", *command, status=128)
+    assert "belongs to a session that signs through its broker" in done.err
+    assert human.git("log", "-1", "--format=%s").text == "base"
+
+
+def test_a_session_with_a_broker_is_not_signed_for_in_its_own_process_either(human: Sandbox) -> None:
+    script = (
+        f"unset NOTME_BROKER NOTME_SOCKET NOTME_SESSION; export NOTME_HOME={shlex.quote(str(human.home))}; "
+        f"git -c gpg.x509.program={shlex.quote(str(human.shim))} commit -q --allow-empty -m x"
+    )
+    done = human.notme("run", "--agent", AGENT, "--broker", "--", "bash", "-c", script, status=128)
+    assert "belongs to a session that signs through its broker" in done.err
+
+
+# -- how it is ended
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_broker_that_is_told_to_end_leaves_nothing_behind(human: Sandbox, number: signal.Signals) -> None:
+    """SIGHUP is what it gets when its terminal is closed."""
+    command = [str(SCRIPTS / "notme-git"), "broker", "--agent", AGENT, "--json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=human.repo, env=human.environ, stdout=pipe, stderr=pipe, text=True) as running:
+        assert running.stdout is not None
+        told = json.loads("".join(iter(running.stdout.readline, "}\n")) + "}")
+        assert Path(told["folder"], "sock").exists()
+        running.send_signal(number)
+        _, said = running.communicate(timeout=SECONDS)
+    assert "0 signatures" in said
+    assert running.returncode == 0
+    assert not Path(told["folder"]).exists()
+    assert list((human.home / "daemon").glob("broker-*")) == []
+    assert [s["state"] for s in human.notme("sessions", "--json").json] == ["ended"]
 
 
 def test_a_replaced_parent_is_looked_at_as_it_is(human: Sandbox) -> None:

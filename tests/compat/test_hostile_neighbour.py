@@ -381,6 +381,54 @@ def test_another_agent_in_a_session(sandbox: Sandbox) -> None:
     assert sandbox.rev("HEAD") == ""
 
 
+LENT = """
+import os, socket, sys
+path, request = sys.argv[1], bytes.fromhex(sys.argv[2])
+ours, theirs = socket.socketpair()
+if (child := os.fork()) == 0:
+    caller = socket.socket(socket.AF_UNIX)
+    caller.connect(path)
+    socket.send_fds(theirs, [b"x"], [caller.fileno()])
+    os._exit(0)
+_, [descriptor], _, _ = socket.recv_fds(ours, 1, 1)
+os.waitpid(child, 0)
+with socket.socket(fileno=descriptor) as caller:
+    caller.sendall(request)
+    sys.stdout.buffer.write(caller.recv(65536))
+"""
+
+
+def test_a_lent_connection(sandbox: Sandbox) -> None:
+    """It cannot leave its session by lending a connection: who asked is gone then, and nothing is signed for nobody."""
+    sandbox.notme("grant", "add", "codex", "--email", "codex@example.org")
+    sandbox.notme("daemon", "start")
+    address = (sandbox.home / "daemon" / "address").read_text()
+    payload = sandbox.payload(author="codex <codex@example.org>", committer="codex <codex@example.org>")
+    asked = Request("gpgsm", ("--status-fd=2", "-bsau", "notme:codex"), stdin=payload).encode().hex()
+    lend = (sys.executable, "-c", LENT, address, asked)
+    assert b"SIG_CREATED" in sandbox.run(*lend).out  # where there is no session, there is none to leave
+    done = sandbox.notme("run", "--agent", AGENT, "--quiet", "--", *lend)
+    assert b"SIG_CREATED" not in done.out
+    assert b"ancestors can be seen" in done.out
+
+
+def test_another_grant_than_the_sessions(sandbox: Sandbox) -> None:
+    """It cannot sign under another grant than the one its session began under, not even when that is revoked."""
+    wide = own_grant(sandbox)
+    sandbox.notme("grant", "add", AGENT, "--email", wide.actor.email, "--branch", "refs/heads/agent/*")
+    commit = "git commit -q --allow-empty -m x"
+    script = f'{commit}; read -r id; notme-git grant revoke "$id" >/dev/null; {commit}'
+    with opened(sandbox.home) as authority:
+        narrow = grants.select(authority.store.grants(), AGENT, scope="sign:git", at=now()).id
+    assert narrow != wide.id
+    done = sandbox.notme(
+        "run", "--agent", AGENT, "--", "bash", "-c", script, stdin=f"{narrow}\n".encode(), status=128
+    )
+    assert f"grant {narrow} for {AGENT} was revoked" in done.err
+    assert "begin a new session" in done.err
+    assert sandbox.git("rev-list", "--count", "HEAD").text == "1"
+
+
 def test_no_marks_at_all(sandbox: Sandbox) -> None:
     """It cannot get the human's signature from us by taking all marks away under `setup --auto`: we make none then."""
     humans.configured(sandbox, {})
@@ -432,6 +480,71 @@ def test_out_of_a_sandbox(sandbox: Sandbox) -> None:
         script = shlex.join(["python3", "-c", ask, request.encode().hex()])
         assert "the broker only signs" in brokered(sandbox, script).text
     assert client.exchange(address, Request("control", ("status",))).status == 0
+
+
+def test_the_daemon_beside_a_broker(sandbox: Sandbox) -> None:
+    """It cannot have the daemon sign in a session with a broker, even where the daemon's socket is within reach."""
+    sandbox.notme("daemon", "start")
+    address = (sandbox.home / "daemon" / "address").read_text()
+    script = (
+        'cp "${NOTME_SOCKET%/*}/notme-x509" program; unset NOTME_BROKER NOTME_SESSION; '
+        f"export NOTME_SOCKET={shlex.quote(address)}; "
+        'git -c gpg.x509.program="$PWD/program" commit -q --allow-empty -m x'
+    )
+    folder = str(Path(address).parent)
+    done = brokered(sandbox, script, more=("--bind", folder, folder), status=128)
+    assert "signs through its broker" in done.err
+    assert sandbox.rev("HEAD") == ""
+
+
+def upon(sandbox: Sandbox, *parents: str) -> str:
+    """A script that asks the broker to sign a commit on top of each, and prints what it says without the id."""
+    for parent in parents:
+        payload = sandbox.payload().replace(b"\nauthor", f"\nparent {parent}\nauthor".encode(), 1)
+        (sandbox.repo / parent).write_bytes(payload)
+    ask = f'"${{NOTME_SOCKET%/*}}/notme-x509" --status-fd=1 -bsau notme:{AGENT} <"$parent" 2>&1'
+    return f'for parent in {" ".join(parents)}; do {ask} | sed "s/$parent/ID/"; done'
+
+
+def test_a_program_outside(sandbox: Sandbox) -> None:
+    """It cannot run a program outside of its sandbox through the broker, whatever it makes of repository and `/tmp`."""
+    shared, trap, sprung = (sandbox.root.parent / name for name in ("shared", "trap", "sprung"))
+    shared.mkdir()
+    sandbox.environ["TMPDIR"] = str(shared)
+    trap.write_text(f"#!/bin/sh\ntouch {sprung}\n")
+    trap.chmod(0o755)
+    (sandbox.repo / "evil").write_text(
+        f"[core]\n\trepositoryFormatVersion = 1\n\tfsmonitor = {trap}\n[extensions]\n\tpartialClone = origin\n"
+        f'[remote "origin"]\n\tpromisor = true\n\turl = ext::{trap}\n[protocol "ext"]\n\tallow = always\n'
+    )
+    script = f"""for config in .git/config $(find {shared} /tmp -name config); do cat evil >>"$config"; done
+        mkdir -p .git/objects/info; ln -s /dev/zero .git/objects/info/alternates; {upon(sandbox, "1" * 40)}"""
+    done = brokered(sandbox, script, more=("--bind", str(shared), str(shared)))
+    assert "its parent ID is no commit" in done.text
+    assert (sprung.exists(), list(shared.iterdir())) == (False, [])
+    (sandbox.repo / ".git" / "objects" / "info" / "alternates").unlink()
+    sandbox.git("status")
+    assert sprung.exists(), "it is a trap"
+
+
+def test_other_repositories(sandbox: Sandbox) -> None:
+    """It cannot learn through a broker whether a repository that its sandbox does not see has a commit."""
+    secret = sandbox.root / "secret"
+    sandbox.git("init", "-q", secret)
+    commit = sandbox.unsigned("secret", who=HUMAN, cwd=secret)
+    (sandbox.repo / "named").write_text(f"{secret}/.git/objects\n")
+    script = f"cp named .git/objects/info/alternates; {upon(sandbox, commit, '1' * 40)}"
+    lines = brokered(sandbox, script).text.splitlines()
+    half = len(lines) // 2
+    assert "its parent ID is no commit" in lines[0]
+    assert lines[:half] == lines[half:]
+    assert sandbox.git("cat-file", "-t", commit).text == "commit", "there it is"
+
+
+def test_the_word_sandbox(sandbox: Sandbox) -> None:
+    """It cannot have a certificate say sandboxed-broker by a broker alone: without a sandbox it says same-user."""
+    sandbox.notme("run", "--agent", AGENT, "--broker", "--", "git", "commit", "-q", "--allow-empty", "-m", "x")
+    assert sandbox.verdict()["identity"]["assurance"] == "same-user"
 
 
 # -- can
@@ -601,6 +714,13 @@ def test_out_of_its_session(sandbox: Sandbox) -> None:
         outside.communicate()
     verdict = sandbox.verdict()
     assert (verdict["outcome"], verdict["identity"]["actor"]["name"]) == ("accepted", "codex")
+
+
+def test_a_sandbox_to_ask_from(sandbox: Sandbox) -> None:
+    """It can make a sandbox to ask a broker from, and run outside itself; the certificate says sandboxed-broker."""
+    jail = ("bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--unshare-user", "--proc", "/proc")
+    sandbox.notme("run", "--agent", AGENT, "--broker", "--", *jail, "git", "commit", "-q", "--allow-empty", "-m", "x")
+    assert sandbox.verdict()["identity"]["assurance"] == "sandboxed-broker"
 
 
 def test_records_of_sessions(sandbox: Sandbox) -> None:
