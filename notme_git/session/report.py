@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attest.errors import Error, UnavailableError
-from attest.gitobject import Commit, ObjectKind, parse_commit
+from attest.gitobject import Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.repository import Repository, open_repository
 from notme_git.session import record
 from notme_git.session.record import Entry, Session
@@ -19,6 +20,11 @@ MAX_NEW = 100_000
 """Commits that are looked at; a session that makes more is told so by the count alone."""
 
 SHOWN = 20
+
+_EMPTY_TREES = {
+    ObjectFormat.SHA1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    ObjectFormat.SHA256: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
 
 _MADE = re.compile(r"(commit|cherry-pick|revert|am)\b|rebase .*\((pick|reword|edit|squash|fixup|continue)\)")
 """How a reflog's entries begin for commits that were made here, other than for those that came from elsewhere."""
@@ -98,6 +104,7 @@ def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterat
     if not found:
         return
     fetched = {*_reachable(repository, _tips(repository, "--remotes"), before.tips)} - _made_here(repository)
+    named = functools.cache(lambda: {*_reachable(repository, _tips(repository, "--all", "HEAD"), before.tips)})
     for object_id in found:
         if object_id in fetched:
             continue
@@ -106,8 +113,16 @@ def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterat
             commit = parse_commit(raw, repository.object_format) if kind == ObjectKind.COMMIT else None
         except Error:
             continue
-        if commit is not None and commit.committer.seconds >= session.began_at:
+        if commit is None or commit.committer.seconds < session.began_at:
+            continue
+        if not _is_scaffold(commit, repository) or object_id in named():
             yield object_id, commit
+
+
+def _is_scaffold(commit: Commit, repository: Repository) -> bool:
+    """Whether it says nothing, as the one that `git rebase --root` begins with and leaves in the reflog alone."""
+    empty = _EMPTY_TREES[repository.object_format]
+    return (commit.parents, commit.tree, commit.message) == ((), empty, b"")
 
 
 def _reachable(repository: Repository, tips: list[str], known: frozenset[str]) -> list[str]:

@@ -225,6 +225,18 @@ def test_an_unsigned_commit_that_was_left_behind_is_warned_of(human: Sandbox) ->
     assert report(done)["unsigned"] == [human.rev("HEAD@{1}")]
 
 
+def test_the_commit_with_which_git_begins_a_rebase_of_everything_is_not_warned_of(human: Sandbox) -> None:
+    """It stays in the reflog alone; its like on a branch is one that somebody made."""
+    script = f"{COMMIT} one; {COMMIT} two; git rebase -q --root --force-rebase"
+    found = report(run(human, script, "--json"))
+    assert (found["unsigned"], found["otherwiseSigned"], len(found["signed"])) == ([], [], 4)
+    roots = human.git("rev-list", "--reflog", "--max-parents=0", "--format=x%B").text
+    assert "x" in roots.splitlines(), "git made none, and the test shows nothing"
+    made = "GIT_AUTHOR_NAME=another git commit-tree $(git hash-object -w -t tree /dev/null) </dev/null"
+    found = report(run(human, f"git update-ref refs/heads/kept $({made})", "--json"))
+    assert found["unsigned"] == [human.rev("kept")]
+
+
 def test_a_commit_that_was_pushed_is_warned_of_and_what_was_fetched_is_not(human: Sandbox) -> None:
     server, other = human.root / "server.git", human.root / "other"
     human.commit("base")
