@@ -29,7 +29,7 @@ def signs_as(values: Values, home: Path) -> str:
 def by_hand(file: Path, values: Values) -> str:
     """A line for a shell that takes a setup out of `file`; empty where nothing of one is in it.
 
-    For when its record is gone. What the keys had before is then known of the signing programs alone.
+    For when its record is gone. What the keys had before is then known of the signing programs, and of gpgsign.
     """
     programs = [program for key in _PROGRAMS for program in values[key] if our_form(program)]
     if not programs and not any(key.startswith(KEY_PREFIX) for key in values["user.signingkey"]):
@@ -51,7 +51,7 @@ def _is_ours(key: str, values: Values, homes: set[str]) -> bool:
         return last.startswith(KEY_PREFIX) or any(last.startswith(f"{home}/ssh/") for home in homes)
     if any(is_automatic(program) for name in _PROGRAMS for program in values[name]):
         # There format, identity and tags are the human's, and so is gpgsign where the human signs.
-        return key == "commit.gpgsign" and tuple(values[wanted.HUMAN_SIGNS][-1:]) != ("true",)
+        return key == wanted.SIGNS and last == wanted.AUTO_ON and tuple(values[wanted.HUMAN_SIGNS][-1:]) != ("true",)
     return True
 
 
@@ -59,3 +59,5 @@ def _before(values: Values) -> Iterator[tuple[str, str]]:
     for key, remembered in wanted.PREVIOUS.items():
         if values[remembered] and any(our_form(program) for program in values[key]):
             yield key, values[remembered][-1]
+    if tuple(values[wanted.HUMAN_SIGNS][-1:]) == ("false",) and values[wanted.SIGNS][-1:] == (wanted.AUTO_ON,):
+        yield wanted.SIGNS, "false"

@@ -87,6 +87,17 @@ def test_the_key_of_a_human_stays_where_whoever_calls_signs(sandbox: Sandbox) ->
     assert sandbox.git("config", "--type=bool", "commit.gpgsign").text == "true"
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_whether_the_human_signs_stays_where_whoever_calls_signs(sandbox: Sandbox, after: bool) -> None:
+    """As it was before, or as the human has set it since."""
+    config = fresh(sandbox, "--auto", before=BEFORE + "[commit]\n\tgpgsign = false\n")
+    if after:
+        sandbox.git("config", "commit.gpgsign", "true")
+    sandbox.run("sh", "-c", by_hand(sandbox))
+    assert sandbox.git("config", "--file", config, "commit.gpgsign").text == str(after).lower()
+    assert "notme" not in config.read_text()
+
+
 def test_a_global_setup_is_taken_back_by_the_command_it_names(sandbox: Sandbox) -> None:
     said = sandbox.notme("setup", "--agent", AGENT, "--global").text
     assert said.endswith("notme-git setup --undo --global")
