@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,15 @@ from pathlib import Path
 from attest.errors import Error, UnavailableError
 from attest.gitobject import Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.repository import Repository, open_repository
-from notme_git.session import record
+from notme_git.session import alternates, bounded, record, view
 from notme_git.session.record import Entry, Session
 
 MAX_TIPS = 100_000
 MAX_NEW = 100_000
 """Commits that are looked at; a session that makes more is told so by the count alone."""
+
+PATIENCE_S = 120
+"""For all of it. The repository may be a sandbox's, with pipes and devices where git expects files."""
 
 SHOWN = 20
 
@@ -52,12 +56,19 @@ class Report:
 
 
 def look(folder: Path, environ: Mapping[str, str]) -> Before | None:
-    """The repository at `folder` now; None where there is none to look at."""
+    """The repository at `folder` now; None where there is none.
+
+    What is there and cannot be looked at is not passed over: the report will try again and say so.
+    """
     try:
-        repository = open_repository(folder, environ)
-        return Before(folder, frozenset(_tips(repository, "--all", "--reflog", "HEAD")))
+        view.objects_folder(folder, environ)
     except Error:
         return None
+    try:
+        told = bounded.call(lambda: _encode(_all_tips(folder, environ)), PATIENCE_S)
+    except Error:
+        return Before(folder, frozenset())
+    return Before(folder, frozenset(json.loads(told)))
 
 
 def report(home: Path, session: Session, before: Before | None, environ: Mapping[str, str]) -> Report:
@@ -65,16 +76,11 @@ def report(home: Path, session: Session, before: Before | None, environ: Mapping
     signed = tuple(record.entries(home, session))
     if before is None:
         return Report(signed)
-    known = {entry.object_id for entry in signed}
-    unsigned, others = [], []
     try:
-        for object_id, commit in _new(before, session, environ):
-            if commit.signature is None:
-                unsigned.append(object_id)
-            elif object_id not in known:
-                others.append(object_id)
+        told = bounded.call(lambda: _encode(_made(before, session, signed, environ)), PATIENCE_S)
     except Error as error:
         return Report(signed, problem=error.message)
+    unsigned, others = json.loads(told)
     return Report(signed, tuple(unsigned), tuple(others))
 
 
@@ -97,9 +103,37 @@ def _warning(objects: tuple[str, ...], what: str) -> Iterator[str]:
         yield f"warning: and {len(objects) - SHOWN} more"
 
 
+def _encode(found: object) -> bytes:
+    return json.dumps(found).encode()
+
+
+def _all_tips(folder: Path, environ: Mapping[str, str]) -> list[str]:
+    return _tips(_open(folder, environ), "--all", "--reflog", "HEAD")
+
+
+def _open(folder: Path, environ: Mapping[str, str]) -> Repository:
+    """As `open_repository`, which leaves it to git and libgit2 what they read there."""
+    alternates.places(view.objects_folder(folder, environ))
+    return open_repository(folder, environ)
+
+
+def _made(
+    before: Before, session: Session, signed: tuple[Entry, ...], environ: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """New commits without any signature, and those with one that is not this session's."""
+    known = {entry.object_id for entry in signed}
+    unsigned, others = [], []
+    for object_id, commit in _new(before, session, environ):
+        if commit.signature is None:
+            unsigned.append(object_id)
+        elif object_id not in known:
+            others.append(object_id)
+    return unsigned, others
+
+
 def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterator[tuple[str, Commit]]:
     """Commits that are here now, were not before, came from no remote, and say they are of the session's time."""
-    repository = open_repository(before.folder, environ)
+    repository = _open(before.folder, environ)
     found = _reachable(repository, _tips(repository, "--all", "--reflog", "HEAD"), before.tips)
     if not found:
         return

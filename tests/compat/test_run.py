@@ -421,11 +421,16 @@ def test_control_c_on_a_terminal_reaches_the_command_once(human: Sandbox) -> Non
 def test_sessions_are_listed_and_shown(human: Sandbox) -> None:
     assert "no session yet" in human.notme("sessions").err
     run(human, ONE, "--task", "t")
-    run(human, "true \x1b[31m")
+    run(human, "true \x1b[31m\n\n  true")
     listed = human.notme("sessions").text
     first, second = sessions(human)
-    for session, count in ((first, "1 signed"), (second, "0 signed")):
-        assert any(line.startswith(session["id"]) and count in line for line in listed.splitlines())
+    header, *rows = listed.splitlines()
+    assert header.split() == ["session", "state", "began", "agent", "signed", "command"]
+    assert [row.split()[:2] + row.split()[4:5] for row in rows] == [
+        [first["id"], "ended", "1"],
+        [second["id"], "ended", "0"],
+    ]
+    assert rows[1].endswith("; true'")
     assert "\x1b" not in listed
     shown = human.notme("sessions", "show", first["id"][:8]).text
     for part in (AGENT, first["grant"], hashlib.sha256(b"t").hexdigest(), human.rev("HEAD"), str(human.repo)):
