@@ -125,9 +125,11 @@ def _ask(request: Request, config: Config) -> Reply:
 
 def _answer_here(request: Request, config: Config) -> Reply:
     from notme_git.authority.embedded import opened
+    from notme_git.daemon import hardening
     from notme_git.daemon.credential import Signer
     from notme_git.daemon.serving import answer
 
+    hardening.harden()
     with opened(config.home) as authority:
         return answer(request, Signer(config.home, authority), os.getpid(), config.at)
 
