@@ -25,18 +25,24 @@ def main() -> int:
     if name == "daemon-serve":
         from notme_git.daemon import main as daemon
 
-        return daemon.run(words[1:])
+        return daemon.run(words[1:], _command)
     if name == "broker-serve":
         from notme_git.session import broker_process
 
         return broker_process.serve(words[1:])
-    from attest import command
-    from notme_git.cli import cli
     from notme_git.daemon import hardening
     from notme_git.daemon.forward import forwarded
 
     hardening.hide()
-    return command.main(cli) if (status := forwarded(words)) is None else status
+    return _command() if (status := forwarded(words)) is None else status
+
+
+def _command() -> int:
+    """The command line in `sys.argv`."""
+    from attest import command
+    from notme_git.cli import cli
+
+    return command.main(cli)
 
 
 if __name__ == "__main__":

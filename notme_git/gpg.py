@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from attest.types import Verdict
     from attest.verify import Examination
     from notme_git.daemon.protocol import Reply, Request
-    from notme_git.daemon.serving import Signs
-    from notme_git.sign import Signed
+    from notme_git.sign import Signed, Signs
 
     Events = list[tuple[str, bytes]]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from attest.trust import Trust
     from attest.verify import Examination
     from notme_git.daemon.protocol import Reply, Request
-    from notme_git.daemon.serving import Signs
+    from notme_git.sign import Signs
 
     Events = list[tuple[str, bytes]]
 

@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -79,8 +79,10 @@ def end(authority: Authority, at: datetime) -> None:
         (authority.directory / MARK).write_text(f"ended {rfc3339(int(at.timestamp()))}\n", "ascii")
 
 
-def run(words: Sequence[str], environ: Mapping[str, str], folder: str, place: Path) -> tuple[int, Path]:
-    """Fork for one forwarded command line; the fork's process id, and the socket where it gives its answer.
+def run(
+    command: Callable[[], int], words: Sequence[str], environ: Mapping[str, str], folder: str, place: Path
+) -> tuple[int, Path]:
+    """Fork for one forwarded command line, which `command` runs; returns the fork's process id and where it answers.
 
     The daemon goes on meanwhile. The socket lies in the private folder `place` and is good for one connection.
     """
@@ -88,15 +90,13 @@ def run(words: Sequence[str], environ: Mapping[str, str], folder: str, place: Pa
     listener = listen(answers)
     child = os.fork()
     if child == 0:
-        _become_command(words, environ, folder, listener, answers)
+        _answer(lambda: _run(command, words, environ, folder), listener, answers)
     listener.close()
     return child, answers
 
 
-def _become_command(
-    words: Sequence[str], environ: Mapping[str, str], folder: str, listener: socket.socket, answers: Path
-) -> NoReturn:
-    """In the fork: the command line, with the caller's environment and folder, its answer, and then the end."""
+def _answer(run: Callable[[], Reply], listener: socket.socket, answers: Path) -> NoReturn:
+    """In the fork: what `run` gives, to the one caller, and then the end."""
     from notme_git.daemon import client
 
     try:
@@ -112,15 +112,13 @@ def _become_command(
         answers.unlink()
         if client.peer(caller)[0] == os.getuid():
             caller.recv(MAX_OUTPUT_BYTES)  # the question, which was told already
-            caller.sendall(_run(words, environ, folder).encode())
+            caller.sendall(run().encode())
     finally:
         os._exit(0)
 
 
-def _run(words: Sequence[str], environ: Mapping[str, str], folder: str) -> Reply:
-    from attest import command
-    from notme_git.cli import cli
-
+def _run(command: Callable[[], int], words: Sequence[str], environ: Mapping[str, str], folder: str) -> Reply:
+    """The command line, with the caller's environment and folder."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         for descriptor, file in ((1, out), (2, err)):
             os.dup2(file.fileno(), descriptor)
@@ -129,7 +127,7 @@ def _run(words: Sequence[str], environ: Mapping[str, str], folder: str) -> Reply
         os.environ.update(environ)
         sys.argv = ["notme-git", *words]
         sys.stdout, sys.stderr = open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")  # noqa: SIM115
-        status = command.main(cli)
+        status = command()
         sys.stdout.flush()
         sys.stderr.flush()
         out.seek(0)

@@ -16,7 +16,7 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,9 +48,10 @@ SPENT = 512
 """So many signatures back, the status says what one took of the processor."""
 
 
-def run(words: Sequence[str]) -> int:
+def run(words: Sequence[str], command: Callable[[], int]) -> int:
     """Serve until stopped or idle. `--ready FD`: a socket to say there that we listen, or why not.
 
+    `command` runs the command line in `sys.argv`: with an ephemeral authority some of it needs our keys.
     `--foreground`: as a service manager wants it, with its standard descriptors and without an idle time.
     """
     ready = int(words[words.index("--ready") + 1]) if "--ready" in words else -1
@@ -64,7 +65,7 @@ def run(words: Sequence[str]) -> int:
         with contextlib.ExitStack() as stack:
             if _is_first(stack, config.home, 0.0 if foreground else RACE_S):
                 idle_s = math.inf if foreground else _idle(config.environ.get("NOTME_DAEMON_IDLE", ""))
-                _serve(config, ready, idle_s, human)
+                _serve(config, ready, idle_s, human, command)
             else:
                 tell(ready, b"ready")
     except Exception as exception:
@@ -111,7 +112,7 @@ def tell(ready: int, what: bytes) -> None:
             end.write(what)
 
 
-def _serve(config: Config, ready: int, idle_s: float, human: str | None) -> None:
+def _serve(config: Config, ready: int, idle_s: float, human: str | None, command: Callable[[], int]) -> None:
     hardened = hardening.harden()
     if human is not None:
         ephemeral.found(config.home, human, config.at)
@@ -121,7 +122,7 @@ def _serve(config: Config, ready: int, idle_s: float, human: str | None) -> None
         idle_s = math.inf  # its end is the authority's
     with contextlib.ExitStack() as stack:
         authority = stack.enter_context(opened(config.home))
-        daemon = Daemon(config, authority, hardened, idle_s)
+        daemon = Daemon(config, authority, hardened, idle_s, command)
         stack.callback(lambda: ephemeral.end(authority, datetime.now(UTC)))
         stack.callback(daemon.signer.drop_all)
         address = place.runtime_folder(config.home, config.environ) / "sock"
@@ -148,6 +149,7 @@ class Daemon:
     authority: Authority
     hardened: dict[str, str]
     idle_s: float
+    command: Callable[[], int]
     began: float = field(default_factory=time.monotonic)
     server: Server = field(init=False)
     signer: Signer = field(init=False)
@@ -216,7 +218,7 @@ class Daemon:
                 if not ephemeral.forwards(self.config.home, words):
                     raise UsageError("that command does not run in the daemon")
                 folder = place.runtime_folder(self.config.home, self.config.environ)
-                child, answers = ephemeral.run(words, request.environ, request.cwd, folder)
+                child, answers = ephemeral.run(self.command, words, request.environ, request.cwd, folder)
                 self.forks.append(child)
                 return Reply(0, (("1", os.fsencode(answers)),))
             case ("ssh-agent",):
