@@ -37,7 +37,7 @@ from notme_git.session.record import Session
 from notme_git.session.view import View
 
 READY_S = 15.0
-SCRATCH = "broker-"
+SCRATCH = "view-"
 
 
 @dataclass(frozen=True, slots=True)

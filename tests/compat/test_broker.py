@@ -10,10 +10,12 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -529,9 +531,9 @@ def test_what_decides_what_git_runs_lies_in_the_home_alone_and_goes_with_the_bro
     with brokered(human) as told:
         assert client.exchange(f"{told['folder']}/sock", signing(human, told)).status == 0
         assert list(temporary.iterdir()) == []
-        [scratch] = (human.home / "daemon").glob("broker-*")
+        [scratch] = (human.home / "daemon").glob("view-*")
         assert [stat_of(str(place)) for place in (scratch, scratch.parent)] == [0o700, 0o700]
-    assert list((human.home / "daemon").glob("broker-*")) == []
+    assert list((human.home / "daemon").glob("view-*")) == []
 
 
 def test_what_a_killed_broker_left_is_removed_by_the_next_and_what_another_uses_is_not(human: Sandbox) -> None:
@@ -541,11 +543,24 @@ def test_what_a_killed_broker_left_is_removed_by_the_next_and_what_another_uses_
             os.kill(client.peer(caller)[1], signal.SIGKILL)
             with contextlib.suppress(ConnectionResetError):
                 caller.recv(1)
-        [left] = (human.home / "daemon").glob("broker-*")
+        [left] = (human.home / "daemon").glob("view-*")
     with brokered(human) as first, brokered(human) as second:
         assert not left.exists()
         for each in (first, second):
             assert client.exchange(f"{each['folder']}/sock", signing(human, each)).status == 0
+
+
+def test_brokers_whose_folders_lie_in_the_home_leave_each_other_alone(human: Sandbox) -> None:
+    """Where there is no runtime directory. The home's path has to be short for that (unix(7))."""
+    with tempfile.TemporaryDirectory() as short:
+        home = shutil.copytree(human.home, f"{short}/home", ignore=shutil.ignore_patterns("daemon"))
+        human.environ["NOTME_HOME"] = home
+        del human.environ["XDG_RUNTIME_DIR"]
+        with brokered(human) as first, brokered(human) as second:
+            assert Path(first["folder"]).parent == Path(home, "daemon")
+            for each in (first, second):
+                human.run(*inside(human, each, f"{COMMIT} x"))
+        assert human.verdict()["outcome"] == "accepted"
 
 
 def test_the_brokers_git_fetches_nothing_whatever_its_own_configuration_says(human: Sandbox, tmp_path: Path) -> None:
@@ -741,7 +756,7 @@ def test_a_broker_that_is_told_to_end_leaves_nothing_behind(human: Sandbox, numb
     assert "0 signatures" in said
     assert running.returncode == 0
     assert not Path(told["folder"]).exists()
-    assert list((human.home / "daemon").glob("broker-*")) == []
+    assert list((human.home / "daemon").glob("view-*")) == []
     assert [s["state"] for s in human.notme("sessions", "--json").json] == ["ended"]
 
 
