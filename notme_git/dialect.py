@@ -151,6 +151,8 @@ def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: byte
             payload = stdin if call.piped else _read_file(call.files[0])
             if auto.unsigned_as_before(call, _key(call), payload or b""):
                 return 0
+        if call.mode == "sign" and usual == "ssh-keygen":
+            auto.check_key(_read_file(call.key))
     environ = environment() if config is None else config.environ
     program = previous.program(None if config is None else config.home, usual, environ=environ)
     if program is None:
@@ -182,10 +184,12 @@ def _apply(reply: Reply, words: Sequence[str]) -> None:
     for where, data in reply.events:
         if where == SIGNATURE_FILE:
             shim.write_beside(words[-1], data)
-        elif where == "2" and reply.status and "-bsau" in words:
-            _write(2, shim.past_git(data))
+        elif where == "2" and reply.status:
+            _write(2, shim.past_git(data, list(words)))
         else:
             _write(int(where), data)
+    if reply.status:
+        shim.end_tag(list(words))
 
 
 def _read_stdin() -> bytes:

@@ -37,8 +37,7 @@ def main(name: str, words: list[str]) -> int:
     dialect, automatic = _dialect(name)
     environ = {_text(k): _text(v) for k, v in posix.environ.items()}
     call = _call(dialect, words)
-    signs = "-bsau" in words or words[:2] == ["-Y", "sign"]
-    if call is None or (automatic and signs and not any(m in environ for m in MARKS) and not _names_agent(words)):
+    if call is None or (automatic and _signs(words) and not any(m in environ for m in MARKS) and not _names_agent(words)):
         return _elsewhere(name, dialect, automatic, words, environ, None, "--own" if automatic else "")
     paths, piped = call
     stdin = None
@@ -51,7 +50,7 @@ def main(name: str, words: list[str]) -> int:
     except (OSError, ValueError) as error:
         if SANDBOXED:
             reason = f"notme-git: the broker outside this sandbox does not answer: {error}\n".encode()
-            _put(2, past_git(reason) if "-bsau" in words else reason)
+            _put(2, past_git(reason, words))
             return 2
         # One that takes calls and does not answer is not asked a second time: git has waited long enough.
         hangs = isinstance(error, BlockingIOError)
@@ -59,8 +58,8 @@ def main(name: str, words: list[str]) -> int:
     if status == b"own":
         return _elsewhere(name, dialect, automatic, words, environ, stdin, "--own")
     for where, data in zip(events[::2], events[1::2], strict=True):
-        if where == b"2" and status != b"0" and signs:
-            data = past_git(data)
+        if where == b"2" and status != b"0":
+            data = past_git(data, words)
         _write(words, where, data)
     return int(status)
 
@@ -94,6 +93,10 @@ def _names_agent(words: list[str]) -> bool:
         except (OSError, ValueError):
             continue
     return False
+
+
+def _signs(words: list[str]) -> bool:
+    return "-bsau" in words or words[:2] == ["-Y", "sign"]
 
 
 def _after(option: str, words: list[str]) -> list[str]:
@@ -160,24 +163,50 @@ def _receive(server: "_socket.socket", count: int) -> bytes:
     return b"".join(parts)
 
 
-def past_git(reason: bytes) -> bytes:
+def past_git(reason: bytes, words: list[str]) -> bytes:
     """Tell git's own stderr why there is no signature, and return what is left to say on ours.
 
     git up to 2.42 reads the stderr of its signing program and shows none of it (gpg-interface.c, sign_buffer_gpg).
     """
-    parent = f"/proc/{posix.getppid()}"
+    if not _signs(words):
+        return reason
     try:
-        if _read(posix.open(parent + "/comm", posix.O_RDONLY | posix.O_CLOEXEC)) != b"git\n":
-            return reason
-        told = posix.open(parent + "/fd/2", posix.O_WRONLY | posix.O_APPEND | posix.O_NOCTTY | posix.O_CLOEXEC)
+        parent = _git()
+        told = posix.open(f"/proc/{parent}/fd/2", posix.O_WRONLY | posix.O_APPEND | posix.O_NOCTTY | posix.O_CLOEXEC)
         ours, theirs = posix.fstat(2), posix.fstat(told)
-        regular = theirs.st_mode & 0o170000 == 0o100000  # git would write over it: the offset is its own
+        # git would write over what stands in a file: the offset is its own. One that is ended writes no more.
+        regular = theirs.st_mode & 0o170000 == 0o100000 and not _is_tag(words)
         if regular or (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
             return reason
         _put(told, reason)
     except OSError:
         return reason
     return b"notme-git: not signed, for the reason above\n"
+
+
+def end_tag(words: list[str]) -> None:
+    """After a failure: end the git that would make its tag without the signature that was asked for.
+
+    git up to 2.43.0 takes only a negative number for a failure there, and gets ssh-keygen's exit status
+    (builtin/tag.c, do_sign; gpg-interface.c, sign_buffer_ssh). SIGTERM makes it remove what it began.
+    """
+    try:
+        if _is_tag(words):
+            posix.kill(_git(), 15)
+    except OSError:
+        pass
+
+
+def _is_tag(words: list[str]) -> bool:
+    return words[:2] == ["-Y", "sign"] and posix.read(_open(words[-1]), 7) == b"object "
+
+
+def _git() -> int:
+    """The process that called us, where it is git; `OSError` where it is not, or nobody can tell."""
+    parent = posix.getppid()
+    if _content(f"/proc/{parent}/comm") != b"git\n":
+        raise OSError("the caller is not git")
+    return parent
 
 
 def _elsewhere(
@@ -215,12 +244,16 @@ def _real(name: str, dialect: str, words: list[str]) -> int:
         except OSError:
             continue
     reason = f"notme-git: there is no {dialect} in this sandbox, and the broker only signs\n".encode()
-    _put(2, past_git(reason) if "-bsau" in words else reason)
+    _put(2, past_git(reason, words))
     return 2
 
 
 def _content(path: str) -> bytes:
-    return _read(posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC))
+    return _read(_open(path))
+
+
+def _open(path: str) -> int:
+    return posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
 
 
 def _read(descriptor: int) -> bytes:
@@ -305,6 +338,8 @@ def run(name: str, words: list[str]) -> None:
     except OSError as failure:
         posix.write(2, f"notme-git: {failure}\n".encode())
         status = 2
+    if status:
+        end_tag(words)
     posix._exit(status)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import AGENT, HUMAN, KEY, SCRIPTS, SUMMARY, Sandbox, failed
+from tests.compat.conftest import AGENT, HUMAN, KEY, SCRIPTS, SUMMARY, Sandbox, failed, without_daemon
 from tests.peers import peer
 
 GOOD = f"G {SUMMARY}"
@@ -107,6 +107,23 @@ def test_a_tag_is_signed_and_verified(repository: Sandbox) -> None:
     repository.git("tag", "-s", "-m", "release", "v1")
     assert SUMMARY in repository.git("verify-tag", "v1").err
     assert repository.verdict("v1")["object"]["kind"] == "tag"
+
+
+@pytest.mark.parametrize("form", ["x509", "ssh", "openpgp"])
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_tag_that_is_not_signed_is_not_made(sandbox: Sandbox, form: str, daemon: bool) -> None:
+    """git up to 2.43.0 makes it without a signature, and with exit status 0, if ssh-keygen only fails."""
+    sandbox.unsigned()
+    sandbox.notme("setup", "--agent", AGENT, "--format", form)
+    grant = next(g for g in sandbox.notme("grant", "list", "--json").json if g["agent"] == AGENT)
+    sandbox.notme("grant", "revoke", grant["id"])
+    if not daemon:
+        without_daemon(sandbox)
+    done = sandbox.git("tag", "-s", "-m", "release", "v1", status=None)
+    assert done.status != 0
+    assert "was revoked" in done.err
+    assert sandbox.git("tag").text == ""
+    assert "was revoked" in sandbox.commit(status=128).err
 
 
 def test_a_changed_tag_is_refused(sandbox: Sandbox) -> None:
