@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from attest.errors import UnavailableError
+from attest.errors import RefusedError, UnavailableError
 from attest.identity import KEY_PREFIX
 from notme_git import gpg, shim, ssh, wanted
 from notme_git.gitconfig import GitConfig
@@ -48,6 +48,8 @@ _RUN_OTHERS = ("rebase", "cherry-pick", "revert")
 
 _SEQUENCERS = re.compile(r"commit( -n)?( --amend)? -S\S*( .*)? (-e|--allow-empty-message)( .*)?", re.DOTALL)
 """How a rebase runs it (sequencer.c, run_git_commit), and not a line that the human lets it execute."""
+
+_CONFIGURE = "git config user.signingkey FILE"
 
 
 def human_signs(git: GitConfig, *, beside: Path | None = None) -> bool:
@@ -79,6 +81,12 @@ def unsigned_as_before(call: gpg.Call | ssh.Call, key: str, payload: bytes) -> b
     else:
         shim.write_beside(call.files[0], b"")
     return True
+
+
+def check_key(key: bytes | None) -> None:
+    """`RefusedError` for the key file of a human without a key: ssh-keygen would only say that it cannot load it."""
+    if key is not None and key.strip() == wanted.NO_KEY.encode():
+        raise RefusedError("git is to sign for you, and no key of yours is configured", hint=_CONFIGURE)
 
 
 def asks(arguments: Sequence[str], *, exact: bool = True) -> bool:

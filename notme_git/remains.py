@@ -49,6 +49,8 @@ def _is_ours(key: str, values: Values, homes: set[str]) -> bool:
         return True
     if key in ("user.signingkey", "gpg.ssh.allowedSignersFile"):
         return last.startswith(KEY_PREFIX) or any(last.startswith(f"{home}/ssh/") for home in homes)
+    if key == wanted.DEFAULT_KEY:
+        return last == wanted.SAYS_NO_KEY
     if any(is_automatic(program) for name in _PROGRAMS for program in values[name]):
         # There format, identity and tags are the human's, and so is gpgsign where the human signs.
         return key == wanted.SIGNS and last == wanted.AUTO_ON and tuple(values[wanted.HUMAN_SIGNS][-1:]) != ("true",)

@@ -55,6 +55,7 @@ KEYS = (
     ALLOWED_SIGNERS,
     wanted.HUMAN_SIGNS,
     wanted.AUTO,
+    wanted.DEFAULT_KEY,
 )
 _FIRST_KEYS = 10
 

@@ -158,10 +158,13 @@ def _named(
 
 def _detected(config: Config, file: Path) -> tuple[dict[str, str], dict[str, Any]]:
     with opened(config.home) as authority:
-        now = setup.before(config.home, ("gpg.format",), config_file=file, environ=config.environ)
+        keys = ("gpg.format", "user.signingkey", wanted.DEFAULT_KEY)
+        now = setup.before(config.home, keys, config_file=file, environ=config.environ)
         form = now["gpg.format"] or "openpgp"
         values = wanted.for_whoever_calls(config.home, form)
         if form == "ssh":
+            if not (now["user.signingkey"] or now[wanted.DEFAULT_KEY]):
+                values[wanted.DEFAULT_KEY] = wanted.SAYS_NO_KEY
             agents = {s.grant.actor.name for s in authority.store.grants() if s.grant.actor.name != grants.VERIFIER}
             for name in agents:
                 _, allowed = sshfiles.write(config.home, authority, name)

@@ -35,6 +35,11 @@ AUTO_ON = "1"
 HUMAN_SIGNS = "notme.humanSigns"
 """What the same file said of `commit.gpgsign` before, true or false; absent where it said nothing."""
 
+DEFAULT_KEY = "gpg.ssh.defaultKeyCommand"
+NO_KEY = "none"
+SAYS_NO_KEY = f"echo key::{NO_KEY}"
+"""For a human without an SSH key: git asks for one before it calls us, and would make no commit at all."""
+
 
 def key_name(agent: str, profile: str) -> str:
     """`user.signingkey` of an agent; taken apart by `acting.parse_key`. `UsageError` for what has no such name."""

@@ -235,6 +235,27 @@ def test_a_human_without_any_signing_program_goes_on_committing(sandbox: Sandbox
     assert sandbox.rev("HEAD") == before
 
 
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_human_who_has_no_ssh_key_goes_on_committing(sandbox: Sandbox, daemon: bool) -> None:
+    """git asks for a key before it runs any program."""
+    unsigned(sandbox).git("config", "gpg.format", "ssh")
+    sandbox.commit(environ=humans.FIXED)
+    before = sandbox.rev("HEAD")
+    auto(sandbox).git("update-ref", "-d", "HEAD")
+    if not daemon:
+        without_daemon(sandbox)
+    sandbox.commit(environ=humans.FIXED)
+    assert sandbox.rev("HEAD") == before
+    sandbox.commit("by the agent", environ=CLAUDE)
+    assert sandbox.shows() == f"G {SUMMARY}"
+    says = "no key of yours is configured"
+    assert says in sandbox.commit("asked for", "-S", status=128).err
+    assert says in sandbox.git("tag", "-s", "-m", "asked for", "v1", status=None).err
+    assert sandbox.git("tag").text == ""
+    sandbox.notme("setup", "--undo")
+    assert sandbox.git("config", "gpg.ssh.defaultKeyCommand", status=1).text == ""
+
+
 def test_no_gpgsign_makes_no_signature_for_anybody(human: Sandbox) -> None:
     environs: tuple[Mapping[str, str], ...] = ({}, CLAUDE)
     auto(human)
