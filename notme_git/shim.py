@@ -37,7 +37,8 @@ def main(name: str, words: list[str]) -> int:
     dialect, automatic = _dialect(name)
     environ = {_text(k): _text(v) for k, v in posix.environ.items()}
     call = _call(dialect, words)
-    if call is None or (automatic and _signs(words) and not any(m in environ for m in MARKS) and not _names_agent(words)):
+    marked = any(mark in environ for mark in MARKS)
+    if call is None or (automatic and _signs(words) and not marked and not _names_agent(words)):
         return _elsewhere(name, dialect, automatic, words, environ, None, "--own" if automatic else "")
     paths, piped = call
     stdin = None

@@ -128,7 +128,11 @@ MALFORMED = [
         replace(PLAIN, certificates=(PLAIN.leaf.der, *(OTHER.der,) * cms.MAX_CERTIFICATES)).der(),
         "9 certificates",
     ),
-    ("something that is no certificate", replace(PLAIN, certificates=(seq(der.integer(1)),)).der(), "no readable certificate"),
+    (
+        "something that is no certificate",
+        replace(PLAIN, certificates=(seq(der.integer(1)),)).der(),
+        "no readable certificate",
+    ),
     ("a CRL", replace(PLAIN, after_certificates=der.tlv(0xA1, b"")).der(), "not DER of ContentInfo"),
     ("attributes out of SET order", replace(PLAIN, attributes=(DIGEST, TYPE, TIME)).der(), "not DER of ContentInfo"),
     ("no signed attributes", replace(PLAIN, bare=True).der(), "no signed attributes"),
@@ -302,7 +306,8 @@ ARMOUR = cms.ARMOUR.wrap(PLAIN.der())
 
 def rewrapped(columns: int) -> bytes:
     body = base64.b64encode(PLAIN.der())
-    return cms.ARMOUR.begin + b"".join(body[i : i + columns] + b"\n" for i in range(0, len(body), columns)) + cms.ARMOUR.end
+    lines = [body[i : i + columns] + b"\n" for i in range(0, len(body), columns)]
+    return cms.ARMOUR.begin + b"".join(lines) + cms.ARMOUR.end
 
 
 def test_armour_is_what_a_pem_writer_gives() -> None:

@@ -172,7 +172,8 @@ def test_a_foreign_principal_is_refused(stock: Stock) -> None:
 def test_a_certificate_of_another_namespace_is_refused(stock: Stock) -> None:
     leaf = stock.world.credential()
     value = leaf.sign(sshsig.to_be_signed(b"content", namespace="file"))
-    (stock.folder / "sig").write_bytes(sshsig.ARMOUR.wrap(sshsig.assemble(leaf.ssh_certificate, value, namespace="file")))
+    blob = sshsig.assemble(leaf.ssh_certificate, value, namespace="file")
+    (stock.folder / "sig").write_bytes(sshsig.ARMOUR.wrap(blob))
     when = f"-Overify-time={stock.world.now:%Y%m%d%H%M%S}Z"
     command = ("-Y", "verify", "-n", "file", "-f", "allowed", "-I", stock.world.address(), "-s", "sig", when)
     assert stock.keygen(*command, stdin=b"content").returncode != 0
