@@ -135,10 +135,9 @@ def _serve(config: Config, ready: int, idle_s: float, human: str | None, command
         stack.callback(daemon.withdraw_ssh_agent)
         place.publish(config.home, address)
         daemon.published = place.Published.of(config.home, address)
-        tell(ready, b"ready")
         gc.freeze()  # what is there now is there for good: no collection has to look at it again
         gc.set_threshold(GARBAGE)
-        daemon.server.run()
+        daemon.server.run(lambda: tell(ready, b"ready"))
 
 
 @dataclass(slots=True)

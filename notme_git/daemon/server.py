@@ -102,8 +102,11 @@ class Server:
         self._listeners.pop(listener.fileno(), None)
         listener.close()
 
-    def run(self) -> None:
-        """Serve until told to stop, or until nobody has called for as long as the idle time."""
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until told to stop, or until nobody has called for as long as the idle time.
+
+        `ready` is called as soon as a signal would end us in order.
+        """
         wake, woken = socket.socketpair()
         for end in (wake, woken):
             end.setblocking(False)
@@ -112,6 +115,7 @@ class Server:
             signal.signal(number, self._stop)
         self._selector.register(wake, selectors.EVENT_READ, None)
         try:
+            ready()
             while not (self.stopping and not self._answering()) and self.idle_left > 0:
                 self._turn()
         finally:

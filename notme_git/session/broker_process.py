@@ -161,8 +161,7 @@ def _loop(
         os.chmod(folder, 0o711)
     try:
         server.add(listener, broker)
-        tell(ready, b"ready")
-        server.run()
+        server.run(lambda: tell(ready, b"ready"))
     finally:
         signer.drop_all()
         listener.close()
