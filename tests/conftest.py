@@ -2,6 +2,7 @@
 
 * The environment is replaced by a small one with a fresh home, so that neither the machine's git identity,
   nor its keyring, nor the marks of an agent that happens to run the tests can reach a result.
+* Signals do what they usually do, however the suite was started.
 * A connection to anything but this machine is an error.
 * Under CI a skipped test is a failure unless its class is excused in `peers.py`.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -72,6 +74,10 @@ def _isolated_session(homes: Iterator[Path]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         use_environment(patch, isolated_environment(next(homes)))
         time.tzset()
+        # Ignored in what a shell starts in the background, and so in all that this starts.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         yield
     time.tzset()
 
