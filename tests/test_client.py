@@ -94,13 +94,12 @@ def test_a_socket_whose_process_is_dead_is_no_daemon(place: Path) -> None:
         client.exchange(str(place / "sock"), REQUEST)
 
 
-def test_a_daemon_that_says_nothing_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PATIENCE_S", 1)
+def test_a_daemon_that_says_nothing_is_given_up(place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place / "sock"))
         listener.listen()
         with pytest.raises(UnavailableError, match="does not answer"):
-            client.exchange(str(place / "sock"), REQUEST)
+            client.exchange(str(place / "sock"), REQUEST, patience=1)
 
 
 @pytest.mark.parametrize("path", ["/gone/sock", "", "x" * 200], ids=["gone", "empty", "too long"])
