@@ -119,6 +119,12 @@ def pytest_configure() -> None:
     sys.addaudithook(refuse_network)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for daemons, brokers and clocks a good part of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Return why the reported test was skipped; empty where it was not, or is expected to fail."""
     if not report.skipped or hasattr(report, "wasxfail") or not isinstance(report.longrepr, tuple):

@@ -67,7 +67,9 @@ def test_what_tells_too_much_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts what is allocated on Linux alone")
 def test_memory_beyond_the_bound_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MEMORY_BYTES", 256 * 1024 * 1024)
+    status = Path("/proc/self/status").read_text()
+    allocated = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData:"))
+    monkeypatch.setattr(bounded, "MEMORY_BYTES", allocated + 256 * 1024 * 1024)
     assert bounded.call(lambda: b"%d" % len(bytearray(64 * 1024 * 1024)), 20) == b"67108864"
     with pytest.raises(UnavailableError):
         bounded.call(lambda: b"%d" % len(bytearray(512 * 1024 * 1024)), 20)
