@@ -24,23 +24,33 @@ from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import text
 from attest.types import Grant, Outcome
-from notme_git import attesting, sshfiles, sshtrust
-from notme_git.authority import epochs, founding, grants, trusted_root
+from notme_git import sshfiles, sshtrust
+from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority, opened
+from notme_git.commands import Commands
 from notme_git.config import Config
 from notme_git.daemon import client
-from notme_git.daemon.cli import daemon, ephemeral_arguments
 from notme_git.dialect_cli import DIALECT_COMMANDS
-from notme_git.doctor.cli import command as doctor_command
-from notme_git.reading.cli import complete_agent, completion_command, log_command, man_command
-from notme_git.session.cli import broker_command, run_command, sessions
-from notme_git.setup_cli import setup_command
-from notme_git.whoami_cli import command as whoami_command
+from notme_git.reading.completion import complete_agent
 
 OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
 
 
-@click.group(name="notme-git", context_settings={"help_option_names": ["-h", "--help"]})
+_ELSEWHERE = {
+    "broker": "notme_git.session.cli:broker_command",
+    "completion": "notme_git.reading.cli:completion_command",
+    "daemon": "notme_git.daemon.cli:daemon",
+    "doctor": "notme_git.doctor.cli:command",
+    "log": "notme_git.reading.cli:log_command",
+    "man": "notme_git.reading.cli:man_command",
+    "run": "notme_git.session.cli:run_command",
+    "sessions": "notme_git.session.cli:sessions",
+    "setup": "notme_git.setup_cli:setup_command",
+    "whoami": "notme_git.whoami_cli:command",
+}
+
+
+@click.group(name="notme-git", commands=Commands(_ELSEWHERE), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="notme-git", prog_name="notme-git")
 def cli() -> None:
     """Sign in git as an AI agent, on behalf of a named human, and verify who did.
@@ -95,6 +105,8 @@ def init(human: str, key_store: Literal["auto", "keyring", "file"], ephemeral: b
 
 
 def _init_ephemeral(config: Config, human: str, as_json: bool) -> None:
+    from notme_git.daemon.cli import ephemeral_arguments
+
     arguments = ephemeral_arguments(config, human)
     client.start(config.home, environ=config.environ, python=config.python, arguments=arguments)
     fingerprint = home.read_trust(config.home).anchors[0].key.spki_sha256.hex()
@@ -244,6 +256,8 @@ def trust_export(form: str, profile: str | None) -> None:
     if form == "bundle" and latest is not None:
         sys.stdout.buffer.write(latest)
     elif form == "sigstore":
+        from notme_git.authority import trusted_root
+
         _print_json(trusted_root.build(wanted))
     else:
         for root, _ in wanted:
@@ -352,6 +366,8 @@ def attest(
 
     Exits like verify. Nothing is stored for an object that could not be checked.
     """
+    from notme_git import attesting
+
     config = Config.read()
     if out is not None and ".." in rev:
         raise UsageError(
@@ -384,12 +400,8 @@ def attest(
 
 for command in ("examine", "verify", "verify-signature", "show"):
     cli.add_command(attest_cli.cli.commands[command])
-for added in (setup_command, run_command, broker_command, sessions, daemon, whoami_command, doctor_command):
-    cli.add_command(added)
 for added in DIALECT_COMMANDS:
     cli.add_command(added)
-for ours in (log_command, completion_command, man_command):
-    cli.add_command(ours)
 
 
 def _grant_line(item: Grant) -> str:

@@ -20,7 +20,7 @@ from notme_git.config import Config
 from notme_git.daemon import agent_setting
 from notme_git.daemon import cli as daemon_cli
 from notme_git.gitconfig import GitConfig
-from notme_git.reading.cli import complete_agent
+from notme_git.reading.completion import complete_agent
 
 SCOPES = {False: "sign:git", True: "sign:git-blind"}
 

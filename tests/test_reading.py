@@ -12,7 +12,7 @@ import pytest
 from attest import cli as attest_cli
 from notme_git.cli import cli as notme_cli
 from notme_git.reading import completion, manpage, table
-from notme_git.reading.cli import complete_agent
+from notme_git.reading.completion import complete_agent
 from notme_git.reading.history import COLUMNS, Row, State
 from notme_git.reading.table import Cell, Column
 from tests.world import World

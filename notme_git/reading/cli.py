@@ -18,7 +18,7 @@ import click
 from attest import cli as attest_cli
 from attest import command
 from attest.cli import json_option, repository_option, trust_options
-from attest.errors import ACCEPTED, UNCHECKED, USAGE, Error, UnavailableError, UsageError
+from attest.errors import ACCEPTED, UNCHECKED, USAGE, UnavailableError, UsageError
 from notme_git import __version__
 from notme_git.config import Config
 from notme_git.reading import completion, history, manpage, table
@@ -114,15 +114,6 @@ def man_command(name: str | None, directory: Path | None) -> int:
         return _show(wanted, made[wanted], config.environ)
     click.echo(made[wanted], nl=False)
     return ACCEPTED
-
-
-def complete_agent(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """`shell_complete=` of every option or argument that names an agent."""
-    del context, parameter
-    try:
-        return completion.agents(Config.read().home, incomplete)
-    except Error:
-        return []
 
 
 def _print_table(rows: list[history.Row], environ: Mapping[str, str]) -> None:

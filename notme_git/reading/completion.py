@@ -10,6 +10,7 @@ from click.shell_completion import get_completion_class
 from attest.errors import Error, UsageError
 from attest.types import PrincipalKind
 from notme_git.authority.store import Store
+from notme_git.config import Config
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -51,3 +52,12 @@ def agents(home: Path, incomplete: str) -> list[str]:
         return []
     names = {actor.name for actor in stored if actor.kind is not PrincipalKind.VERIFIER}
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_agent(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """`shell_complete=` of every option or argument that names an agent."""
+    del context, parameter
+    try:
+        return agents(Config.read().home, incomplete)
+    except Error:
+        return []

@@ -24,7 +24,7 @@ from notme_git.authority import epochs, grants
 from notme_git.authority.embedded import opened
 from notme_git.config import Config
 from notme_git.daemon import client
-from notme_git.reading.cli import complete_agent
+from notme_git.reading.completion import complete_agent
 from notme_git.session import broker_process, launch, record, report
 from notme_git.session.broker_process import Offer
 from notme_git.session.record import Session

@@ -210,7 +210,9 @@ def without_daemon(sandbox: Sandbox) -> Sandbox:
 
 def stop_daemons(root: Path) -> None:
     """End the daemons of all homes below `root`, and remove their sockets: a long path has those in /tmp."""
-    for address in root.rglob("daemon/address"):
+    # os.walk passes over what goes away meanwhile; rglob does not.
+    folders = [Path(folder) for folder, _, _ in os.walk(root)]
+    for address in [folder / "address" for folder in folders if folder.name == "daemon"]:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
             place = os.fsdecode(address.read_bytes())
             caller.connect(place)
@@ -220,7 +222,7 @@ def stop_daemons(root: Path) -> None:
                 caller.settimeout(5)
                 with contextlib.suppress(OSError):
                     caller.recv(1)  # the end, when the process has ended
-    for authority in root.rglob("authority"):
+    for authority in [folder for folder in folders if folder.name == "authority"]:
         folder = f"/tmp/notme-git-{places.name(authority.parent)}-{os.getuid()}"
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,28 @@
+"""The commands of `notme-git` by name. Those of other modules are imported when they are wanted: each call is a
+process of its own, and would spend a fifth of its time on modules of the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import UserDict
+from collections.abc import Mapping
+
+import click
+
+
+class Commands(UserDict[str, click.Command]):
+    """`elsewhere` says in which module, and under which name there, the others are: `module:name`."""
+
+    def __init__(self, elsewhere: Mapping[str, str]) -> None:
+        self._elsewhere = elsewhere
+        super().__init__(dict.fromkeys(elsewhere, _PLACE))
+
+    def __getitem__(self, name: str) -> click.Command:
+        if super().__getitem__(name) is _PLACE:
+            module, _, attribute = self._elsewhere[name].partition(":")
+            self[name] = getattr(importlib.import_module(module), attribute)
+        return super().__getitem__(name)
+
+
+_PLACE = click.Command("")
