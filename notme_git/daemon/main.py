@@ -32,6 +32,7 @@ from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer, Server
 from notme_git.daemon.ssh_agent import SshAgent
+from notme_git.session import record
 
 IDLE_S = 30 * 60.0
 """Long enough for an agent that thinks between two commits, short enough that a forgotten daemon is gone by lunch."""
@@ -186,7 +187,7 @@ class Daemon:
         try:
             request = Request.decode(body)
             if request.dialect == protocol.CONTROL:
-                reply = self._control(request)
+                reply = self._control(request, peer.pid)
             else:
                 reply = self._answer(request, peer.pid, datetime.now(UTC))
         except Error as error:
@@ -206,7 +207,9 @@ class Daemon:
             self.last_refusal = {"at": rfc3339(int(at.timestamp())), "reason": said.decode("utf-8", "replace").strip()}
         return reply
 
-    def _control(self, request: Request) -> Reply:
+    def _control(self, request: Request, pid: int) -> Reply:
+        if request.argv != ("status",):
+            record.find(self.config.home, "", pid)  # refuses a process whose session has only a broker to ask
         match request.argv:
             case ("status",):
                 return Reply(0, (("1", json.dumps(self.status()).encode()),))

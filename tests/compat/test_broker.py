@@ -739,6 +739,16 @@ def test_a_session_with_a_broker_is_not_signed_for_in_its_own_process_either(hum
     assert "belongs to a session that signs through its broker" in done.err
 
 
+def test_the_daemon_is_not_controlled_from_a_session_that_has_a_broker(human: Sandbox) -> None:
+    address = started(human)
+    words = f"NOTME_HOME={shlex.quote(str(human.home))} notme-git daemon"
+    script = f"unset NOTME_BROKER NOTME_SOCKET NOTME_SESSION; {words} stop; r=$?; {words} status >/dev/null && exit $r"
+    done = human.notme("run", "--agent", AGENT, "--broker", "--", "bash", "-c", script, status=1)
+    assert "belongs to a session that signs through its broker" in done.err
+    assert (human.home / "daemon" / "address").read_text() == address
+    assert "stopped" in human.notme("daemon", "stop").text
+
+
 # -- how it is ended
 
 
