@@ -67,6 +67,12 @@ class GitConfig:
         self._check(done, directory)
         return (directory / os.fsdecode(done.stdout.removesuffix(b"\n"))).absolute()
 
+    def ask(self, *arguments: str, directory: Path) -> bytes:
+        """What any git command prints in `directory`."""
+        done = self._run(*arguments, directory=directory)
+        self._check(done, directory)
+        return done.stdout
+
     def has_submodules(self, directory: Path) -> bool:
         """Whether the working tree at `directory` names submodules, which have configurations of their own."""
         done = self._run("rev-parse", "--show-toplevel", directory=directory)
@@ -92,7 +98,7 @@ class GitConfig:
         """
         folder = beside.absolute().parent if beside else None
         options = ("--type=bool-or-int", "--show-origin")
-        names, output = self._matching(keys, options, directory=folder or Path(), git_dir=folder)
+        names, output = self.matching(keys, options, directory=folder or Path(), git_dir=folder)
         parts = output.split("\0")[:-1]
         entries = [(origin, *entry.split("\n", 1)) for origin, entry in zip(parts[::2], parts[1::2], strict=True)]
         return [(origin, names[name], value) for origin, name, value in entries]
@@ -116,15 +122,14 @@ class GitConfig:
     def _values(
         self, keys: Iterable[str], source: Sequence[str], *, directory: Path, git_dir: Path | None = None
     ) -> dict[str, tuple[str, ...]]:
-        names, output = self._matching(keys, source, directory=directory, git_dir=git_dir)
+        names, output = self.matching(keys, source, directory=directory, git_dir=git_dir)
         found: dict[str, list[str]] = {key: [] for key in names.values()}
         for entry in output.split("\0")[:-1]:
-            name, equals, value = entry.partition("\n")
-            # A name without `=` is a boolean that is true (git-config(1), Syntax).
-            found[names[name]].append(value if equals else "true")
+            name, value = parse_entry(entry)
+            found[names[name]].append(value)
         return {key: tuple(values) for key, values in found.items()}
 
-    def _matching(
+    def matching(
         self, keys: Iterable[str], options: Sequence[str], *, directory: Path, git_dir: Path | None = None
     ) -> tuple[dict[str, str], str]:
         """The keys by the names git gives them, and what it prints of those, NUL after each part."""
@@ -181,6 +186,13 @@ class GitConfig:
             place = named[1] if named else str(directory.absolute())
             hint = f"if you trust it: git config --global --add safe.directory {shlex.quote(place)}"
         raise UnavailableError(f"git, run in {directory.absolute()}, says: {reason}", hint=hint)
+
+
+def parse_entry(entry: str) -> tuple[str, str]:
+    """Name and value, as `git config --null` prints them."""
+    name, equals, value = entry.partition("\n")
+    # A name without `=` is a boolean that is true (git-config(1), Syntax).
+    return name, value if equals else "true"
 
 
 @dataclass(frozen=True, slots=True)
