@@ -24,9 +24,9 @@ from pathlib import Path
 
 from attest.errors import RefusedError, UnavailableError
 from notme_git import gitconfig
+from notme_git.daemon.client import MAX_ADDRESS_BYTES
 
 MAX_SOCKET_BYTES = 103
-MAX_ADDRESS_BYTES = 4096
 _LONGEST = Path("command-0123456789abcdef")
 """The longest name of a socket below the folder; a broker's is shorter."""
 
