@@ -18,6 +18,7 @@ import pytest
 from notme_git import shim, shimfile
 from notme_git.daemon import protocol
 from notme_git.daemon.protocol import NOT_OURS, Reply
+from tests.compat import conftest
 from tests.sockets import AS_ROOT, answering, of_another_user, short_folder
 
 STAND_IN = f"""#!/bin/sh
@@ -33,13 +34,8 @@ PAYLOAD = bytes(range(256)) * 4096
 SIGNED = Reply(0, (("2", b"[GNUPG:] BEGIN_SIGNING\n"), ("1", b"the armour\n"), ("2", b"[GNUPG:] SIG_CREATED\n")))
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(conftest.Done):
     """How a shim ended. `fell_back`: how the stand-in was called, home first; None where it was not."""
-
-    status: int
-    out: bytes
-    err: str
 
     @property
     def fell_back(self) -> list[str] | None:
