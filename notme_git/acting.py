@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from attest.errors import RefusedError, UsageError
-from attest.gitobject import Commit
+from attest.gitobject import Commit, SignatureFormat
 from attest.identity import KEY_PREFIX
 from attest.profile import Profile
 from attest.signed import GitObject
+from attest.trust import Trust
 from attest.types import Assurance
-from notme_git import agents
-from notme_git.daemon.protocol import Request
+from notme_git import agents, sign
+from notme_git.daemon.protocol import AUTO, Request
 from notme_git.session import record
 from notme_git.session.record import Session
+from notme_git.sign import Signed
 
-AUTO = "auto-"
 MAX_PATH_BYTES = 4096
 """PATH_MAX of Linux; a longer path could not be opened."""
 
@@ -38,6 +41,24 @@ class Acting:
     profile: Profile = Profile.NOTME
     session: Session | None = None
     assurance: Assurance = Assurance.SAME_USER
+
+
+class Signs(Protocol):
+    """What a dialect needs of whoever signs."""
+
+    @property
+    def home(self) -> Path: ...
+
+    def trust(self) -> Trust:
+        """What the verifier goes by."""
+
+    def decide(self, key: str, request: Request, pid: int) -> Acting | None:
+        """Who signs for the process `pid`; None where the call is for another program."""
+
+    def sign(
+        self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
+    ) -> Signed:
+        """Sign for git."""
 
 
 def parse_key(key: str) -> tuple[str, Profile]:
@@ -74,6 +95,15 @@ def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
             hint=f"use user.signingkey notme:{session.agent}, or end the session",
         )
     return Acting(agent, profile, session)
+
+
+def sign_for(
+    request: Request, signer: Signs, who: Acting, payload: bytes, *, form: SignatureFormat, at: datetime
+) -> Signed:
+    """Have `payload` signed as `request` asks, whose dialect took it out of its call."""
+    parsed = sign.parse(payload)
+    replays = replaying(request, parsed)
+    return signer.sign(who, parsed, form=form, replaying=replays, folder=request.cwd, at=at)
 
 
 def replaying(request: Request, parsed: GitObject) -> bool:

@@ -13,6 +13,7 @@ import os
 import sys
 
 from notme_git import gpg, ssh
+from notme_git.daemon.protocol import AUTO, SIGNATURE_FILE, Reply, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from notme_git.config import Config
-    from notme_git.daemon.protocol import Reply, Request
 
-AUTO = "auto-"
 DIALECTS: dict[str, ModuleType] = {"gpgsm": gpg, "gpg": gpg, "ssh-keygen": ssh}
 NAMES = (*DIALECTS, *(AUTO + name for name in DIALECTS))
 OWN = "--own"
@@ -38,7 +37,6 @@ def run(name: str, words: Sequence[str], *, how: str = "") -> int:
     """One call in the dialect `name`. Returns the exit status: 0, 1 refused, 2 could not, 64 usage."""
     from attest.errors import INTERRUPTED, as_error, exit_status
     from notme_git.config import Config
-    from notme_git.daemon.protocol import Reply
 
     dialect = DIALECTS[name.removeprefix(AUTO)]
     call = dialect.Call(words)
@@ -46,12 +44,12 @@ def run(name: str, words: Sequence[str], *, how: str = "") -> int:
     try:
         config = Config.find()
         if config is None or how == OWN or not _concerns(name, call, config):
-            return _pass_on(name, words, config, None)
+            return _pass_on(name, words, call, config, None)
         stdin = _read_stdin() if call.piped else None
         request = _request(name, words, call, config, stdin or b"")
         reply = _answer_here(request, config) if how == ALONE else _ask(request, config)
         if reply.status is None:
-            return _pass_on(name, words, config, stdin)
+            return _pass_on(name, words, call, config, stdin)
         _apply(reply, words)
         return int(reply.status)
     except KeyboardInterrupt:
@@ -91,7 +89,6 @@ def _request(
     name: str, words: Sequence[str], call: gpg.Call | ssh.Call, config: Config, stdin: bytes
 ) -> Request:
     from notme_git import agents, shim, shimfile
-    from notme_git.daemon.protocol import Request
 
     sent = (*shimfile.SENT, *agents.MARK_NAMES)
     contents = {path: _read_file(path) for path in call.paths}
@@ -127,31 +124,33 @@ def _answer_here(request: Request, config: Config) -> Reply:
     from notme_git.authority.embedded import opened
     from notme_git.daemon import hardening
     from notme_git.daemon.credential import Signer
-    from notme_git.daemon.serving import answer
 
     hardening.harden()
+    dialect = DIALECTS[request.dialect.removeprefix(AUTO)]
     with opened(config.home) as authority:
-        return answer(request, Signer(config.home, authority), os.getpid(), config.at)
+        reply: Reply = dialect.answer(request, Signer(config.home, authority), os.getpid(), config.at)
+        return reply
 
 
-def _pass_on(name: str, words: Sequence[str], config: Config | None, stdin: bytes | None) -> int:
+def _pass_on(
+    name: str, words: Sequence[str], call: gpg.Call | ssh.Call, config: Config | None, stdin: bytes | None
+) -> int:
     """Become the program that was there before us, or that PATH has; it gets what was read of `stdin`."""
     from attest.errors import UnavailableError
     from notme_git import previous
     from notme_git.config import environment
 
     usual = name.removeprefix(AUTO)
-    if name.startswith(AUTO) and config is not None:
+    if name.startswith(AUTO) and config is not None and call.mode == "sign":
         from notme_git import auto
         from notme_git.gitconfig import GitConfig
 
-        call = DIALECTS[usual].Call(words)
-        if call.mode == "sign" and not auto.human_signs(GitConfig.find(config.environ)):
+        if not auto.human_signs(GitConfig.find(config.environ)):
             stdin = _read_stdin() if stdin is None and call.piped else stdin
             payload = stdin if call.piped else _read_file(call.files[0])
             if auto.unsigned_as_before(call, _key(call), payload or b""):
                 return 0
-        if call.mode == "sign" and usual == "ssh-keygen":
+        if isinstance(call, ssh.Call):
             auto.check_key(_read_file(call.key))
     environ = environment() if config is None else config.environ
     program = previous.program(None if config is None else config.home, usual, environ=environ)
@@ -179,7 +178,6 @@ def _give_back(stdin: bytes) -> None:
 
 def _apply(reply: Reply, words: Sequence[str]) -> None:
     from notme_git import shim
-    from notme_git.daemon.protocol import SIGNATURE_FILE
 
     for where, data in reply.events:
         if where == SIGNATURE_FILE:

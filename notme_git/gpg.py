@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from attest.trust import Trust
     from attest.types import Verdict
     from attest.verify import Examination
+    from notme_git.acting import Signs
     from notme_git.daemon.protocol import Reply, Request
-    from notme_git.sign import Signed, Signs
+    from notme_git.sign import Signed
 
     Events = list[tuple[str, bytes]]
 
@@ -118,21 +119,13 @@ def failure(call: Call, error: Error) -> Events:
 
 def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     from attest.gitobject import SignatureFormat
-    from notme_git import acting, sign
+    from notme_git import acting
     from notme_git.daemon.protocol import NOT_OURS, Reply
 
     who = signer.decide(call.key, request, pid)
     if who is None:
         return NOT_OURS
-    parsed = sign.parse(request.stdin)
-    signed = signer.sign(
-        who,
-        parsed,
-        form=SignatureFormat.X509,
-        replaying=acting.replaying(request, parsed),
-        folder=request.cwd,
-        at=at,
-    )
+    signed = acting.sign_for(request, signer, who, request.stdin, form=SignatureFormat.X509, at=at)
     return Reply(0, tuple(_created(call, signed, at)))
 
 

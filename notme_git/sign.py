@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from attest import cms, gitobject, identity, sshsig, verify
 from attest.certificate import Chain
@@ -21,10 +19,6 @@ from attest.trust import Trust
 from attest.types import StepStatus
 from attest.verify import Examination
 from notme_git.enroll.local import Credential
-
-if TYPE_CHECKING:
-    from notme_git.acting import Acting
-    from notme_git.daemon.protocol import Request
 
 SCOPE = "sign:git"
 MAX_PAYLOAD_BYTES = gitobject.MAX_OBJECT_BYTES
@@ -43,24 +37,6 @@ class Signed:
     kind: ObjectKind
     object_id: str
     examination: Examination
-
-
-class Signs(Protocol):
-    """What a dialect needs of whoever signs."""
-
-    @property
-    def home(self) -> Path: ...
-
-    def trust(self) -> Trust:
-        """What the verifier goes by."""
-
-    def decide(self, key: str, request: Request, pid: int) -> Acting | None:
-        """Who signs for the process `pid`; None where the call is for another program."""
-
-    def sign(
-        self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
-    ) -> Signed:
-        """Sign for git."""
 
 
 def parse(payload: bytes) -> GitObject:

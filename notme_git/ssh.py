@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from attest.sshcert import UserCertificate
     from attest.trust import Trust
     from attest.verify import Examination
+    from notme_git.acting import Signs
     from notme_git.daemon.protocol import Reply, Request
-    from notme_git.sign import Signs
 
     Events = list[tuple[str, bytes]]
 
@@ -126,7 +126,7 @@ def key_name(name: str, content: bytes | None) -> str:
 def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     from attest.errors import UnavailableError
     from attest.gitobject import SignatureFormat
-    from notme_git import acting, sign
+    from notme_git import acting
     from notme_git.daemon.protocol import NOT_OURS, SIGNATURE_FILE, Reply
 
     who = signer.decide(key_name(call.key, request.files.get(call.key)), request, pid)
@@ -135,15 +135,7 @@ def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -
     payload = request.files.get(call.files[0])
     if payload is None:
         raise UnavailableError(f"cannot read {call.files[0]}, which is to be signed")
-    parsed = sign.parse(payload)
-    signed = signer.sign(
-        who,
-        parsed,
-        form=SignatureFormat.SSH,
-        replaying=acting.replaying(request, parsed),
-        folder=request.cwd,
-        at=at,
-    )
+    signed = acting.sign_for(request, signer, who, payload, form=SignatureFormat.SSH, at=at)
     return Reply(0, ((SIGNATURE_FILE, signed.armour),))
 
 

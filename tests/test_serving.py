@@ -17,6 +17,7 @@ from notme_git import shim
 from notme_git.daemon import serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import NOT_OURS, SIGNATURE_FILE, Reply, Request
+from notme_git.dialect import DIALECTS
 from tests.world import AGENT, World
 
 KEY = f"notme:{AGENT}"
@@ -195,7 +196,7 @@ def test_a_signature_that_the_client_could_not_read_is_an_error_that_git_takes_f
     ("error", "status"), [(MalformedError("why"), 1), (UnavailableError("why"), 2), (UsageError("why"), 64)]
 )
 def test_a_request_that_could_not_be_read_is_answered_with_a_sentence(error: Exception, status: int) -> None:
-    assert serving.refusal(error) == Reply(status, (("2", b"notme-git: why\n"),))  # type: ignore[arg-type]
+    assert serving.refusal(error) == Reply(status, (("2", b"notme-git: why\n"),))
 
 
 # -- shim, daemon and fallback take the same calls for theirs
@@ -212,7 +213,7 @@ VECTORS = [
 
 @pytest.mark.parametrize(("dialect", "words"), VECTORS)
 def test_the_shim_sends_the_files_and_stdin_that_the_answer_needs(dialect: str, words: tuple[str, ...]) -> None:
-    call = serving.DIALECTS[dialect].Call(words)
+    call = DIALECTS[dialect].Call(words)
     sent = shim._call(dialect, list(words))
     if call.mode:
         assert sent is not None

@@ -190,10 +190,8 @@ class Daemon:
                 reply = self._control(request, peer.pid)
             else:
                 reply = self._answer(request, peer.pid, datetime.now(UTC))
-        except Error as error:
-            reply = serving.refusal(error)
         except Exception as exception:
-            reply = serving.refusal(as_error(exception))
+            reply = serving.refusal(exception)
         return reply.encode()
 
     def _answer(self, request: Request, pid: int, at: datetime) -> Reply:

@@ -31,6 +31,9 @@ MAX_MESSAGE_BYTES = MAX_OBJECT_BYTES + 4 * 1024 * 1024
 MAX_FIELDS = 4096
 OWN = "own"
 SIGNATURE_FILE = "sig"
+AUTO = "auto-"
+"""Before a dialect: whoever calls signs, as the marks of its environment say (`setup --auto`)."""
+
 CONTROL = "control"
 """The dialect of `notme-git daemon stop|status` and of commands that need the keys of an ephemeral authority."""
 

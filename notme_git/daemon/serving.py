@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attest.errors import Error, exit_status
-from notme_git import gpg, ssh
-from notme_git.acting import AUTO
-from notme_git.daemon.protocol import NOT_OURS, Reply, Request
-from notme_git.sign import Signs
-
-DIALECTS = {"gpgsm": gpg, "gpg": gpg, "ssh-keygen": ssh}
+from attest.errors import as_error, exit_status
+from notme_git.acting import Signs
+from notme_git.daemon.protocol import AUTO, NOT_OURS, Reply, Request
+from notme_git.dialect import DIALECTS
 
 
 def answer(request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
@@ -19,6 +16,7 @@ def answer(request: Request, signer: Signs, pid: int, at: datetime) -> Reply:
     return NOT_OURS if dialect is None else dialect.answer(request, signer, pid, at)
 
 
-def refusal(error: Error) -> Reply:
-    """What a client is told whose request could not be read."""
+def refusal(exception: Exception) -> Reply:
+    """What a client is told whose request could not be read or answered."""
+    error = as_error(exception)
     return Reply(exit_status(error), (("2", f"notme-git: {error.message}\n".encode()),))

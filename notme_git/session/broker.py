@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attest.errors import Error, RefusedError, as_error
+from attest.errors import RefusedError
 from attest.gitobject import Commit, PushCertificate, SignatureFormat
 from attest.identity import KEY_PREFIX
 from attest.signed import GitObject
@@ -30,6 +30,7 @@ from notme_git.daemon import protocol, serving
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer
+from notme_git.dialect import DIALECTS
 from notme_git.session import record, separation
 from notme_git.session.record import Session
 from notme_git.session.view import View
@@ -127,14 +128,12 @@ class Broker:
         """See `server.Wire`. A refusal reaches the agent's stderr with its reason."""
         try:
             reply = self._answer(Request.decode(body), peer)
-        except Error as error:
-            reply = serving.refusal(error)
         except Exception as exception:
-            reply = serving.refusal(as_error(exception))
+            reply = serving.refusal(exception)
         return reply.encode()
 
     def _answer(self, request: Request, peer: Peer) -> Reply:
-        dialect = serving.DIALECTS.get(request.dialect)
+        dialect = DIALECTS.get(request.dialect)
         if dialect is None or dialect.Call(request.argv).mode != "sign":
             raise RefusedError("the broker only signs", hint="verify outside the sandbox")
         # What the sandbox says of its folders and its environment counts for nothing here, nor is a git folder of
