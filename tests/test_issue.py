@@ -57,7 +57,7 @@ class Keys:
         return Request(
             grant=grant,
             profile=profile,
-            scope="sign:git",
+            scopes=("sign:git",),
             mtls_key=spki(self.mtls),
             signing_key=spki(self.signing),
             proofs=proofs,
@@ -109,7 +109,7 @@ def test_a_pair_is_issued_as_granted_and_bound_to_both_keys(world: World, keys: 
 @pytest.mark.parametrize("scope", ["sign:git", "sign:git-blind"])
 def test_who_signs_in_git_gets_an_ssh_certificate_that_says_the_same_of_the_same_key(world: World, scope: str) -> None:
     grant = world.grant(scopes=("sign:git", "sign:git-blind"))
-    pair = issued(world, replace(KEYS.request(grant), scope=scope, session="s-1", task_digest=bytes(32)))
+    pair = issued(world, replace(KEYS.request(grant), scopes=(scope,), session="s-1", task_digest=bytes(32)))
     x509 = certificate.verify_chain(pair.signing, (), world.trust().anchors).leaf
     assert pair.ssh is not None
     ssh = sshcert.verify_chain(sshcert.parse(pair.ssh), world.trust().anchors).leaf
@@ -121,7 +121,7 @@ def test_who_signs_in_git_gets_an_ssh_certificate_that_says_the_same_of_the_same
 
 def test_who_does_not_sign_in_git_with_ed25519_gets_no_ssh_certificate(world: World) -> None:
     grant = world.grant(scopes=("sign:git", "bridgeCert"))
-    assert issued(world, replace(KEYS.request(grant), scope="bridgeCert")).ssh is None
+    assert issued(world, replace(KEYS.request(grant), scopes=("bridgeCert",))).ssh is None
     assert issued(world, TWO_P256.request(grant, Profile.INTEROP)).ssh is None
 
 
@@ -143,34 +143,34 @@ def der_proof(_: Proofs) -> bytes:
 
 DIGEST = hashlib.sha256(KEYS.message).digest()
 NO_PROOF: list[tuple[str, Callable[[Request], Request], str]] = [
-    ("none at all", without_proofs, "mTLS key failed"),
-    ("no proof of the signing key", of(signing=lambda _: b""), "signing key failed"),
-    ("no proof of the mTLS key", of(mtls=lambda _: b""), "mTLS key failed"),
-    ("swapped proofs", of(mtls=lambda p: p.signing, signing=lambda p: p.mtls), "mTLS key failed"),
-    ("by another signing key", of(signing=lambda _: OTHER.signing.sign(KEYS.message)), "signing key failed"),  # type: ignore[call-arg]
-    ("by another mTLS key", of(mtls=lambda _: proof(OTHER.mtls, KEYS.message)), "mTLS key failed"),
-    ("over other keys", lambda r: replace(r, proofs=OTHER.request(r.grant).proofs), "mTLS key failed"),
+    ("none at all", without_proofs, "P-256 proof"),
+    ("no proof of the signing key", of(signing=lambda _: b""), "Ed25519 proof"),
+    ("no proof of the mTLS key", of(mtls=lambda _: b""), "P-256 proof"),
+    ("swapped proofs", of(mtls=lambda p: p.signing, signing=lambda p: p.mtls), "P-256 proof"),
+    ("by another signing key", of(signing=lambda _: OTHER.signing.sign(KEYS.message)), "Ed25519 proof"),  # type: ignore[call-arg]
+    ("by another mTLS key", of(mtls=lambda _: proof(OTHER.mtls, KEYS.message)), "P-256 proof"),
+    ("over other keys", lambda r: replace(r, proofs=OTHER.request(r.grant).proofs), "P-256 proof"),
     (
         "over the keys in the other order",
         of(signing=lambda _: proof(KEYS.signing, spki(KEYS.signing) + spki(KEYS.mtls))),
-        "signing key failed",
+        "Ed25519 proof",
     ),
     (
         "over the digest, as upstream's old clients",
         of(signing=lambda _: proof(KEYS.signing, DIGEST)),
-        "signing key failed",
+        "Ed25519 proof",
     ),
-    ("over the digest, hashed twice", of(mtls=lambda _: proof(KEYS.mtls, DIGEST)), "mTLS key failed"),
+    ("over the digest, hashed twice", of(mtls=lambda _: proof(KEYS.mtls, DIGEST)), "P-256 proof"),
     (
         "in DER instead of r and s",
         of(mtls=lambda _: KEYS.mtls.sign(KEYS.message, ec.ECDSA(SHA256()))),  # type: ignore[call-arg]
-        "mTLS key failed",
+        "P-256 proof",
     ),
-    ("a byte longer", of(signing=lambda p: p.signing + b"\0"), "signing key failed"),
+    ("a byte longer", of(signing=lambda p: p.signing + b"\0"), "Ed25519 proof"),
     (
         "for a signing key that was exchanged afterwards",
         lambda r: replace(r, signing_key=spki(OTHER.signing)),
-        "mTLS key failed",
+        "P-256 proof",
     ),
 ]
 
@@ -291,7 +291,7 @@ def test_an_expired_grant_is_refused_from_its_last_second_on(world: World) -> No
 @pytest.mark.parametrize("scope", ["sign:attestation", "certMint", "", "sign"])
 def test_a_scope_beyond_the_grant_is_refused(world: World, scope: str) -> None:
     with pytest.raises(RefusedError, match=r"holds sign:git, not"):
-        issued(world, replace(KEYS.request(world.grant()), scope=scope))
+        issued(world, replace(KEYS.request(world.grant()), scopes=(scope,)))
 
 
 @pytest.mark.parametrize(("back", "good"), [(60, True), (61, False), (86400, False)])

@@ -23,18 +23,21 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import CertificateBuilder
 
+from attest import certificate, profile, sshcert, timestamp
 from attest import keys as public_keys
-from attest import profile, sshcert, timestamp
 from attest.errors import MalformedError, RefusedError, UnavailableError
 from attest.profile import LeafSpec, Profile
 from attest.types import BundleSignature, Epoch, Retirement, SignerRole
 from notme_git.authority.keystore import KeyStore, PrivateKey
 
 ROOT_LIFETIME = timedelta(days=3650)
-SSH_SERIAL_BITS = 64
+SSH_SERIAL_RANDOM_BITS = 12
+"""After the microseconds since 1970, in 64 bits (PROTOCOL.certkeys, `serial`)."""
+
+_JSON_HEADER = b"eyJ"
 SSH_NONCE_BYTES = 32
-SERIAL_BITS = 127
-"""Sixteen bytes with the top bit clear; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
+SERIAL_RANDOM_BITS = 88
+"""After four bytes of time; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
 
 
 def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> Epoch:
@@ -49,7 +52,7 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
     interop = _root(f"notme interop authority {authority_id} epoch {number}", interop_key, at)
     name = f"notme time-stamping {authority_id} epoch {number}"
     tokens = [
-        _sign(profile.timestamping(name, tsa_key.public_key(), issuer, serial=new_serial(), at=at), key)
+        _sign(profile.timestamping(name, tsa_key.public_key(), issuer, serial=new_serial(at), at=at), key)
         for issuer, key in ((root, root_key), (interop, interop_key))
     ]
     for role, key in (("root", root_key), ("interop", interop_key), ("tsa", tsa_key)):
@@ -78,7 +81,7 @@ def sign_ssh_certificate(keys: KeyStore, epoch: Epoch, spec: LeafSpec, public_ke
         spec,
         public_key,
         public_keys.from_cryptography(key.public_key()).raw,
-        serial=secrets.randbits(SSH_SERIAL_BITS) | 1,
+        serial=_new_ssh_serial(spec.issued_at),
         nonce=secrets.token_bytes(SSH_NONCE_BYTES),
     )
     return sshcert.assemble(signed, sign_with(key, signed))
@@ -86,7 +89,7 @@ def sign_ssh_certificate(keys: KeyStore, epoch: Epoch, spec: LeafSpec, public_ke
 
 def issuer(epoch: Epoch, build: Profile) -> x509.Certificate:
     """The root certificate that issues leaves of profile `build`."""
-    return x509.load_der_x509_certificate(epoch.interop_root if build is Profile.INTEROP else epoch.root)
+    return certificate.read(epoch.interop_root if build is Profile.INTEROP else epoch.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,21 @@ class Stamper:
 
     def stamp(self, data: bytes, at: datetime) -> bytes:
         """DER of an RFC 3161 token over `data`."""
-        pending = timestamp.to_be_signed(data, at=at, serial=new_serial(), tsa=self.certificate)
+        pending = timestamp.to_be_signed(data, at=at, serial=new_serial(at), tsa=self.certificate)
         return timestamp.assemble(pending, sign_with(self._key, pending.attributes.data), tsa=self.certificate)
 
 
 def stamper(keys: KeyStore, epoch: Epoch, build: Profile) -> Stamper:
     """A stamper whose certificate is under the root of profile `build`."""
-    tsa = x509.load_der_x509_certificate(epoch.timestamp_certificates[build is Profile.INTEROP])
+    tsa = certificate.read(epoch.timestamp_certificates[build is Profile.INTEROP])
     return Stamper(tsa, _load(keys, epoch, "tsa"))
+
+
+def sign_token(keys: KeyStore, epoch: Epoch, signing_input: bytes) -> bytes:
+    """Ed25519 by the root over a JWS signing input (RFC 7515 section 5.1): a JSON header comes first."""
+    if not signing_input.startswith(_JSON_HEADER):
+        raise ValueError("that is no JWS signing input")
+    return sign_with(_load(keys, epoch, "root"), signing_input)
 
 
 def sign_bundle(keys: KeyStore, epoch: Epoch, role: SignerRole, message: bytes) -> list[BundleSignature]:
@@ -126,13 +136,20 @@ def sign_with(key: PrivateKey, data: bytes) -> bytes:
     return key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
-def new_serial() -> int:
-    """A random positive serial number of at most sixteen bytes."""
-    return secrets.randbits(SERIAL_BITS) | 1
+def new_serial(at: datetime) -> int:
+    """A positive serial number of at most sixteen bytes: the time of issue, then random bits.
+
+    Ordered by time, so that the issuance log grows at its end: a log of millions costs an entry what an empty one does.
+    """
+    return int(at.timestamp()) << SERIAL_RANDOM_BITS | secrets.randbits(SERIAL_RANDOM_BITS)
+
+
+def _new_ssh_serial(at: datetime) -> int:
+    return int(at.timestamp() * 1e6) << SSH_SERIAL_RANDOM_BITS | secrets.randbits(SSH_SERIAL_RANDOM_BITS)
 
 
 def _root(name: str, key: PrivateKey, at: datetime) -> x509.Certificate:
-    builder = profile.root(name, key.public_key(), serial=new_serial(), at=at, until=at + ROOT_LIFETIME)
+    builder = profile.root(name, key.public_key(), serial=new_serial(at), at=at, until=at + ROOT_LIFETIME)
     return _sign(builder, key)
 
 
@@ -147,8 +164,7 @@ def _load(keys: KeyStore, epoch: Epoch, role: str) -> PrivateKey:
     except MalformedError:
         key = None
     certificates = {"root": epoch.root, "interop": epoch.interop_root, "tsa": epoch.timestamp_certificates[0]}
-    named = x509.load_der_x509_certificate(certificates[role]).public_key()
-    if key is None or key.public_key() != named:
+    if key is None or key.public_key() != certificate.read(certificates[role]).public_key():
         raise UnavailableError(
             f"what is kept as the {role} key of epoch {epoch.number} is not that key",
             hint="restore it from a backup, or begin a new epoch with the recovery key: notme-git epoch recover",

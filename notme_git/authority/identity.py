@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from urllib.parse import quote
 
 from attest.types import Authentication, PrincipalKind
 
 SEGMENT = "!~*'()"
 """What encodeURIComponent leaves alone beside letters, digits and `-_.` (`authority-protocol.md` 3)."""
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Identity:
     account: str = ""
     session: str = ""
     scopes: tuple[str, ...] = ()
-    claims: Mapping[str, str] = field(default=_NOTHING)
+    claims: Mapping[str, str] = field(default_factory=dict)
     once: str = ""
     expires: datetime | None = None
 

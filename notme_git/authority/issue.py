@@ -6,8 +6,9 @@ pre-image (`authority-protocol.md` 2), and nothing beyond the grant.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -20,13 +21,21 @@ from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import PAYLOAD_UNCHECKED, RULES, LeafSpec, Profile
-from attest.types import Assurance, Grant
+from attest.types import Assurance, Epoch, Grant
 from notme_git.authority import ca, grants
 from notme_git.authority.embedded import Authority
-from notme_git.authority.store import Issued
+from notme_git.authority.store import Issued, Store
 
 SSH_SCOPES = (RULES[Profile.NOTME].scope, PAYLOAD_UNCHECKED)
 """Who signs in git gets an OpenSSH certificate too; who signs statements has no use for one."""
+
+
+LEGACY_DIGEST = "legacy-digest"
+"""Stands in the authentication of a certificate whose proofs were over the digest (`authority-protocol.md` 2)."""
+
+
+class PossessionError(RefusedError):
+    """A key was named and not shown to be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +48,54 @@ class Proofs:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What an actor asks for. Keys are SubjectPublicKeyInfo DER."""
+    """What an actor asks for. Keys are SubjectPublicKeyInfo DER.
+
+    `suffix` is what the proofs cover beyond both keys: nothing in process, else 32 bytes that make them fresh.
+    `subject` goes into extension .1.1, by default the actor's id; `legacy_digest` also takes proofs over the
+    pre-image's SHA-256.
+    """
 
     grant: Grant
     profile: Profile
-    scope: str
+    scopes: tuple[str, ...]
     mtls_key: bytes
     signing_key: bytes
     proofs: Proofs
+    suffix: bytes = b""
     session: str = ""
     task_digest: bytes = b""
+    subject: str = ""
+    legacy_digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair of bridge certificates over one actor's two keys, and an OpenSSH one (its blob) over the signing key."""
+    """A pair of bridge certificates over one actor's two keys, and an OpenSSH one (its blob) over the signing key.
+
+    `spec` is what they say.
+    """
 
     mtls: x509.Certificate
     signing: x509.Certificate
-    ssh: bytes | None = None
+    ssh: bytes | None
+    epoch: Epoch
+    spec: LeafSpec
+    legacy_digest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A pair that is signed and not on record yet: whoever wants it records it."""
+
+    _pair: Pair = field(repr=False)
+    _issued: tuple[Issued, ...] = field(repr=False)
+
+    def record(self, store: Store) -> Pair:
+        """Write the issuance log and hand the pair out. In the caller's transaction where there is one."""
+        with contextlib.nullcontext() if store.connection.in_transaction else store.transaction(durable=False):
+            for each in self._issued:
+                store.record_issued(each)
+        return self._pair
 
 
 def binding_preimage(mtls_key: bytes, signing_key: bytes) -> bytes:
@@ -69,32 +107,45 @@ def issue(
     authority: Authority, request: Request, *, assurance: Assurance, auth_method: str, at: datetime
 ) -> Pair:
     """Issue under the current epoch, or raise `RefusedError`. The issuance is logged before this returns."""
-    _check_clock(authority, at)
+    return draft(authority, request, assurance=assurance, auth_method=auth_method, at=at).record(authority.store)
+
+
+def draft(authority: Authority, request: Request, *, assurance: Assurance, auth_method: str, at: datetime) -> Draft:
+    """The same up to the record, for a caller that has more to write down in one transaction with it."""
+    epoch = authority.epoch
+    _check_clock(authority, epoch, at)
     stored = authority.store.grant(request.grant.id)
     if stored.grant != request.grant:
         raise RefusedError(f"grant {request.grant.id} is not what this authority granted under that id")
-    grants.check_usable(stored.grant, stored.revoked_at, scope=request.scope, at=at)
-    mtls_key, signing_key = _verify_possession(request)
-    spec = _spec(authority, request, assurance, auth_method, at)
-    epoch = authority.epoch
+    if not request.scopes:
+        raise RefusedError("a certificate without a scope allows nothing")
+    for scope in request.scopes:
+        grants.check_usable(stored.grant, stored.revoked_at, scope=scope, at=at)
+    mtls_key, signing_key, legacy = _verify_possession(request)
+    method = f"{auth_method}+{LEGACY_DIGEST}" if legacy else auth_method
+    spec = _spec(authority, epoch, request, assurance, method, at)
     issuer = ca.issuer(epoch, request.profile)
-    with_ssh = request.profile is Profile.NOTME and request.scope in SSH_SCOPES
+    with_ssh = request.profile is Profile.NOTME and any(scope in SSH_SCOPES for scope in request.scopes)
+
+    def sign(leaf: x509.CertificateBuilder) -> x509.Certificate:
+        return ca.sign_leaf(authority.keys, epoch, request.profile, leaf)
+
     pair = Pair(
-        mtls=_sign(authority, request, profile.mtls_leaf(spec, mtls_key, issuer, serial=ca.new_serial())),
-        signing=_sign(
-            authority, request, profile.signing_leaf(spec, signing_key, issuer, serial=ca.new_serial())
-        ),
+        mtls=sign(profile.mtls_leaf(spec, mtls_key, issuer, serial=ca.new_serial(at))),
+        signing=sign(profile.signing_leaf(spec, signing_key, issuer, serial=ca.new_serial(at))),
         ssh=ca.sign_ssh_certificate(authority.keys, epoch, spec, keys.parse_spki(request.signing_key).raw)
         if with_ssh
         else None,
+        epoch=epoch,
+        spec=spec,
+        legacy_digest=legacy,
     )
-    _log(authority, request, pair, at)
-    return pair
+    return Draft(pair, _issued(request, pair, at))
 
 
-def _check_clock(authority: Authority, at: datetime) -> None:
+def _check_clock(authority: Authority, epoch: Epoch, at: datetime) -> None:
     """A clock that went back would date certificates before what was already issued."""
-    latest = max(authority.store.last_issued_at() or 0, authority.epoch.began_at)
+    latest = max(authority.store.last_issued_at() or 0, epoch.began_at)
     if at + SKEW < datetime.fromtimestamp(latest, UTC):
         raise RefusedError(
             f"the clock says {at:%Y-%m-%dT%H:%M:%SZ}, but this authority was already at"
@@ -103,23 +154,31 @@ def _check_clock(authority: Authority, at: datetime) -> None:
         )
 
 
-def _verify_possession(request: Request) -> tuple[CertificatePublicKeyTypes, CertificatePublicKeyTypes]:
+def _verify_possession(request: Request) -> tuple[CertificatePublicKeyTypes, CertificatePublicKeyTypes, bool]:
+    """Both keys, and whether a proof was over the pre-image's digest."""
     mtls, signing = keys.parse_spki(request.mtls_key), keys.parse_spki(request.signing_key)
     if mtls.algorithm is not KeyAlgorithm.P256 or signing.algorithm is not RULES[request.profile].algorithm:
         raise RefusedError(f"profile {request.profile} does not take keys of these algorithms")
-    message = binding_preimage(request.mtls_key, request.signing_key)
-    for which, key, proof in (
-        ("mTLS", mtls, request.proofs.mtls),
-        ("signing", signing, request.proofs.signing),
-    ):
+    message = binding_preimage(request.mtls_key, request.signing_key) + request.suffix
+    legacy = False
+    for key, proof in ((mtls, request.proofs.mtls), (signing, request.proofs.signing)):
+        legacy |= _verify_proof(key, proof, message, request.legacy_digest)
+    return _load(request.mtls_key), _load(request.signing_key), legacy
+
+
+def _verify_proof(key: PublicKey, proof: bytes, message: bytes, legacy_digest: bool) -> bool:
+    """Each proof is over the pre-image or, where that is allowed, over its digest, independently of the other."""
+    for legacy in (False, True) if legacy_digest else (False,):
         try:
-            _verify_proof(key, proof, message)
+            _verify_over(key, proof, hashlib.sha256(message).digest() if legacy else message)
         except Error:
-            raise RefusedError(f"proof of possession of the {which} key failed") from None
-    return _load(request.mtls_key), _load(request.signing_key)
+            continue
+        return legacy
+    which = "P-256" if key.algorithm is KeyAlgorithm.P256 else "Ed25519"
+    raise PossessionError(f"{which} proof-of-possession failed", hint="sign the pre-image with the key itself")
 
 
-def _verify_proof(key: PublicKey, proof: bytes, message: bytes) -> None:
+def _verify_over(key: PublicKey, proof: bytes, message: bytes) -> None:
     if key.algorithm is KeyAlgorithm.ED25519:
         keys.verify_signature(key, proof, message)
     else:
@@ -127,7 +186,7 @@ def _verify_proof(key: PublicKey, proof: bytes, message: bytes) -> None:
 
 
 def _spec(
-    authority: Authority, request: Request, assurance: Assurance, auth_method: str, at: datetime
+    authority: Authority, epoch: Epoch, request: Request, assurance: Assurance, auth_method: str, at: datetime
 ) -> LeafSpec:
     grant = request.grant
     claims = Claims(
@@ -145,10 +204,10 @@ def _spec(
     return LeafSpec(
         profile=request.profile,
         claims=claims,
-        subject=grant.actor.id,
+        subject=request.subject or grant.actor.id,
         uri=grant.actor.id,
-        scopes=(request.scope,),
-        epoch=authority.epoch.number,
+        scopes=request.scopes,
+        epoch=epoch.number,
         auth_method=auth_method,
         binding=hashlib.sha256(binding_preimage(request.mtls_key, request.signing_key)).digest(),
         issued_at=at,
@@ -156,11 +215,7 @@ def _spec(
     )
 
 
-def _sign(authority: Authority, request: Request, leaf: x509.CertificateBuilder) -> x509.Certificate:
-    return ca.sign_leaf(authority.keys, authority.epoch, request.profile, leaf)
-
-
-def _log(authority: Authority, request: Request, pair: Pair, at: datetime) -> None:
+def _issued(request: Request, pair: Pair, at: datetime) -> tuple[Issued, ...]:
     made = [
         (certificate.serial_number, spki, certificate.public_bytes(Encoding.DER))
         for certificate, spki in ((pair.mtls, request.mtls_key), (pair.signing, request.signing_key))
@@ -168,21 +223,20 @@ def _log(authority: Authority, request: Request, pair: Pair, at: datetime) -> No
     if pair.ssh is not None:
         made.append((sshcert.parse(pair.ssh).serial, request.signing_key, pair.ssh))
     grant = request.grant
-    with authority.store.transaction(durable=False):
-        for serial, spki, encoded in made:
-            authority.store.record_issued(
-                Issued(
-                    serial=f"{serial:x}",
-                    issued_at=int(at.timestamp()),
-                    actor_id=grant.actor.id,
-                    represented_id=grant.represented.id if grant.represented else "",
-                    grant_id=grant.id,
-                    epoch=authority.epoch.number,
-                    profile=str(request.profile),
-                    spki_sha256=hashlib.sha256(spki).digest(),
-                    certificate_sha256=hashlib.sha256(encoded).digest(),
-                )
-            )
+    return tuple(
+        Issued(
+            serial=f"{serial:x}",
+            issued_at=int(at.timestamp()),
+            actor_id=grant.actor.id,
+            represented_id=grant.represented.id if grant.represented else "",
+            grant_id=grant.id,
+            epoch=pair.epoch.number,
+            profile=str(request.profile),
+            spki_sha256=hashlib.sha256(spki).digest(),
+            certificate_sha256=hashlib.sha256(encoded).digest(),
+        )
+        for serial, spki, encoded in made
+    )
 
 
 def _load(spki: bytes) -> CertificatePublicKeyTypes:

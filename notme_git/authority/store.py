@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import sqlite3
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from attest import canonical
 from attest.errors import MalformedError, RefusedError, UnavailableError
@@ -32,6 +33,9 @@ LOCK_TIMEOUT_S = 5.0
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """SQLite refuses longer values; the longest record is a trust bundle, which no verifier reads beyond this."""
+
+KEPT = 1024
+"""Decoded records that are remembered."""
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -166,6 +170,15 @@ class Store:
                     self._connection.execute("ROLLBACK")
             raise
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, for further tables in the same file; transactions are begun and ended here alone."""
+        return self._connection
+
+    def translated(self) -> contextlib.AbstractContextManager[None]:
+        """Around work on `connection`: its errors leave as ours."""
+        return _translated(self._path)
+
     def version(self) -> int:
         """A number that changes when another connection has written (PRAGMA data_version), or this one a record.
 
@@ -202,6 +215,13 @@ class Store:
     def grants(self) -> list[StoredGrant]:
         """Every grant, revoked and expired ones too, in the order of adding."""
         rows = self._rows("SELECT record, sha256, revoked_at FROM grants ORDER BY added")
+        return [self._stored_grant(row) for row in rows]
+
+    def grants_of(self, actor_name: str) -> list[StoredGrant]:
+        """Every grant of actors of that name, in the order of adding."""
+        rows = self._rows(
+            "SELECT record, sha256, revoked_at FROM grants WHERE actor_name = ? ORDER BY added", actor_name
+        )
         return [self._stored_grant(row) for row in rows]
 
     def grant(self, grant_id: str) -> StoredGrant:
@@ -280,7 +300,7 @@ class Store:
 
     def _stored_grant(self, row: tuple[Any, ...]) -> StoredGrant:
         grant = self._decode(Grant, row[0])
-        if canonical.digest(grant) != row[1]:
+        if _digest(grant) != row[1]:
             raise self._damaged(f"the digest of grant {grant.id} is another")
         return StoredGrant(grant, row[2])
 
@@ -292,7 +312,7 @@ class Store:
 
     def _decode(self, kind: type[T], record: object) -> T:
         try:
-            return canonical.decode(kind, self._blob(record))
+            return _decode(kind, self._blob(record))
         except MalformedError as error:
             raise self._damaged(f"a {kind.__name__} in it does not decode: {error.message}") from None
 
@@ -318,6 +338,21 @@ class Store:
     def _execute(self, sql: str, *values: object) -> int:
         with _translated(self._path):
             return self._connection.execute(sql, values).rowcount
+
+
+def _decode(kind: type[T], record: bytes) -> T:
+    """The same bytes are the same value, which nobody can change: a server reads a few records again and again."""
+    return cast(T, _decoded(cast(Any, kind), record))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _decoded(kind: Any, record: bytes) -> Any:
+    return canonical.decode(kind, record)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _digest(grant: Grant) -> bytes:
+    return canonical.digest(grant)
 
 
 _RESTORE = "restore it from a backup; nothing was changed"

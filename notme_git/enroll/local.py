@@ -88,7 +88,7 @@ def enroll(
         Request(
             grant=grant,
             profile=profile,
-            scope=scope,
+            scopes=(scope,),
             mtls_key=spki[0],
             signing_key=spki[1],
             proofs=Proofs(mtls=_proof(mtls, message), signing=_proof(signing, message)),

@@ -237,7 +237,7 @@ def test_the_sibling_certificate(sandbox: Sandbox) -> None:
         keys = local._spki(tls), local._spki(signing)
         message = issue.binding_preimage(*keys)
         proofs = issue.Proofs(mtls=local._proof(tls, message), signing=local._proof(signing, message))
-        request = issue.Request(own_grant(sandbox), Profile.NOTME, "sign:git", *keys, proofs)
+        request = issue.Request(own_grant(sandbox), Profile.NOTME, ("sign:git",), *keys, proofs)
         pair = issue.issue(authority, request, assurance=Assurance.SAME_USER, auth_method="local", at=at)
     verdict = judged(sandbox, signed(Leaf(tls, pair.mtls), sandbox.payload(), at), at)
     assert [step for step, _ in failures(verdict)] == [4]

@@ -1,0 +1,126 @@
+"""The application: its routes, and the one place around them that answers errors, logs, counts and sets headers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attest.errors import Error
+from notme_git.authority.embedded import Authority
+from notme_git.authority.http import cert
+from notme_git.authority.http.answers import HttpError, answer, of_error
+from notme_git.authority.http.desk import Desk, desk_of
+from notme_git.authority.metrics import Metrics
+from notme_git.authority.settings import Settings
+
+log = logging.getLogger("notme.authority")
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+def build(
+    authority: Authority,
+    settings: Settings,
+    *,
+    metrics: Metrics | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> Front:
+    """The application over an opened authority; to be called in the thread that will run it."""
+    return Front(Router(routes()), Desk(authority, settings, clock or _now, metrics or Metrics()))
+
+
+def routes() -> list[BaseRoute]:
+    """Every route; the busiest first, because they are tried in order."""
+    return [*cert.ROUTES, Route("/metrics", metrics_page, methods=["GET"])]
+
+
+async def metrics_page(request: Request) -> Response:
+    """`GET /metrics` in the Prometheus text format; on the loopback side of a front proxy only (docs/authority.md)."""
+    return PlainTextResponse(desk_of(request).metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+class Front:
+    """Around every request. Nothing of what a client sent is logged but its method, its path and its status."""
+
+    def __init__(self, router: ASGIApp, desk: Desk) -> None:
+        self.router = router
+        self.desk = desk
+        self.state = State({"desk": desk})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served")
+        scope["app"] = self
+        began, status = time.perf_counter_ns(), 500
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                started, status = True, message["status"]
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        try:
+            try:
+                await self.router(scope, receive, sending)
+            except Exception as exception:
+                if started:
+                    raise
+                await _answer(exception)(scope, receive, sending)
+        finally:
+            self._note(scope, status, (time.perf_counter_ns() - began) // 1000)
+
+    def _note(self, scope: Scope, status: int, microseconds: int) -> None:
+        metrics = self.desk.metrics
+        metrics.add("requests")
+        metrics.add("microseconds", microseconds)
+        if status >= 400:
+            metrics.add("failed" if status >= 500 else "refused")
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                json.dumps(
+                    {
+                        "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                        "method": scope["method"],
+                        "path": scope["path"][:128],
+                        "status": status,
+                        "ms": round(microseconds / 1000, 3),
+                    }
+                )
+            )
+
+
+def _answer(exception: Exception) -> Response:
+    if isinstance(exception, HttpError):
+        return exception.response()
+    if isinstance(exception, HTTPException):
+        return answer({"error": _WORDS.get(exception.status_code, "refused")}, exception.status_code)
+    if isinstance(exception, Error):
+        if (found := of_error(exception)).status >= 500:
+            log.error(json.dumps({"error": exception.message, "hint": exception.hint}))
+        return found.response()
+    log.error(json.dumps({"error": f"unexpected {type(exception).__name__}"}), exc_info=exception)
+    return HttpError(500, "internal_error").response()
+
+
+_WORDS = {404: "not_found", 405: "method not allowed"}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

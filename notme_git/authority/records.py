@@ -1,0 +1,214 @@
+"""What only the server keeps: accounts, sessions, invites, passkeys, and values that may be used once.
+
+The tables lie in the authority's own database, and SQLAlchemy works on the very connection that `Store` opened, so
+that one `store.transaction` covers a certificate's record and the nonce that paid for it: whatever is killed, at any
+concurrency and with any number of processes, both are there or neither. SQLAlchemy never begins or ends a
+transaction here. Secrets (codes, invites, cookies) are kept as SHA-256 only. Times are unix seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Executable,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    Table,
+    Text,
+    bindparam,
+    create_engine,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from attest.errors import RefusedError
+from notme_git.authority.settings import Rate
+from notme_git.authority.store import Store
+
+metadata = MetaData()
+
+accounts = Table(
+    "accounts", metadata,
+    Column("id", Text, primary_key=True),
+    Column("principal_id", Text, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("grant_id", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("disabled_at", Integer),
+)  # fmt: skip
+
+sessions = Table(
+    "sessions", metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("account", Text, nullable=False, index=True),
+    Column("method", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("revoked_at", Integer),
+)  # fmt: skip
+
+invites = Table(
+    "invites", metadata,
+    Column("token_sha256", LargeBinary, primary_key=True),
+    Column("scopes", Text, nullable=False),
+    Column("display", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("used_at", Integer),
+    Column("account", Text),
+)  # fmt: skip
+
+passkeys = Table(
+    "passkeys", metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("used_at", Integer),
+)  # fmt: skip
+
+connections = Table(
+    "connections", metadata,
+    Column("provider", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("connected_at", Integer, nullable=False),
+)  # fmt: skip
+
+pending = Table(
+    "pending", metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("expires_at", Integer, nullable=False, index=True),
+)  # fmt: skip
+"""Begun and to be finished once: passkey ceremonies, codes of operators, logins of programs."""
+
+once = Table(
+    "once", metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("expires_at", Integer, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""Nonces and token ids that were used, until they would be refused for their age."""
+
+windows = Table(
+    "windows", metadata,
+    Column("name", Text, primary_key=True),
+    Column("began_at", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+_take = insert(once).values(sha256=bindparam("sha256"), expires_at=bindparam("expires_at")).on_conflict_do_nothing()
+_keep = insert(pending).values(
+    sha256=bindparam("sha256"), kind=bindparam("kind"), data=bindparam("data"), expires_at=bindparam("expires_at")
+)
+_claim = (
+    delete(pending)
+    .where(pending.c.sha256 == bindparam("sha256_"), pending.c.kind == bindparam("kind_"))
+    .returning(pending.c.data, pending.c.expires_at)
+)
+_window = select(windows.c.began_at, windows.c.count).where(windows.c.name == bindparam("name"))
+_begin_window = (
+    insert(windows)
+    .values(name=bindparam("name"), began_at=bindparam("began_at"), count=1)
+    .on_conflict_do_update(index_elements=["name"], set_={"began_at": bindparam("began_at"), "count": 1})
+)
+_count = update(windows).where(windows.c.name == bindparam("name_")).values(count=windows.c.count + 1)
+
+
+class Records:
+    """The server's tables in an open `Store`. Not for several threads, as the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        engine = create_engine("sqlite://", creator=lambda: store.connection, poolclass=StaticPool)
+        # AUTOCOMMIT: the store begins and ends transactions; nothing here may.
+        self._connection: Connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        with store.transaction(durable=True):
+            metadata.create_all(self._connection, checkfirst=True)
+
+    def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
+        """Run one writing statement; returns the number of rows."""
+        with self.store.translated():
+            try:
+                return self._connection.execute(statement, values).rowcount
+            except DBAPIError as error:
+                raise _original(error) from None
+
+    def row(self, statement: Executable, values: Mapping[str, Any] | None = None) -> RowMapping | None:
+        """The first row, or None."""
+        rows = self.rows(statement, values)
+        return rows[0] if rows else None
+
+    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[RowMapping]:
+        """Every row."""
+        with self.store.translated():
+            try:
+                return list(self._connection.execute(statement, values).mappings())
+            except DBAPIError as error:
+                raise _original(error) from None
+
+    def take(self, kind: str, value: str, expires_at: int) -> None:
+        """Use `value` up, until `expires_at`; `RefusedError` if it was used before."""
+        if not self.run(_take, {"sha256": digest(kind, value), "expires_at": expires_at}):
+            raise RefusedError(f"{kind} already used")
+
+    def keep(self, kind: str, secret: str, data: str, expires_at: int) -> None:
+        """Remember what was begun under a secret that comes back once."""
+        self.run(_keep, {"sha256": digest(kind, secret), "kind": kind, "data": data, "expires_at": expires_at})
+
+    def claim(self, kind: str, secret: str, at: int) -> str:
+        """What was kept under `secret`, which is gone after it; `RefusedError` if there is none in time."""
+        found = self.row(_claim, {"sha256_": digest(kind, secret), "kind_": kind})
+        if found is None or found["expires_at"] <= at:
+            raise RefusedError(f"no such {kind}, or it was used or is too old")
+        return str(found["data"])
+
+    def count(self, name: str, rate: Rate, at: int) -> bool:
+        """Count one more of `name`; whether that is still within `rate`. Fixed windows, shared by all processes."""
+        if not rate.count:
+            return True
+        found = self.row(_window, {"name": name})
+        if found is None or not 0 <= at - found["began_at"] < rate.seconds:
+            self.run(_begin_window, {"name": name, "began_at": at})
+            return True
+        if found["count"] >= rate.count:
+            return False
+        self.run(_count, {"name_": name})
+        return True
+
+    def purge(self, at: int) -> None:
+        """Forget what is too old to be asked for."""
+        self.run(delete(once).where(once.c.expires_at <= at))
+        self.run(delete(pending).where(pending.c.expires_at <= at))
+        self.run(delete(windows).where(windows.c.began_at < at - 86400))
+
+
+def digest(kind: str, value: str) -> bytes:
+    """SHA-256 of a secret or a used value, apart for each kind."""
+    return hashlib.sha256(f"{kind}\0{value}".encode()).digest()
+
+
+def _original(error: DBAPIError) -> Exception:
+    """The driver's own error, which the store knows how to tell."""
+    return error.orig if isinstance(error.orig, sqlite3.Error) else error

@@ -1,0 +1,178 @@
+"""Sessions: an account that has shown who it is, for a while.
+
+The cookie has upstream's form (`authority-protocol.md` 10): base64url with padding of a JSON text, a dot, base64url of
+its HMAC-SHA256. Ours adds `sid`, which names a row here, and `key`, whose SHA-256 that row holds: a session can be
+revoked, and whoever reads the database cannot make a cookie from it. What the account may do is read at every use,
+never taken from the cookie.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import bindparam, insert, select, update
+
+from attest.errors import RefusedError, UnavailableError
+from notme_git.authority import accounts
+from notme_git.authority.accounts import Account
+from notme_git.authority.records import Records
+from notme_git.authority.records import sessions as table
+
+COOKIE = "notme_session"
+MAX_COOKIE = 4096
+SECRET = "session_secret"
+
+_find = select(table).where(table.c.id == bindparam("sid"))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A live session. `scopes` are those that both it and its account hold; `value` is the cookie's."""
+
+    id: str
+    account: Account
+    method: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    value: str
+
+    @property
+    def manages(self) -> bool:
+        """Whether it may administer the authority."""
+        return accounts.MANAGE in self.scopes
+
+
+def begin(
+    records: Records,
+    account: Account,
+    method: str,
+    *,
+    scopes: tuple[str, ...],
+    label: str,
+    lifetime: timedelta,
+    at: datetime,
+) -> Session:
+    """A new session with the scopes that are also the account's. The caller holds the transaction."""
+    expires, sid, key = at + lifetime, secrets.token_hex(16), secrets.token_urlsafe(24)
+    held = tuple(scope for scope in account.scopes if scope in scopes)
+    records.run(
+        insert(table).values(
+            id=sid,
+            secret_sha256=hashlib.sha256(key.encode()).digest(),
+            account=account.id,
+            method=method,
+            scopes=json.dumps(held),
+            label=label,
+            created_at=int(at.timestamp()),
+            expires_at=int(expires.timestamp()),
+        )
+    )
+    payload = {
+        "principalId": account.id,
+        "scopes": list(held),
+        "authMethod": method,
+        "exp": int(expires.timestamp()),
+        "userId": account.id,
+        "isAdmin": accounts.MANAGE in held,
+        "sid": sid,
+        "key": key,
+    }
+    text = json.dumps(payload, separators=(",", ":")).encode()
+    value = f"{_b64(text)}.{_b64(_mac(records, text))}"
+    return Session(sid, account, method, held, datetime.fromtimestamp(int(expires.timestamp()), UTC), value)
+
+
+def verify(records: Records, value: str, at: datetime) -> Session:
+    """The live session that a cookie's value names, or `RefusedError`."""
+    payload = _open(records, value)
+    row = records.row(_find, {"sid": str(payload.get("sid", ""))})
+    key = hashlib.sha256(str(payload.get("key", "")).encode()).digest()
+    if row is None or not hmac.compare_digest(row["secret_sha256"], key):
+        raise _invalid()
+    if row["revoked_at"] is not None or row["expires_at"] <= at.timestamp():
+        raise _invalid()
+    account = accounts.find(records, row["account"])
+    held = tuple(scope for scope in account.scopes if scope in json.loads(row["scopes"]))
+    return Session(row["id"], account, row["method"], held, datetime.fromtimestamp(row["expires_at"], UTC), value)
+
+
+def is_live(records: Records, session_id: str, at: datetime) -> bool:
+    """Whether a session of that id is neither over nor revoked."""
+    row = records.row(_find, {"sid": session_id})
+    return row is not None and row["revoked_at"] is None and row["expires_at"] > at.timestamp()
+
+
+def of_account(records: Records, account_id: str, at: datetime) -> list[dict[str, object]]:
+    """The account's live sessions, for showing."""
+    live = select(table).where(
+        table.c.account == account_id, table.c.revoked_at.is_(None), table.c.expires_at > int(at.timestamp())
+    )
+    names = ("id", "method", "label", "created_at", "expires_at")
+    return [{name: row[name] for name in names} for row in records.rows(live.order_by(table.c.created_at))]
+
+
+def revoke(records: Records, session_id: str, account_id: str, at: datetime) -> None:
+    """End one session of an account; `RefusedError` when it is not one of its."""
+    ended = update(table).where(table.c.id == session_id, table.c.account == account_id, table.c.revoked_at.is_(None))
+    if not records.run(ended.values(revoked_at=int(at.timestamp()))):
+        raise RefusedError("there is no such session")
+
+
+def revoke_all(records: Records, at: datetime) -> None:
+    """End every session, and let no cookie of before be read again."""
+    records.run(update(table).where(table.c.revoked_at.is_(None)).values(revoked_at=int(at.timestamp())))
+    records.store.set_setting(SECRET, secrets.token_hex(32))
+
+
+def prepare(records: Records) -> None:
+    """Make the secret that all processes of this authority share, once."""
+    with records.store.transaction(durable=True):
+        if records.store.setting(SECRET) is None:
+            records.store.set_setting(SECRET, secrets.token_hex(32))
+
+
+def server_secret(records: Records, purpose: str) -> bytes:
+    """A key for HMAC that all processes of this authority share, apart for each purpose."""
+    kept = records.store.setting(SECRET)
+    if kept is None:
+        raise UnavailableError("the authority's database has no secret for sessions", hint="restore it from a backup")
+    return hmac.digest(bytes.fromhex(kept), purpose.encode(), "sha256")
+
+
+def _open(records: Records, value: str) -> dict[str, object]:
+    payload, dot, mac = value.partition(".")
+    if not dot or len(value) > MAX_COOKIE:
+        raise _invalid()
+    try:
+        text, given = _unb64(payload), _unb64(mac)
+    except ValueError:
+        raise _invalid() from None
+    if not hmac.compare_digest(_mac(records, text), given):
+        raise _invalid()
+    found = json.loads(text)  # our own text: the HMAC says so
+    return found if isinstance(found, dict) else {}
+
+
+def _mac(records: Records, text: bytes) -> bytes:
+    return hmac.digest(server_secret(records, "session"), text, "sha256")
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
+
+
+def _unb64(text: str) -> bytes:
+    data = base64.b64decode(text.encode("ascii", "strict"), b"-_", validate=True)
+    if _b64(data) != text:
+        raise ValueError("another spelling")
+    return data
+
+
+def _invalid() -> RefusedError:
+    return RefusedError("invalid session", hint="sign in again")
