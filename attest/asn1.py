@@ -211,6 +211,7 @@ class Claims:
     session: Annotated[str | None, Implicit(2)]
     task_digest: Annotated[bytes | None, Implicit(3)]
     constraints: Annotated[ConstraintsClaim | None, Implicit(4)]
+    depth: Annotated[int | None, Implicit(5)]
 
 
 @sequence

@@ -5,11 +5,19 @@
  1. the leaf carries exactly the extensions of its profile, with their criticality; others are refused
  2. end entity: CA false; key usage digitalSignature and nothing beyond; purpose as the profile says
  3. its key is of the profile's algorithm and passes the strictness rule (`keys`)
- 4. it is signed by a pinned anchor, or by one issuing CA that is (profile signet only)
+ 4. it is signed by a pinned anchor, or by one issuing CA that is (not in profile upstream)
  5. issuer name equals the issuer's subject name, authority key identifier the issuer's, where present
  6. every issuer is a CA with keyCertSign and room in its path length, and the child's validity lies within its own
  7. life: at most five minutes after issue (our profiles)
  8. no certificate comes along that is not on the path
+
+An issuing CA of our profiles, which an orchestrator holds and mints with, is held against a list of its own:
+
+ 9. it carries exactly the extensions of its profile's issuing CA, with their criticality
+10. CA true with path length 0; key usage keyCertSign and cRLSign and nothing beyond; a key of the profile's algorithm
+11. it says what a leaf says, with one URI for a name, scope `certMint` and delegation depth 1
+12. life: at most 24 hours after issue
+13. the leaf lies within it (`delegation.verify_within`); leaf and CA have one key each, and their bindings say so
 
 Not checked here: time against evidence (step 5), epochs and revocation (step 6), scopes and names (step 7).
 CRLs and OCSP do not exist in these profiles. Where profile upstream departs from good practice the
@@ -20,9 +28,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
@@ -30,18 +38,22 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from attest import asn1, keys
+from attest import asn1, delegation, fulcio, keys
 from attest import claims as claims_codec
 from attest.claims import MAX_CLAIMS_BYTES, Claims
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
+from attest.fulcio import Ci
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import (
     AUTH_METHOD,
     BACKDATING,
     BINDING,
+    CERT_MINT,
+    CI,
     CLAIMS,
     EPOCH,
     ISSUED_AT,
+    ISSUING_LIFETIME,
     LIFETIME,
     MAX_COMMON_NAME,
     RULES,
@@ -60,6 +72,17 @@ KEPT = 64
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 """The library parses a certificate's fields when they are asked for, and this is what it then raises."""
 
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 _ALGORITHM_OIDS = {KeyAlgorithm.ED25519: asn1.ED25519, KeyAlgorithm.P256: asn1.ECDSA_SHA256}
 
 
@@ -84,6 +107,8 @@ class Anchor:
 class BridgeCertificate:
     """A leaf as its profile reads it, an X.509 or an OpenSSH certificate. `claims` exists in our profiles alone.
 
+    Where an issuing CA of ours issued it, `delegator` is that CA's certificate, read the same way. `ci` is what a CI
+    provider said of the job that holds it.
     `encoded` is the whole certificate and `signed` the part its issuer signed; `issuer` is for people. The rest of
     what SSH alone has: `fingerprints` of subject and issuer, by which git names the pusher there, and whether the
     signer sees no more than a digest of what it signs.
@@ -109,6 +134,8 @@ class BridgeCertificate:
     remarks: tuple[str, ...]
     fingerprints: tuple[str, ...] = ()
     payload_unchecked: bool = False
+    ci: Ci = ()
+    delegator: BridgeCertificate | None = None
 
     @property
     def sha256(self) -> bytes:
@@ -242,10 +269,15 @@ def _walk(
     if issuing is None:
         remarks += _check_link(leaf, anchor.certificate, anchor.profile)
         return Chain(read, None, anchor, tuple(remarks))
-    if anchor.profile is not Profile.SIGNET:
+    if anchor.profile is Profile.UPSTREAM:
         raise _mismatch(f"profile {anchor.profile} has no issuing CA between leaf and root")
     remarks += _check_link(leaf, issuing, anchor.profile)
     remarks += _check_link(issuing, anchor.certificate, anchor.profile, below=1)
+    if RULES[anchor.profile].ours:
+        above = read_issuing(issuing, anchor.profile)
+        delegation.verify_within(read, above)
+        _check_alone(read)
+        read = replace(read, delegator=above)
     return Chain(read, issuing, anchor, tuple(remarks))
 
 
@@ -280,8 +312,40 @@ def verify_issued(certificate: x509.Certificate, issuer: PublicKey) -> None:
 def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
     """Read a signing leaf under `profile`, refusing every departure that is not a listed remark."""
     rules = RULES[profile]
-    found = _extensions(certificate, profile)
+    found = _extensions(certificate, profile, rules.required, rules.optional)
     _check_end_entity(certificate, profile)
+    leaf = _read(certificate, profile, found)
+    if rules.ours:
+        _check_ours(leaf, certificate)
+    return leaf
+
+
+def read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
+    """Read the certificate of an issuing CA of ours: checks 9 to 12 of the module's list, and its own part of 13."""
+    issuing = _read(certificate, profile, _extensions(certificate, profile, RULES[profile].issuing, CI))
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    if not constraints.ca or constraints.path_length != 0 or usage != _CA_USAGE:
+        raise _mismatch("the issuing CA may issue more than leaves, or do more than issue")
+    if issuing.emails or issuing.remarks or issuing.claims is None or issuing.claims.depth != 1:
+        raise _mismatch("the issuing CA's certificate does not say what an issuing CA's says")
+    if CERT_MINT not in issuing.scopes:
+        raise _mismatch(f"the issuing CA does not hold scope {CERT_MINT}")
+    _check_life(issuing, ISSUING_LIFETIME, "24 hours")
+    _check_alone(issuing)
+    return issuing
+
+
+def _check_alone(read: BridgeCertificate) -> None:
+    """No TLS sibling shares what an orchestrator holds or mints, so the binding is over the one key."""
+    if read.binding != read.key.spki_sha256:
+        raise _mismatch("the key binding is not the SHA-256 of its own key, which has no sibling")
+
+
+def _read(
+    certificate: x509.Certificate, profile: Profile, found: dict[x509.ObjectIdentifier, bytes]
+) -> BridgeCertificate:
+    rules = RULES[profile]
     key = key_of(certificate)
     if key.algorithm is not rules.algorithm:
         raise _mismatch(
@@ -291,7 +355,7 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
     uri, emails = _names(certificate, profile)
     values = _upstream_values(found, remarks) if SUBJECT in found else _signet_values(certificate)
     claims = claims_codec.decode(found[CLAIMS]) if CLAIMS in found else None
-    leaf = BridgeCertificate(
+    return BridgeCertificate(
         encoded=der_of(certificate),
         signed=certificate.tbs_certificate_bytes,
         not_before=certificate.not_valid_before_utc,
@@ -310,10 +374,8 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
         binding=values.binding,
         issued_at=values.issued_at,
         remarks=tuple(remarks + _remarks(certificate, profile, values.issued_at)),
+        ci=fulcio.read(found),
     )
-    if rules.ours:
-        _check_ours(leaf, certificate)
-    return leaf
 
 
 def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:
@@ -323,10 +385,9 @@ def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:
         raise _mismatch(
             f"profile {leaf.profile} does not allow: {', '.join(leaf.remarks) or 'missing claims'}"
         )
-    if leaf.not_after - leaf.issued_at.replace(microsecond=0) > LIFETIME:
-        raise _mismatch("the certificate lives longer than five minutes from issue")
-    if leaf.issued_at.replace(microsecond=0) - leaf.not_before > BACKDATING:
-        raise _mismatch("the certificate begins more than a minute before its issue")
+    if claims.depth:
+        raise _mismatch("the certificate is a leaf, and says that its holder may pass its grant on")
+    _check_life(leaf, LIFETIME, "five minutes")
     verifier = claims.actor_kind is PrincipalKind.VERIFIER
     if leaf.profile is Profile.NOTME:
         purposes = _purposes(certificate)
@@ -340,11 +401,23 @@ def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:
         raise _mismatch("the e-mail name of the certificate is not the one of its actor")
 
 
-def _extensions(certificate: x509.Certificate, profile: Profile) -> dict[x509.ObjectIdentifier, bytes]:
-    """Extensions by OID; those of the placeholder arcs as raw bytes, the others empty."""
-    rules = RULES[profile]
+def _check_life(read: BridgeCertificate, lifetime: timedelta, said: str) -> None:
+    issued = read.issued_at.replace(microsecond=0)
+    if read.not_after - issued > lifetime:
+        raise _mismatch(f"the certificate lives longer than {said} from issue")
+    if issued - read.not_before > BACKDATING:
+        raise _mismatch("the certificate begins more than a minute before its issue")
+
+
+def _extensions(
+    certificate: x509.Certificate,
+    profile: Profile,
+    required: Mapping[x509.ObjectIdentifier, bool],
+    optional: Mapping[x509.ObjectIdentifier, bool],
+) -> dict[x509.ObjectIdentifier, bytes]:
+    """Extensions by OID; those that the library does not know as raw bytes, the others empty."""
     found: dict[x509.ObjectIdentifier, bytes] = {}
-    allowed = {**rules.required, **rules.optional}
+    allowed = {**required, **optional}
     for extension in certificate.extensions:
         if extension.oid not in allowed:
             what = "critical extension" if extension.critical else "extension"
@@ -359,7 +432,7 @@ def _extensions(certificate: x509.Certificate, profile: Profile) -> dict[x509.Ob
             )
         value = extension.value
         found[extension.oid] = value.value if isinstance(value, x509.UnrecognizedExtension) else b""
-    if missing := [oid.dotted_string for oid in rules.required if oid not in found]:
+    if missing := [oid.dotted_string for oid in required if oid not in found]:
         raise _mismatch(f"profile {profile} demands extension {missing[0]}")
     return found
 

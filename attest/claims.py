@@ -16,6 +16,9 @@ from attest.types import Assurance, Authentication, Constraints, Principal, Prin
 MAX_CLAIMS_BYTES = 16 * 1024
 """Patterns are the long part; a certificate that carries more cannot sit in every commit."""
 
+MAX_DEPTH = 255
+"""As much as a grant's record holds."""
+
 VERSION = 1
 UNCONSTRAINED = Constraints(repositories=(), branches=())
 E = TypeVar("E", Assurance, Authentication, PrincipalKind)
@@ -23,7 +26,10 @@ E = TypeVar("E", Assurance, Authentication, PrincipalKind)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a bridge certificate says beyond a key. `represented` is absent when a human acts directly."""
+    """What a bridge certificate says beyond a key. `represented` is absent when a human acts directly.
+
+    `depth` is how often the holder may pass its grant on: 0 in every leaf, 1 in an issuing CA's certificate.
+    """
 
     actor_kind: PrincipalKind
     actor_name: str
@@ -35,14 +41,18 @@ class Claims:
     session: str = ""
     task_digest: bytes = b""
     constraints: Constraints = UNCONSTRAINED
+    depth: int = 0
 
-    @property
-    def summary(self) -> str:
-        """One line for a person: `claude-code for Alice Example <alice@example.org> (same-user, self-asserted)`."""
+    def summary(self, delegator: str = "") -> str:
+        """One line for a person: `claude-code for Alice Example <alice@example.org> (same-user, self-asserted)`.
+
+        With the name of a `delegator` it is `child via orchestrator for Alice ...`.
+        """
+        name = f"{self.actor_name} via {delegator}" if delegator else self.actor_name
         if self.represented is None:
-            return f"{self.actor_name} <{self.actor_email}> ({self.assurance})"
+            return f"{name} <{self.actor_email}> ({self.assurance})"
         who = self.represented
-        return f"{self.actor_name} for {who.display} <{who.email}> ({self.assurance}, {who.authentication})"
+        return f"{name} for {who.display} <{who.email}> ({self.assurance}, {who.authentication})"
 
 
 def encode(claims: Claims) -> bytes:
@@ -75,6 +85,7 @@ def encode(claims: Claims) -> bytes:
             )
             if limits.repositories or limits.branches
             else None,
+            depth=claims.depth or None,
         )
     )
 
@@ -109,7 +120,10 @@ def decode(der: bytes) -> Claims:
             repositories=tuple(limits.repositories) if limits else (),
             branches=tuple(limits.branches) if limits else (),
         ),
+        depth=raw.depth or 0,
     )
+    if not 0 <= claims.depth <= MAX_DEPTH:
+        raise MalformedError(f"a delegation depth of {claims.depth}; at most {MAX_DEPTH} is read")
     if encode(claims) != der:
         raise MalformedError("claims are not in their one canonical form")
     return claims

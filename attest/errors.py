@@ -52,6 +52,7 @@ class Reason(enum.StrEnum):
     PROFILE_MISMATCH = "profile-mismatch"
     PURPOSE_MISMATCH = "purpose-mismatch"
     EXTENSION_UNKNOWN = "extension-unknown"
+    DELEGATION_EXCEEDED = "delegation-exceeded"
 
     TIME_UNPROVEN = "time-unproven"
     TIME_OUTSIDE_VALIDITY = "time-outside-validity"

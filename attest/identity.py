@@ -6,11 +6,13 @@ they can contradict the certificate, they never add to it.
 
 from __future__ import annotations
 
+from attest import fulcio
 from attest.certificate import BridgeCertificate
+from attest.claims import Claims
 from attest.errors import Reason, Step, VerificationError
 from attest.gitobject import Commit, PushCertificate, Tag
 from attest.profile import RULES
-from attest.types import Assurance, Authentication, Identity, Principal, PrincipalKind
+from attest.types import Assurance, Authentication, CiClaim, Identity, Principal, PrincipalKind
 
 AUTHORED_BY_OTHER = "authored-by-other"
 """Remark: rebase, cherry-pick and am keep the author of what they replay; the built-in rule lets that pass."""
@@ -38,27 +40,37 @@ def describe(leaf: BridgeCertificate) -> Identity:
             authentication=Authentication.SELF_ASSERTED,
         )
         return _identity(leaf, actor, None, Assurance.REMOTE_AUTHORITY, "", b"")
-    actor = Principal(
-        id=leaf.uri,
+    actor = _actor(leaf, claims)
+    return _identity(leaf, actor, claims.represented, claims.assurance, claims.grant_id, claims.grant_sha256)
+
+
+def _actor(certificate: BridgeCertificate, claims: Claims) -> Principal:
+    return Principal(
+        id=certificate.uri,
         kind=claims.actor_kind,
         name=claims.actor_name,
         display=claims.actor_name,
         email=claims.actor_email,
         authentication=Authentication.SELF_ASSERTED,
     )
-    return _identity(leaf, actor, claims.represented, claims.assurance, claims.grant_id, claims.grant_sha256)
 
 
 def summary(leaf: BridgeCertificate) -> str:
     """One line for a person, e.g. in git's `%GS`; control characters become `?`."""
     text = (
-        leaf.claims.summary
+        leaf.claims.summary(delegator_name(leaf))
         if leaf.claims
         else f"{leaf.subject} ({leaf.profile}; represented principal: none)"
     )
     if leaf.payload_unchecked:
         text = text.removesuffix(")") + ", payload unchecked)"
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def delegator_name(leaf: BridgeCertificate) -> str:
+    """The name of who issued the certificate within its own grant; empty where the authority issued it."""
+    above = leaf.delegator
+    return above.claims.actor_name if above is not None and above.claims is not None else ""
 
 
 def verify_identity(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificate | None) -> list[str]:
@@ -115,6 +127,8 @@ def _check_pusher(parsed: PushCertificate, leaf: BridgeCertificate, addresses: s
     """git writes `user.signingkey` as the pusher where the format has key names, else name and e-mail."""
     pusher = parsed.pusher.decode("utf-8", "replace")
     name = leaf.claims.actor_name if leaf.claims else leaf.subject
+    if above := delegator_name(leaf):
+        name = f"{above}/{name}"
     # In format ssh it is the fingerprint of what `user.signingkey` names, and git leaves a blank after it.
     named = {KEY_PREFIX + name, f"{KEY_PREFIX}{name}:{leaf.profile}", *leaf.fingerprints}
     _, _, rest = pusher.rpartition("<")
@@ -134,6 +148,7 @@ def _identity(
     grant_id: str,
     grant_sha256: bytes,
 ) -> Identity:
+    above = leaf.delegator
     return Identity(
         actor=actor,
         represented=represented,
@@ -144,6 +159,8 @@ def _identity(
         assurance=assurance,
         certificate_sha256=leaf.sha256,
         payload_unchecked=leaf.payload_unchecked,
+        delegator=_actor(above, above.claims) if above is not None and above.claims is not None else None,
+        ci=tuple(CiClaim(name, value) for name, value in fulcio.named(leaf.ci).items()),
     )
 
 

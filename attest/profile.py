@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509 import ObjectIdentifier
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-from attest import asn1
+from attest import asn1, fulcio
 from attest import claims as claims_codec
 from attest.claims import Claims
+from attest.fulcio import Ci
 from attest.keys import KeyAlgorithm
 from attest.types import PrincipalKind
 
@@ -35,9 +36,12 @@ EPOCH = ObjectIdentifier(UPSTREAM_ARC + ".4")
 AUTH_METHOD = ObjectIdentifier(UPSTREAM_ARC + ".5")
 BINDING = ObjectIdentifier(UPSTREAM_ARC + ".6")
 CLAIMS = ObjectIdentifier("1.3.6.1.4.1.99999.2.1")
-FULCIO_ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+FULCIO_ISSUER = fulcio.OIDS[fulcio.ISSUER]
 
 LIFETIME = timedelta(minutes=5)
+ISSUING_LIFETIME = timedelta(hours=24)
+"""At most, and never beyond the grant: a day's work of an orchestrator that cannot reach its authority."""
+
 BACKDATING = timedelta(seconds=60)
 """notBefore lies this far before issue, so that a verifier whose clock is behind does not refuse (design D1)."""
 
@@ -46,6 +50,9 @@ SSH_BACKDATING = timedelta(minutes=15)
 
 PAYLOAD_UNCHECKED = "sign:git-blind"
 """The scope of a signer that sees a digest alone: the ssh-agent protocol shows no more. For SSH only."""
+
+CERT_MINT = "certMint"
+"""The scope of an issuing CA: the others in its certificate are what it may pass on (`authority-protocol.md` 9)."""
 
 MAX_COMMON_NAME = 64
 """ub-common-name, RFC 5280 appendix A.1: characters; the library that writes our names counts bytes of UTF-8."""
@@ -62,7 +69,11 @@ class Profile(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a signing leaf of a profile carries: extension -> critical. Anything else is refused."""
+    """What a signing leaf of a profile carries: extension -> critical. Anything else is refused.
+
+    `issuing` is what an issuing CA's certificate carries beside the facts of a CI job; empty where no rule of ours
+    says what it may pass on.
+    """
 
     algorithm: KeyAlgorithm
     required: Mapping[ObjectIdentifier, bool]
@@ -70,12 +81,14 @@ class Rules:
     purposes: frozenset[ObjectIdentifier] = frozenset()
     scope: str = ""
     ours: bool = False
+    issuing: Mapping[ObjectIdentifier, bool] = field(default_factory=dict)
 
 
 _CONSTRAINTS = {ExtensionOID.BASIC_CONSTRAINTS: True, ExtensionOID.KEY_USAGE: True}
 _KEY_IDS = {ExtensionOID.SUBJECT_KEY_IDENTIFIER: False, ExtensionOID.AUTHORITY_KEY_IDENTIFIER: False}
 _UPSTREAM = dict.fromkeys((SUBJECT, ISSUED_AT, SCOPES, EPOCH, AUTH_METHOD, BINDING), False)
-_ATTESTER = {ExtensionOID.EXTENDED_KEY_USAGE: False, FULCIO_ISSUER: False}
+_ISSUING = {**_CONSTRAINTS, **_UPSTREAM, **_KEY_IDS, CLAIMS: False}
+CI = dict.fromkeys(fulcio.OIDS.values(), False)
 
 RULES: Mapping[Profile, Rules] = {
     Profile.NOTME: Rules(
@@ -87,9 +100,10 @@ RULES: Mapping[Profile, Rules] = {
             ExtensionOID.SUBJECT_ALTERNATIVE_NAME: True,
             CLAIMS: False,
         },
-        optional=_ATTESTER,
+        optional={ExtensionOID.EXTENDED_KEY_USAGE: False, **CI},
         scope="sign:git",
         ours=True,
+        issuing={**_ISSUING, ExtensionOID.SUBJECT_ALTERNATIVE_NAME: True},
     ),
     Profile.INTEROP: Rules(
         algorithm=KeyAlgorithm.P256,
@@ -101,9 +115,11 @@ RULES: Mapping[Profile, Rules] = {
             ExtensionOID.SUBJECT_ALTERNATIVE_NAME: False,
             CLAIMS: False,
         },
+        optional=CI,
         purposes=frozenset({ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION}),
         scope="sign:git",
         ours=True,
+        issuing={**_ISSUING, ExtensionOID.SUBJECT_ALTERNATIVE_NAME: False},
     ),
     Profile.UPSTREAM: Rules(
         algorithm=KeyAlgorithm.ED25519,
@@ -122,7 +138,10 @@ RULES: Mapping[Profile, Rules] = {
 
 @dataclass(frozen=True, slots=True)
 class LeafSpec:
-    """Everything that goes into a pair of certificates; `key` and `serial` differ between the two."""
+    """Everything that goes into a pair of certificates; `key` and `serial` differ between the two.
+
+    `ci` is what a CI provider said of the job that gets them; a verifier's certificates have none.
+    """
 
     profile: Profile
     claims: Claims
@@ -134,6 +153,7 @@ class LeafSpec:
     binding: bytes
     issued_at: datetime
     issuer_url: str
+    ci: Ci = ()
 
 
 def instant(when: datetime) -> str:
@@ -173,7 +193,7 @@ def timestamping(
 def signing_leaf(
     spec: LeafSpec, key: CertificatePublicKeyTypes, issuer: x509.Certificate, *, serial: int
 ) -> x509.CertificateBuilder:
-    """The certificate that signs commits (or, for a verifier, attestations)."""
+    """The certificate that signs commits (or, for a verifier, attestations). `issuer` is a root or an issuing CA."""
     builder = _leaf(spec, key, issuer, serial, _key_usage())
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(spec.uri)]
     if spec.profile is Profile.INTEROP:
@@ -205,6 +225,24 @@ def mtls_leaf(
     )
 
 
+def issuing_ca(
+    spec: LeafSpec, key: CertificatePublicKeyTypes, issuer: x509.Certificate, *, serial: int, until: datetime
+) -> x509.CertificateBuilder:
+    """The certificate with which an orchestrator mints leaves itself: no CA can stand below it (RFC 5280, 4.2.1.9).
+
+    Its name begins with two words that no agent's name has, so no leaf under it has its issuer's name as its own.
+    """
+    name = _name(short_name(f"issuing CA {spec.claims.actor_name}"))
+    at = spec.issued_at.replace(microsecond=0)
+    builder = _builder(name, issuer.subject, key, serial, at - BACKDATING, until)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_key_usage(certificate=True), critical=True)
+    return _described(builder, spec, key, issuer).add_extension(
+        x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spec.uri)]),
+        critical=spec.profile is Profile.NOTME,
+    )
+
+
 def _leaf(
     spec: LeafSpec,
     key: CertificatePublicKeyTypes,
@@ -217,7 +255,13 @@ def _leaf(
         _name(short_name(spec.claims.actor_name)), issuer.subject, key, serial, at - BACKDATING, at + LIFETIME
     )
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(usage, critical=True)
+    return _described(builder.add_extension(usage, critical=True), spec, key, issuer)
+
+
+def _described(
+    builder: x509.CertificateBuilder, spec: LeafSpec, key: CertificatePublicKeyTypes, issuer: x509.Certificate
+) -> x509.CertificateBuilder:
+    """What says who holds the certificate and for whom, and the key identifiers."""
     values = {
         SUBJECT: asn1.encode(spec.subject),
         ISSUED_AT: asn1.encode(instant(spec.issued_at)),
@@ -229,6 +273,8 @@ def _leaf(
     }
     for oid, value in values.items():
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, value), critical=False)
+    for fact in fulcio.extensions(spec.ci):
+        builder = builder.add_extension(fact, critical=False)
     return _key_identifiers(builder, key, issuer)
 
 

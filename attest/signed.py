@@ -15,7 +15,7 @@ from attest.cms import SignedMessage
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.gitobject import Commit, PushCertificate, Signature, SignatureFormat, Tag
 from attest.keys import KeyAlgorithm, PublicKey
-from attest.profile import Profile
+from attest.profile import RULES, Profile
 from attest.sshcert import UserCertificate
 from attest.sshsig import SshSignature
 
@@ -59,8 +59,8 @@ class CmsSigned:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6). Our own profiles
-        # carry one certificate, so only profile signet comes here.
+        # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6): only profile signet comes
+        # here, see `verify_chain`.
         return () if self.message.certificates_sorted else ("certificates-unordered",)
 
     def verify_content(self, content: bytes) -> PublicKey:
@@ -72,7 +72,11 @@ class CmsSigned:
         message = self.message
         if not message.others and _is_known(known, anchors, profile, certificate.der_of(message.signer)):
             return known  # type: ignore[return-value]  # not None, says _is_known
-        return certificate.verify_chain(message.signer, message.others, anchors, profile)
+        chain = certificate.verify_chain(message.signer, message.others, anchors, profile)
+        if RULES[chain.anchor.profile].ours and not message.certificates_sorted:
+            # Nothing signs this SET: in another order it is a second object with the same good signature.
+            raise VerificationError(Step.CHAIN, Reason.PROFILE_MISMATCH, "the certificates are not in the order of DER")
+        return chain
 
     def signing_time(self, _parsed: GitObject | None) -> tuple[int, str] | None:
         """The signer's word on the time (unix seconds), and where it stands."""

@@ -242,6 +242,8 @@ def _check_names(read: UserCertificate, bridge: asn1.Bridge, claims: Claims, pay
     unchecked = PAYLOAD_UNCHECKED in bridge.scopes
     if payload != (b"no" if unchecked else None):
         raise _mismatch(f"scope {PAYLOAD_UNCHECKED} and extension {PAYLOAD_CHECKED} contradict each other")
+    if claims.depth:
+        raise _mismatch("OpenSSH has no chains, and the certificate says that its holder may pass its grant on")
     if not _uri(read.key_id, claims.session):
         raise _mismatch("the key id does not name the actor, or not the session of the claims")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from attest import identity
+from attest import fulcio, identity
 from attest.certificate import BridgeCertificate
 from attest.dsse import read_json
 from attest.errors import MalformedError, UnavailableError, UsageError
@@ -47,6 +47,7 @@ _GIT_DIGESTS = frozenset({"gitCommit", "gitTag", "gitTree", "gitBlob"})
 
 _CERTIFICATE = "certificate"
 _CLAIMS = "certificate-claims"
+_ISSUING = "issuing-certificate-claims"
 _HEADER = "commit-header"
 _TRAILER = "trailer"
 _NO_ID = {"id": None, "source": "none"}
@@ -287,6 +288,8 @@ def _certificate_section(leaf: BridgeCertificate, sha256: bytes) -> JsonObject:
             "constraints": {"repositories": list(limits.repositories), "branches": list(limits.branches)},
             "taskDigest": leaf.claims.task_digest.hex() or None,
         }
+    if leaf.ci:
+        section["ci"] = fulcio.named(leaf.ci)
     if leaf.payload_unchecked:
         section["payloadChecked"] = False
     if leaf.remarks:
@@ -315,6 +318,9 @@ def _identity_section(examination: Examination) -> JsonObject:
         },
         "assurance": {"value": str(claims.assurance), "source": _CLAIMS},
     }
+    if leaf.delegator is not None:
+        above = identity.describe(leaf.delegator).actor
+        section["delegator"] = {"id": above.id, "name": above.name, "email": above.email, "source": _ISSUING}
     if claims.represented is not None:
         section["representedPrincipal"] = _principal(claims.represented)
     if claims.grant_id:

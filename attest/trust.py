@@ -175,6 +175,9 @@ def _before(proven: datetime | None, seconds: int) -> bool:
 
 
 def _concerns(revocation: Revocation, leaf: BridgeCertificate) -> bool:
+    """What revokes an issuing CA, its holder, grant or session hits what it minted."""
+    if leaf.delegator is not None and _concerns(revocation, leaf.delegator):
+        return True
     claims = leaf.claims
     named: tuple[str, ...]
     match revocation.kind:

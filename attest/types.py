@@ -207,6 +207,27 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class CiClaim:
+    """One thing that a CI provider said of a job, repeated in its certificate."""
+
+    name: str
+    """As Fulcio names its extension, for example sourceRepositoryURI."""
+
+    value: str
+    """As it stands there."""
+
+    LAYOUT: ClassVar[Layout] = Layout(
+        data="<",
+        numbers=(),
+        enums={},
+        pointers=(
+            Pointer("name", Kind.TEXT),
+            Pointer("value", Kind.TEXT),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A stable subject: human, agent, workload, organization or verifier."""
 
@@ -272,6 +293,12 @@ class Identity:
     payload_unchecked: bool
     """The signer saw a digest only, and so checked neither kind nor content of what it signed."""
 
+    delegator: Principal | None
+    """Who issued the actor's certificate within its own grant; absent where the authority issued it."""
+
+    ci: tuple[CiClaim, ...]
+    """What a CI provider said of the job that acted; empty for others."""
+
     LAYOUT: ClassVar[Layout] = Layout(
         data="<IH?1x",
         numbers=("epoch", "assurance", "payload_unchecked"),
@@ -283,6 +310,8 @@ class Identity:
             Pointer("grant_sha256", Kind.DATA),
             Pointer("scopes", Kind.TEXTS),
             Pointer("certificate_sha256", Kind.DATA),
+            Pointer("delegator", Kind.OPTIONAL, Principal),
+            Pointer("ci", Kind.STRUCTS, CiClaim),
         ),
     )
 

@@ -57,6 +57,15 @@ struct Evidence {
   # Where it was found, for example cms-signing-time.
 }
 
+struct CiClaim {
+  # One thing that a CI provider said of a job, repeated in its certificate.
+
+  name @0 :Text;
+  # As Fulcio names its extension, for example sourceRepositoryURI.
+  value @1 :Text;
+  # As it stands there.
+}
+
 struct Identity {
   # Who signed, for whom, and under what.
 
@@ -78,6 +87,10 @@ struct Identity {
   # SHA-256 of the leaf certificate as encoded, 32 bytes.
   payloadUnchecked @8 :Bool;
   # The signer saw a digest only, and so checked neither kind nor content of what it signed.
+  delegator @9 :Principal $nullable;
+  # Who issued the actor's certificate within its own grant; absent where the authority issued it.
+  ci @10 :List(CiClaim);
+  # What a CI provider said of the job that acted; empty for others.
 }
 
 struct Findings {

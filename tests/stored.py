@@ -15,6 +15,7 @@ from attest.types import (
     Assurance,
     Authentication,
     BundleSignature,
+    CiClaim,
     Constraints,
     Epoch,
     Evidence,
@@ -37,8 +38,8 @@ from attest.types import (
 )
 
 CLASSES: tuple[type, ...] = (
-    BundleSignature, Constraints, Epoch, Evidence, Finding, Findings, Grant, Identity, Principal, Revocation,
-    SignedTrustBundle, TrustBundle, Verdict,
+    BundleSignature, CiClaim, Constraints, Epoch, Evidence, Finding, Findings, Grant, Identity, Principal,
+    Revocation, SignedTrustBundle, TrustBundle, Verdict,
 )  # fmt: skip
 
 WIDTHS = {"step": 8, "delegation_depth": 8, "version": 16, "number": 32, "epoch": 32}
@@ -66,7 +67,8 @@ SIGNED = SignedTrustBundle(
     (BundleSignature(SignerRole.CURRENT, b"k" * 44, b"s" * 64), BundleSignature(SignerRole.RECOVERY, b"", b"")),
 )
 SCOPES = ("sign:git", "bridgeCert")
-IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, SCOPES, 3, Assurance.OTHER_USER, b"\2" * 32, True)
+JOB = (CiClaim("buildTrigger", "push"), CiClaim("sourceRepositoryRef", ""))
+IDENTITY = Identity(AGENT, HUMAN, "g-1", b"\1" * 32, SCOPES, 3, Assurance.OTHER_USER, b"\2" * 32, True, AGENT, JOB)
 STEPS = tuple(
     Finding(step, status, "time-unproven" if status is not StepStatus.PROVEN else "", "what was found")
     for step, status in zip(range(1, 9), list(StepStatus) * 2, strict=True)
@@ -76,7 +78,7 @@ FOUND = Findings(1, "sha1", "0" * 40, "commit", STEPS, TIMES, IDENTITY, "notme",
 VERDICT = Verdict(FOUND, Outcome.COULD_NOT_CHECK, "default", b"\3" * 32, 2**33, 4, 60, ("late",))
 
 EXAMPLES: tuple[Any, ...] = (
-    AGENT, LIMITS, GRANT, RETIRED, REVOKED, BUNDLE, SIGNED, SIGNED.signatures[0], IDENTITY, STEPS[1], TIMES[1],
+    AGENT, LIMITS, GRANT, RETIRED, REVOKED, BUNDLE, SIGNED, SIGNED.signatures[0], IDENTITY, JOB[0], STEPS[1], TIMES[1],
     FOUND, VERDICT,
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ from tests import stored
 NOBODY = Principal("", PrincipalKind.HUMAN, "", "", "", Authentication.SELF_ASSERTED)
 NOWHERE = Constraints((), ())
 EMPTY_GRANT = Grant(0, "", NOBODY, None, (), 0, 0, NOWHERE, 0, "")
-EMPTY_IDENTITY = Identity(NOBODY, None, "", b"", (), 0, Assurance.SAME_USER, b"", False)
+EMPTY_IDENTITY = Identity(NOBODY, None, "", b"", (), 0, Assurance.SAME_USER, b"", False, None, ())
 EMPTY_BUNDLE = TrustBundle(0, "", 0, 0, b"", (), ())
 
 

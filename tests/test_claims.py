@@ -18,6 +18,7 @@ FULL = replace(
     AGENT,
     task_digest=bytes(range(32)),
     constraints=Constraints(repositories=("https://git.example/app",), branches=("main", "agents/*")),
+    depth=1,
 )
 
 
@@ -53,6 +54,8 @@ def written(
     if limits.repositories or limits.branches:
         lists = (seq(*map(utf8, items)) for items in (limits.repositories, limits.branches))
         parts.append(retagged(0xA4, seq(*lists)))
+    if made.depth:
+        parts.append(retagged(0x85, der.integer(made.depth)))
     return seq(*parts, extra)
 
 
@@ -72,7 +75,10 @@ def test_claims_are_written_as_declared_and_read_back(made: Claims) -> None:
         (written(FULL, authentication="password"), "'password' is not a known Authentication"),
         (written(FULL, digest=bytes(31)), "not DER of Claims"),
         (written(FULL, digest=b""), "not DER of Claims"),
-        (written(FULL, extra=retagged(0x85, utf8("x"))), "not DER of Claims"),
+        (written(FULL, extra=retagged(0x86, utf8("x"))), "not DER of Claims"),
+        (written(VERIFIER, extra=retagged(0x85, der.integer(0))), "canonical form"),
+        (written(VERIFIER, extra=retagged(0x85, der.integer(256))), "depth of 256"),
+        (written(VERIFIER, extra=retagged(0x85, der.integer(-1))), "depth of -1"),
         (written(FULL) + b"\0", "not DER of Claims"),
         (written(VERIFIER, extra=retagged(0x82, utf8(""))), "canonical form"),
         (written(VERIFIER, extra=retagged(0x83, octets(b""))), "canonical form"),
@@ -90,6 +96,9 @@ def test_claims_are_written_as_declared_and_read_back(made: Claims) -> None:
         "a grant digest of 31 bytes",
         "no grant digest",
         "a field that does not exist",
+        "a delegation depth of nothing",
+        "a delegation depth beyond what a grant holds",
+        "a negative delegation depth",
         "a byte after the end",
         "an empty session",
         "an empty task digest",
@@ -118,7 +127,7 @@ def test_claims_that_would_not_be_written_are_malformed(data: bytes, text: str) 
     ],
 )
 def test_a_person_reads_who_acts_for_whom_and_what_vouches_for_it(made: Claims, line: str) -> None:
-    assert made.summary == line
+    assert made.summary() == line
 
 
 TEXT = st.text(max_size=20)

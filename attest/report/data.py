@@ -65,6 +65,8 @@ def _identity(findings: Findings) -> dict[str, Any] | None:
         "assurance": who.assurance.value,
         "certificateSha256": who.certificate_sha256.hex(),
         "payloadChecked": not who.payload_unchecked,
+        "delegator": _principal(who.delegator) if who.delegator else None,
+        "ci": {claim.name: claim.value for claim in who.ci} or None,
     }
 
 

@@ -73,6 +73,17 @@ export const Evidence = z
   .strict();
 export type Evidence = z.infer<typeof Evidence>;
 
+/** One thing that a CI provider said of a job, repeated in its certificate. */
+export const CiClaim = z
+  .object({
+    /** As Fulcio names its extension, for example sourceRepositoryURI. */
+    name: z.string(),
+    /** As it stands there. */
+    value: z.string(),
+  })
+  .strict();
+export type CiClaim = z.infer<typeof CiClaim>;
+
 /** Who signed, for whom, and under what. */
 export const Identity = z
   .object({
@@ -94,6 +105,10 @@ export const Identity = z
     certificateSha256: z.instanceof(Uint8Array),
     /** The signer saw a digest only, and so checked neither kind nor content of what it signed. */
     payloadUnchecked: z.boolean(),
+    /** Who issued the actor's certificate within its own grant; absent where the authority issued it. */
+    delegator: Principal.nullable(),
+    /** What a CI provider said of the job that acted; empty for others. */
+    ci: z.array(CiClaim),
   })
   .strict();
 export type Identity = z.infer<typeof Identity>;
