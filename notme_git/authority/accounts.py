@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import func as sql
 
 from attest.errors import RefusedError, UnavailableError
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority import grants, identity
-from notme_git.authority.records import Records, accounts, connections
+from notme_git.authority.records import Records, connections
+from notme_git.authority.records import accounts as table
 
 BRIDGE, MANAGE, MINT, GIT = "bridgeCert", "authorityManage", "certMint", "sign:git"
 ADMIN = (BRIDGE, MANAGE, MINT)
@@ -29,7 +30,7 @@ GRANTABLE = (BRIDGE, MANAGE, MINT, GIT, "sign:attestation")
 UNNAMED = "unnamed"
 STANDING = timedelta(days=3650)
 
-_select = select(accounts)
+_find = select(table).where(table.c.id == bindparam("account"), table.c.disabled_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def create(
     records.store.add_principal(principal)
     records.store.add_grant(granted)
     records.run(
-        insert(accounts).values(
+        insert(table).values(
             id=name,
             principal_id=principal.id,
             scopes=json.dumps(scopes),
@@ -86,27 +87,29 @@ def create(
 
 def find(records: Records, account_id: str) -> Account:
     """The account of that id, unless it is disabled; `RefusedError`."""
-    row = records.row(_select.where(accounts.c.id == account_id))
-    if row is None or row["disabled_at"] is not None:
+    row = records.row(_find, {"account": account_id})
+    if row is None:
         raise RefusedError("there is no such account", hint="ask an administrator for an invite")
-    return _read(records, row)
+    return read(records, row["id"], row["principal_id"], row["scopes"], row["grant_id"])
 
 
 def everybody(records: Records) -> list[Account]:
     """Every account that is not disabled, the first one first."""
-    enabled = _select.where(accounts.c.disabled_at.is_(None)).order_by(accounts.c.created_at)
-    return [_read(records, row) for row in records.rows(enabled)]
+    enabled = select(table).where(table.c.disabled_at.is_(None)).order_by(table.c.created_at)
+    return [
+        read(records, row["id"], row["principal_id"], row["scopes"], row["grant_id"]) for row in records.rows(enabled)
+    ]
 
 
 def count(records: Records) -> int:
     """How many accounts were ever made."""
-    row = records.row(select(sql.count().label("many")).select_from(accounts))
+    row = records.row(select(sql.count().label("many")).select_from(table))
     return int(row["many"]) if row else 0
 
 
 def disable(records: Records, account_id: str, at: datetime) -> None:
     """Let nobody in under this account any more."""
-    changed = update(accounts).where(accounts.c.id == account_id, accounts.c.disabled_at.is_(None))
+    changed = update(table).where(table.c.id == account_id, table.c.disabled_at.is_(None))
     if not records.run(changed.values(disabled_at=int(at.timestamp()))):
         raise RefusedError("there is no such account")
 
@@ -167,10 +170,11 @@ def _standing(principal: Principal, scopes: Iterable[str], at: datetime) -> Gran
     )
 
 
-def _read(records: Records, row: RowMapping) -> Account:
-    principal = records.store.principal(row["principal_id"])
+def read(records: Records, account_id: str, principal_id: str, scopes: str, grant_id: str) -> Account:
+    """An account from the columns of its row."""
+    principal = records.store.principal(principal_id)
     if principal is None:
         raise UnavailableError(
             "the authority's database names an account without a principal", hint="restore it from a backup"
         )
-    return Account(row["id"], principal, tuple(json.loads(row["scopes"])), row["grant_id"])
+    return Account(account_id, principal, tuple(json.loads(scopes)), grant_id)

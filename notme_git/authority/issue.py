@@ -92,7 +92,7 @@ class Draft:
 
     def record(self, store: Store) -> Pair:
         """Write the issuance log and hand the pair out. In the caller's transaction where there is one."""
-        with contextlib.nullcontext() if store.connection.in_transaction else store.transaction(durable=False):
+        with contextlib.nullcontext() if store.in_transaction else store.transaction(durable=False):
             for each in self._issued:
                 store.record_issued(each)
         return self._pair

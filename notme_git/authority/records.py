@@ -1,37 +1,33 @@
 """What only the server keeps: accounts, sessions, invites, passkeys, and values that may be used once.
 
-The tables lie in the authority's own database, and SQLAlchemy works on the very connection that `Store` opened, so
-that one `store.transaction` covers a certificate's record and the nonce that paid for it: whatever is killed, at any
-concurrency and with any number of processes, both are there or neither. SQLAlchemy never begins or ends a
-transaction here. Secrets (codes, invites, cookies) are kept as SHA-256 only. Times are unix seconds.
+SQLAlchemy says what the tables are and writes the SQL; `Store` runs it, on its one connection to the authority's own
+database. So one `store.transaction` covers a certificate's record and the nonce that paid for it: whatever is killed,
+at any concurrency and with any number of processes, both are there or neither. Secrets (codes, invites, cookies) are
+kept as SHA-256 only. Times are unix seconds.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    ClauseElement,
     Column,
-    Connection,
-    Executable,
     Integer,
     LargeBinary,
     MetaData,
-    RowMapping,
     Table,
     Text,
     bindparam,
-    create_engine,
+    case,
     delete,
-    select,
-    update,
 )
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.dialects.sqlite import dialect, insert
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from attest.errors import RefusedError
 from notme_git.authority.settings import Rate
@@ -118,6 +114,8 @@ windows = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
+_DIALECT = dialect(paramstyle="named")
+
 _take = insert(once).values(sha256=bindparam("sha256"), expires_at=bindparam("expires_at")).on_conflict_do_nothing()
 _keep = insert(pending).values(
     sha256=bindparam("sha256"), kind=bindparam("kind"), data=bindparam("data"), expires_at=bindparam("expires_at")
@@ -127,46 +125,47 @@ _claim = (
     .where(pending.c.sha256 == bindparam("sha256_"), pending.c.kind == bindparam("kind_"))
     .returning(pending.c.data, pending.c.expires_at)
 )
-_window = select(windows.c.began_at, windows.c.count).where(windows.c.name == bindparam("name"))
-_begin_window = (
+_over = (windows.c.began_at > bindparam("at")) | (windows.c.began_at <= bindparam("since"))
+_count = (
     insert(windows)
-    .values(name=bindparam("name"), began_at=bindparam("began_at"), count=1)
-    .on_conflict_do_update(index_elements=["name"], set_={"began_at": bindparam("began_at"), "count": 1})
+    .values(name=bindparam("name"), began_at=bindparam("at"), count=1)
+    .on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "began_at": case((_over, bindparam("at")), else_=windows.c.began_at),
+            "count": case((_over, 1), else_=windows.c.count + 1),
+        },
+    )
+    .returning(windows.c.count)
 )
-_count = update(windows).where(windows.c.name == bindparam("name_")).values(count=windows.c.count + 1)
 
 
 class Records:
-    """The server's tables in an open `Store`. Not for several threads, as the store."""
+    """The server's tables in an open `Store`. Not for several threads, as the store.
+
+    A statement that is run with `values` is one that is made once, with `bindparam`, and its SQL is remembered.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        engine = create_engine("sqlite://", creator=lambda: store.connection, poolclass=StaticPool)
-        # AUTOCOMMIT: the store begins and ends transactions; nothing here may.
-        self._connection: Connection = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
         with store.transaction(durable=True):
-            metadata.create_all(self._connection, checkfirst=True)
+            for table in metadata.sorted_tables:
+                store.run(str(CreateTable(table, if_not_exists=True).compile(dialect=_DIALECT)), {})
+                for index in table.indexes:
+                    store.run(str(CreateIndex(index, if_not_exists=True).compile(dialect=_DIALECT)), {})
 
-    def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
+    def run(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> int:
         """Run one writing statement; returns the number of rows."""
-        with self.store.translated():
-            try:
-                return self._connection.execute(statement, values).rowcount
-            except DBAPIError as error:
-                raise _original(error) from None
+        return self.store.run(*_sql(statement, values)).rowcount
 
-    def row(self, statement: Executable, values: Mapping[str, Any] | None = None) -> RowMapping | None:
+    def row(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> sqlite3.Row | None:
         """The first row, or None."""
         rows = self.rows(statement, values)
         return rows[0] if rows else None
 
-    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[RowMapping]:
-        """Every row."""
-        with self.store.translated():
-            try:
-                return list(self._connection.execute(statement, values).mappings())
-            except DBAPIError as error:
-                raise _original(error) from None
+    def rows(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> list[sqlite3.Row]:
+        """Every row, whose columns have their names."""
+        return self.store.fetch(*_sql(statement, values))
 
     def take(self, kind: str, value: str, expires_at: int) -> None:
         """Use `value` up, until `expires_at`; `RefusedError` if it was used before."""
@@ -188,14 +187,8 @@ class Records:
         """Count one more of `name`; whether that is still within `rate`. Fixed windows, shared by all processes."""
         if not rate.count:
             return True
-        found = self.row(_window, {"name": name})
-        if found is None or not 0 <= at - found["began_at"] < rate.seconds:
-            self.run(_begin_window, {"name": name, "began_at": at})
-            return True
-        if found["count"] >= rate.count:
-            return False
-        self.run(_count, {"name_": name})
-        return True
+        found = self.row(_count, {"name": name, "at": at, "since": at - rate.seconds})
+        return found is not None and found["count"] <= rate.count
 
     def purge(self, at: int) -> None:
         """Forget what is too old to be asked for."""
@@ -209,6 +202,17 @@ def digest(kind: str, value: str) -> bytes:
     return hashlib.sha256(f"{kind}\0{value}".encode()).digest()
 
 
-def _original(error: DBAPIError) -> Exception:
-    """The driver's own error, which the store knows how to tell."""
-    return error.orig if isinstance(error.orig, sqlite3.Error) else error
+def _sql(statement: ClauseElement, values: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]:
+    """SQL and its values, with those that stand in the statement itself."""
+    if values is None:
+        return _compiled(statement)
+    sql, own = _kept(statement)
+    return sql, {**own, **values}
+
+
+def _compiled(statement: ClauseElement) -> tuple[str, Mapping[str, Any]]:
+    compiled = statement.compile(dialect=_DIALECT)
+    return str(compiled), compiled.params
+
+
+_kept = functools.lru_cache(maxsize=64)(_compiled)

@@ -22,13 +22,20 @@ from attest.errors import RefusedError, UnavailableError
 from notme_git.authority import accounts
 from notme_git.authority.accounts import Account
 from notme_git.authority.records import Records
+from notme_git.authority.records import accounts as account_table
 from notme_git.authority.records import sessions as table
 
 COOKIE = "notme_session"
 MAX_COOKIE = 4096
 SECRET = "session_secret"
 
-_find = select(table).where(table.c.id == bindparam("sid"))
+_find = select(
+    table,
+    account_table.c.principal_id,
+    account_table.c.scopes.label("account_scopes"),
+    account_table.c.grant_id,
+    account_table.c.disabled_at,
+).where(table.c.id == bindparam("sid"), account_table.c.id == table.c.account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,9 @@ def verify(records: Records, value: str, at: datetime) -> Session:
     key = hashlib.sha256(str(payload.get("key", "")).encode()).digest()
     if row is None or not hmac.compare_digest(row["secret_sha256"], key):
         raise _invalid()
-    if row["revoked_at"] is not None or row["expires_at"] <= at.timestamp():
+    if row["revoked_at"] is not None or row["disabled_at"] is not None or row["expires_at"] <= at.timestamp():
         raise _invalid()
-    account = accounts.find(records, row["account"])
+    account = accounts.read(records, row["account"], row["principal_id"], row["account_scopes"], row["grant_id"])
     held = tuple(scope for scope in account.scopes if scope in json.loads(row["scopes"]))
     return Session(row["id"], account, row["method"], held, datetime.fromtimestamp(row["expires_at"], UTC), value)
 

@@ -16,7 +16,7 @@ import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -171,13 +171,25 @@ class Store:
             raise
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """The open connection, for further tables in the same file; transactions are begun and ended here alone."""
-        return self._connection
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._connection.in_transaction
 
-    def translated(self) -> contextlib.AbstractContextManager[None]:
-        """Around work on `connection`: its errors leave as ours."""
-        return _translated(self._path)
+    def wait_for_lock(self, milliseconds: int) -> None:
+        """Wait at most so long for another process's transaction."""
+        self._execute(f"PRAGMA busy_timeout = {milliseconds:d}")
+
+    def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        """Run one statement on a further table; only within a transaction are several of them one."""
+        with _translated(self._path):
+            return self._connection.execute(sql, values)
+
+    def fetch(self, sql: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
+        """Its rows, whose columns have their names."""
+        with _translated(self._path):
+            cursor = self._connection.cursor()
+            cursor.row_factory = sqlite3.Row
+            return cursor.execute(sql, values).fetchall()
 
     def version(self) -> int:
         """A number that changes when another connection has written (PRAGMA data_version), or this one a record.

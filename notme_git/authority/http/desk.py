@@ -35,7 +35,7 @@ class Desk:
     _purged: float = 0.0
 
     def __post_init__(self) -> None:
-        self.authority.store.connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
+        self.authority.store.wait_for_lock(LOCK_TIMEOUT_MS)
         self.records = Records(self.authority.store)
         sessions.prepare(self.records)
 
