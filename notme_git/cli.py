@@ -137,6 +137,7 @@ def grant() -> None:
     "--repo", "repositories", multiple=True, metavar="PATTERN", help="Good for these repositories only."
 )
 @click.option("--branch", "branches", multiple=True, metavar="PATTERN", help="Good for these branches only.")
+@click.option("--delegate", is_flag=True, help="AGENT may pass the grant on to agents of its own: AGENT/CHILD.")
 @json_option
 def grant_add(
     agent: str,
@@ -145,6 +146,7 @@ def grant_add(
     expires: str,
     repositories: tuple[str, ...],
     branches: tuple[str, ...],
+    delegate: bool,
     as_json: bool,
 ) -> None:
     """Let AGENT sign on the human's behalf."""
@@ -161,6 +163,7 @@ def grant_add(
             branches=branches,
             at=config.at,
             grant_id=str(uuid.uuid4()),
+            delegation_depth=int(delegate),
         )
         authority.store.add_grant(new)
         sshfiles.refresh(config.home, authority)
@@ -168,7 +171,8 @@ def grant_add(
         _print_json(_grant_data(new, None, config.at))
         return
     click.echo(f"grant {new.id}: {_grant_line(new)}")
-    click.echo(f"next: in the agent's repository, notme-git setup --agent {agent}")
+    child = "/CHILD" if delegate else ""
+    click.echo(f"next: in the agent's repository, notme-git setup --agent {agent}{child}")
 
 
 @grant.command(name="list")
@@ -409,7 +413,8 @@ def _grant_line(item: Grant) -> str:
     limits = [*item.constraints.repositories, *item.constraints.branches]
     only = f", only {' '.join(limits)}" if limits else ""
     until = rfc3339(item.expires_at)
-    return f"{item.actor.name} <{item.actor.email}>{who}: {', '.join(item.scopes)} until {until}{only}"
+    may = ", may be passed on" if item.delegation_depth else ""
+    return f"{item.actor.name} <{item.actor.email}>{who}: {', '.join(item.scopes)} until {until}{only}{may}"
 
 
 def _state(item: Grant, revoked_at: int | None, at: datetime) -> str:
@@ -432,6 +437,7 @@ def _grant_data(item: Grant, revoked_at: int | None, at: datetime) -> dict[str, 
         "revokedAt": rfc3339(revoked_at) if revoked_at is not None else None,
         "repositories": list(item.constraints.repositories),
         "branches": list(item.constraints.branches),
+        "delegationDepth": item.delegation_depth,
     }
 
 

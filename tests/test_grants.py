@@ -75,6 +75,8 @@ def test_scopes_are_kept_once_and_in_the_order_of_the_vocabulary() -> None:
         pytest.param({"repositories": ["[ab]"]}, id="a bad repository pattern"),
         pytest.param({"branches": ["main", ""]}, id="a bad branch pattern"),
         pytest.param({"branches": ["x"] * (grants.MAX_PATTERNS + 1)}, id="too many patterns"),
+        pytest.param({"delegation_depth": 2}, id="a depth beyond one"),
+        pytest.param({"delegation_depth": -1}, id="a depth below nothing"),
         pytest.param({"agent": "Claude"}, id="an agent in capitals"),
     ],
 )
@@ -243,6 +245,18 @@ def test_a_grant_that_is_not_in_force_is_refused(
     with pytest.raises(RefusedError, match=said) as refused:
         grants.check_usable(make(), revoked_at, scope=scope, at=at)
     assert "notme-git grant add claude-code" in refused.value.hint
+
+
+def test_a_grant_that_may_be_passed_on_says_so_and_may_mint() -> None:
+    grant = make(delegation_depth=1)
+    assert (grant.delegation_depth, grant.scopes) == (1, ("certMint", "sign:git"))
+    grants.check_delegable(grant)
+
+
+def test_a_grant_that_may_not_be_passed_on_is_refused_for_that_whatever_its_scopes() -> None:
+    with pytest.raises(RefusedError, match="may not be passed on") as refused:
+        grants.check_delegable(make(scopes=["certMint", "sign:git"]))
+    assert refused.value.hint == "notme-git grant add claude-code --delegate"
 
 
 def select(stored: list[StoredGrant], agent: str = "claude-code", at: datetime = NOW) -> str:

@@ -77,6 +77,7 @@ class World:
         expires: str = "30d",
         repositories: tuple[str, ...] = (),
         branches: tuple[str, ...] = (),
+        delegation_depth: int = 0,
     ) -> Grant:
         """Grant `agent` to act for the human from now on."""
         grant = grants.new_grant(
@@ -90,6 +91,7 @@ class World:
             branches=branches,
             at=self.now,
             grant_id=str(uuid.uuid4()),
+            delegation_depth=delegation_depth,
         )
         with self.opened() as authority:
             authority.store.add_grant(grant)

@@ -14,12 +14,18 @@ from typing import NamedTuple
 from attest import patterns
 from attest.errors import RefusedError, UsageError
 from attest.evidence import rfc3339
-from attest.profile import PAYLOAD_UNCHECKED
+from attest.profile import CERT_MINT, PAYLOAD_UNCHECKED
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority.store import StoredGrant
 
-SCOPES = ("bridgeCert", "authorityManage", "certMint", "sign:git", "sign:attestation", PAYLOAD_UNCHECKED)
+SCOPES = ("bridgeCert", "authorityManage", CERT_MINT, "sign:git", "sign:attestation", PAYLOAD_UNCHECKED)
 """The upstream authority's vocabulary (`authority-protocol.md` 9) and one of ours; nothing else can be granted."""
+
+PASSED_ON = frozenset(SCOPES) - {"authorityManage", PAYLOAD_UNCHECKED}
+"""What an issuing CA may carry: who manages is on record here, and a digest alone is signed for SSH, without CAs."""
+
+MAX_DEPTH = 1
+"""An issuing CA has leaves below it and nothing else: its path length is 0."""
 
 GRANT_VERSION = 1
 VERIFIER = "verifier"
@@ -119,13 +125,17 @@ def new_grant(
     branches: Sequence[str],
     at: datetime,
     grant_id: str,
+    delegation_depth: int = 0,
 ) -> Grant:
     """A grant for `agent` to act for `represented` from `at` until `at + expires`. Raises `UsageError`.
 
     Without an address of its own the agent gets one under `.invalid` (RFC 2606 section 2), to which no mail
-    can ever go (design D14).
+    can ever go (design D14). With a `delegation_depth` of 1 the agent may pass the grant on to agents of its own, and
+    the grant holds `certMint` too.
     """
     name = parse_agent(agent)
+    if not 0 <= delegation_depth <= MAX_DEPTH:
+        raise UsageError(f"a grant may be passed on {MAX_DEPTH} time at most", hint="use a depth of 0 or 1")
     if not timedelta(seconds=1) <= expires <= MAX_LIFETIME:
         raise UsageError(f"a grant lasts from one second to {MAX_LIFETIME.days} days", hint="for example 30d")
     created = int(at.timestamp())
@@ -141,13 +151,13 @@ def new_grant(
             authentication=Authentication.SELF_ASSERTED,
         ),
         represented=represented,
-        scopes=_parse_scopes(scopes),
+        scopes=_parse_scopes([*scopes, CERT_MINT] if delegation_depth else scopes),
         created_at=created,
         expires_at=created + int(expires.total_seconds()),
         constraints=Constraints(
             repositories=_parse_patterns(repositories), branches=_parse_patterns(branches)
         ),
-        delegation_depth=0,
+        delegation_depth=delegation_depth,
         purpose="",
     )
 
@@ -167,6 +177,15 @@ def check_usable(grant: Grant, revoked_at: int | None, *, scope: str, at: dateti
     if scope not in grant.scopes:
         raise RefusedError(
             f"{name} holds {', '.join(grant.scopes)}, not {scope}", hint=f"{again} --scope {scope}"
+        )
+
+
+def check_delegable(grant: Grant) -> None:
+    """`RefusedError` when the grant may not be passed on."""
+    if not grant.delegation_depth:
+        name = grant.actor.name
+        raise RefusedError(
+            f"grant {grant.id} for {name} may not be passed on", hint=f"notme-git grant add {name} --delegate"
         )
 
 

@@ -26,7 +26,7 @@ FINDINGS = {"object", "profile", "identity", "findings", "evidence", "remarks"}
 VERDICT = FINDINGS | {"outcome", "policy", "bundle", "judgedAt", "warnings"}
 GRANT = {
     "id", "state", "agent", "kind", "email", "represented", "scopes", "createdAt", "expiresAt", "revokedAt",
-    "repositories", "branches",
+    "repositories", "branches", "delegationDepth",
 }  # fmt: skip
 
 
