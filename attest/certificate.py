@@ -274,7 +274,7 @@ def _walk(
     remarks += _check_link(leaf, issuing, anchor.profile)
     remarks += _check_link(issuing, anchor.certificate, anchor.profile, below=1)
     if RULES[anchor.profile].ours:
-        above = read_issuing(issuing, anchor.profile)
+        above = _read_issuing(issuing, anchor.profile)
         delegation.verify_within(read, above)
         _check_alone(read)
         read = replace(read, delegator=above)
@@ -320,8 +320,22 @@ def read_leaf(certificate: x509.Certificate, profile: Profile) -> BridgeCertific
     return leaf
 
 
-def read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
-    """Read the certificate of an issuing CA of ours: checks 9 to 12 of the module's list, and its own part of 13."""
+def verify_issuing(issuing: x509.Certificate, anchors: Sequence[Anchor], profile: Profile) -> BridgeCertificate:
+    """Step 4 for an issuing CA of ours alone, as its holder checks it: read as it stands under a pinned anchor."""
+    try:
+        anchor = find_anchor(issuing, anchors)
+        if anchor.profile is not profile:
+            raise _mismatch(f"the certificate is of profile {anchor.profile}, not {profile}")
+        _check_link(issuing, anchor.certificate, profile, below=1)
+        return _read_issuing(issuing, profile)
+    except VerificationError:
+        raise
+    except (Error, *UNREADABLE) as error:
+        raise _invalid(str(error)) from None
+
+
+def _read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
+    """Checks 9 to 12 of the module's list, and of 13 what concerns the issuing CA alone."""
     issuing = _read(certificate, profile, _extensions(certificate, profile, RULES[profile].issuing, CI))
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value

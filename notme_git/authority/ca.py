@@ -52,7 +52,7 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
     interop = _root(f"notme interop authority {authority_id} epoch {number}", interop_key, at)
     name = f"notme time-stamping {authority_id} epoch {number}"
     tokens = [
-        _sign(profile.timestamping(name, tsa_key.public_key(), issuer, serial=new_serial(at), at=at), key)
+        certify(profile.timestamping(name, tsa_key.public_key(), issuer, serial=new_serial(at), at=at), key)
         for issuer, key in ((root, root_key), (interop, interop_key))
     ]
     for role, key in (("root", root_key), ("interop", interop_key), ("tsa", tsa_key)):
@@ -71,7 +71,7 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
 
 def sign_leaf(keys: KeyStore, epoch: Epoch, build: Profile, leaf: CertificateBuilder) -> x509.Certificate:
     """Sign a prepared leaf with the root of its profile."""
-    return _sign(leaf, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
+    return certify(leaf, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
 
 
 def sign_ssh_certificate(keys: KeyStore, epoch: Epoch, spec: LeafSpec, public_key: bytes) -> bytes:
@@ -150,10 +150,11 @@ def _new_ssh_serial(at: datetime) -> int:
 
 def _root(name: str, key: PrivateKey, at: datetime) -> x509.Certificate:
     builder = profile.root(name, key.public_key(), serial=new_serial(at), at=at, until=at + ROOT_LIFETIME)
-    return _sign(builder, key)
+    return certify(builder, key)
 
 
-def _sign(builder: CertificateBuilder, key: PrivateKey) -> x509.Certificate:
+def certify(builder: CertificateBuilder, key: PrivateKey) -> x509.Certificate:
+    """The certificate that `key` makes of what was prepared."""
     return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
 
 

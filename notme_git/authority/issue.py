@@ -19,6 +19,7 @@ from attest import canonical, keys, profile, sshcert
 from attest.claims import Claims
 from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
+from attest.fulcio import Ci
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import PAYLOAD_UNCHECKED, RULES, LeafSpec, Profile
 from attest.types import Assurance, Epoch, Grant
@@ -52,7 +53,7 @@ class Request:
 
     `suffix` is what the proofs cover beyond both keys: nothing in process, else 32 bytes that make them fresh.
     `subject` goes into extension .1.1, by default the actor's id; `legacy_digest` also takes proofs over the
-    pre-image's SHA-256.
+    pre-image's SHA-256; `ci` is what the checked token of a CI job said of it.
     """
 
     grant: Grant
@@ -66,6 +67,7 @@ class Request:
     task_digest: bytes = b""
     subject: str = ""
     legacy_digest: bool = False
+    ci: Ci = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,8 @@ def issue(
 def draft(authority: Authority, request: Request, *, assurance: Assurance, auth_method: str, at: datetime) -> Draft:
     """The same up to the record, for a caller that has more to write down in one transaction with it."""
     epoch = authority.epoch
-    _check_clock(authority, epoch, at)
-    stored = authority.store.grant(request.grant.id)
-    if stored.grant != request.grant:
-        raise RefusedError(f"grant {request.grant.id} is not what this authority granted under that id")
-    if not request.scopes:
-        raise RefusedError("a certificate without a scope allows nothing")
-    for scope in request.scopes:
-        grants.check_usable(stored.grant, stored.revoked_at, scope=scope, at=at)
+    check_clock(authority, epoch, at)
+    check_granted(authority, request.grant, request.scopes, at)
     mtls_key, signing_key, legacy = _verify_possession(request)
     method = f"{auth_method}+{LEGACY_DIGEST}" if legacy else auth_method
     spec = _spec(authority, epoch, request, assurance, method, at)
@@ -143,7 +139,18 @@ def draft(authority: Authority, request: Request, *, assurance: Assurance, auth_
     return Draft(pair, _issued(request, pair, at))
 
 
-def _check_clock(authority: Authority, epoch: Epoch, at: datetime) -> None:
+def check_granted(authority: Authority, grant: Grant, scopes: tuple[str, ...], at: datetime) -> None:
+    """`RefusedError` unless `grant` is on record as it stands, in force at `at`, and holds all of `scopes`."""
+    stored = authority.store.grant(grant.id)
+    if stored.grant != grant:
+        raise RefusedError(f"grant {grant.id} is not what this authority granted under that id")
+    if not scopes:
+        raise RefusedError("a certificate without a scope allows nothing")
+    for scope in scopes:
+        grants.check_usable(stored.grant, stored.revoked_at, scope=scope, at=at)
+
+
+def check_clock(authority: Authority, epoch: Epoch, at: datetime) -> None:
     """A clock that went back would date certificates before what was already issued."""
     latest = max(authority.store.last_issued_at() or 0, epoch.began_at)
     if at + SKEW < datetime.fromtimestamp(latest, UTC):
@@ -163,14 +170,14 @@ def _verify_possession(request: Request) -> tuple[CertificatePublicKeyTypes, Cer
     legacy = False
     for key, proof in ((mtls, request.proofs.mtls), (signing, request.proofs.signing)):
         legacy |= _verify_proof(key, proof, message, request.legacy_digest)
-    return _load(request.mtls_key), _load(request.signing_key), legacy
+    return load_key(request.mtls_key), load_key(request.signing_key), legacy
 
 
 def _verify_proof(key: PublicKey, proof: bytes, message: bytes, legacy_digest: bool) -> bool:
     """Each proof is over the pre-image or, where that is allowed, over its digest, independently of the other."""
     for legacy in (False, True) if legacy_digest else (False,):
         try:
-            _verify_over(key, proof, hashlib.sha256(message).digest() if legacy else message)
+            verify_proof_over(key, proof, hashlib.sha256(message).digest() if legacy else message)
         except Error:
             continue
         return legacy
@@ -178,7 +185,8 @@ def _verify_proof(key: PublicKey, proof: bytes, message: bytes, legacy_digest: b
     raise PossessionError(f"{which} proof-of-possession failed", hint="sign the pre-image with the key itself")
 
 
-def _verify_over(key: PublicKey, proof: bytes, message: bytes) -> None:
+def verify_proof_over(key: PublicKey, proof: bytes, message: bytes) -> None:
+    """One proof of possession over `message`; `VerificationError` or `MalformedError`."""
     if key.algorithm is KeyAlgorithm.ED25519:
         keys.verify_signature(key, proof, message)
     else:
@@ -189,21 +197,9 @@ def _spec(
     authority: Authority, epoch: Epoch, request: Request, assurance: Assurance, auth_method: str, at: datetime
 ) -> LeafSpec:
     grant = request.grant
-    claims = Claims(
-        actor_kind=grant.actor.kind,
-        actor_name=grant.actor.name,
-        actor_email=grant.actor.email,
-        assurance=assurance,
-        represented=grant.represented,
-        grant_id=grant.id,
-        grant_sha256=canonical.digest(grant),
-        session=request.session,
-        task_digest=request.task_digest,
-        constraints=grant.constraints,
-    )
     return LeafSpec(
         profile=request.profile,
-        claims=claims,
+        claims=claims_of(grant, assurance, request.session, request.task_digest),
         subject=request.subject or grant.actor.id,
         uri=grant.actor.id,
         scopes=request.scopes,
@@ -212,6 +208,23 @@ def _spec(
         binding=hashlib.sha256(binding_preimage(request.mtls_key, request.signing_key)).digest(),
         issued_at=at,
         issuer_url=authority.url,
+        ci=request.ci,
+    )
+
+
+def claims_of(grant: Grant, assurance: Assurance, session: str, task_digest: bytes) -> Claims:
+    """What a certificate under `grant` claims."""
+    return Claims(
+        actor_kind=grant.actor.kind,
+        actor_name=grant.actor.name,
+        actor_email=grant.actor.email,
+        assurance=assurance,
+        represented=grant.represented,
+        grant_id=grant.id,
+        grant_sha256=canonical.digest(grant),
+        session=session,
+        task_digest=task_digest,
+        constraints=grant.constraints,
     )
 
 
@@ -222,22 +235,25 @@ def _issued(request: Request, pair: Pair, at: datetime) -> tuple[Issued, ...]:
     ]
     if pair.ssh is not None:
         made.append((sshcert.parse(pair.ssh).serial, request.signing_key, pair.ssh))
-    grant = request.grant
-    return tuple(
-        Issued(
-            serial=f"{serial:x}",
-            issued_at=int(at.timestamp()),
-            actor_id=grant.actor.id,
-            represented_id=grant.represented.id if grant.represented else "",
-            grant_id=grant.id,
-            epoch=pair.epoch.number,
-            profile=str(request.profile),
-            spki_sha256=hashlib.sha256(spki).digest(),
-            certificate_sha256=hashlib.sha256(encoded).digest(),
-        )
-        for serial, spki, encoded in made
+    return tuple(entry(request.grant, request.profile, pair.epoch, each, at) for each in made)
+
+
+def entry(grant: Grant, profile: Profile, epoch: Epoch, made: tuple[int, bytes, bytes], at: datetime) -> Issued:
+    """The record of one certificate: `made` is its serial number, its key (SubjectPublicKeyInfo) and its bytes."""
+    serial, spki, encoded = made
+    return Issued(
+        serial=f"{serial:x}",
+        issued_at=int(at.timestamp()),
+        actor_id=grant.actor.id,
+        represented_id=grant.represented.id if grant.represented else "",
+        grant_id=grant.id,
+        epoch=epoch.number,
+        profile=str(profile),
+        spki_sha256=hashlib.sha256(spki).digest(),
+        certificate_sha256=hashlib.sha256(encoded).digest(),
     )
 
 
-def _load(spki: bytes) -> CertificatePublicKeyTypes:
+def load_key(spki: bytes) -> CertificatePublicKeyTypes:
+    """The key, in the library's form, of a SubjectPublicKeyInfo that `keys.parse_spki` took."""
     return load_der_public_key(spki)  # type: ignore[return-value]  # parse_spki let only Ed25519 and P-256 through

@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import certificate, sshcert
 from attest.certificate import Anchor, Chain
 from attest.keys import KeyAlgorithm
-from attest.profile import RULES, Profile
+from attest.profile import Profile
 from attest.types import Assurance, Grant
 from notme_git.authority import ca
 from notme_git.authority.ca import Stamper
 from notme_git.authority.embedded import Authority
 from notme_git.authority.issue import Proofs, Request, binding_preimage, issue
 from notme_git.authority.keystore import PrivateKey
+from notme_git.enroll.keys import new_signing_key
+from notme_git.enroll.keys import proof as _proof
+from notme_git.enroll.keys import spki as _spki
 
 AUTH_METHOD = "local"
 
@@ -76,11 +77,7 @@ def enroll(
     `session`, `task_digest` and `assurance` go into the certificates' claims.
     """
     mtls = ec.generate_private_key(ec.SECP256R1())
-    signing: PrivateKey
-    if RULES[profile].algorithm is KeyAlgorithm.ED25519:
-        signing = ed25519.Ed25519PrivateKey.generate()
-    else:
-        signing = ec.generate_private_key(ec.SECP256R1())
+    signing = new_signing_key(profile)
     spki = tuple(_spki(key) for key in (mtls, signing))
     message = binding_preimage(*spki)
     pair = issue(
@@ -109,15 +106,3 @@ def enroll(
         ssh_certificate=pair.ssh or b"",
         ssh_chain=sshcert.verify_chain(sshcert.parse(pair.ssh), anchors, profile) if pair.ssh else None,
     )
-
-
-def _proof(key: PrivateKey, message: bytes) -> bytes:
-    """Ed25519 over the message, or P-256 as raw r||s (`authority-protocol.md` 2)."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(message)
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
-
-def _spki(key: PrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

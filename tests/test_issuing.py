@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from attest import certificate
+from attest.errors import RefusedError, UsageError, VerificationError
+from attest.profile import Profile
+from attest.types import Assurance, Grant
+from notme_git.enroll import issuing
+from notme_git.enroll.issuing import IssuingCA
+from tests.world import World
+
+OURS = (Profile.NOTME, Profile.INTEROP)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def grant(world: World) -> Grant:
+    return world.grant("orchestrator", branches=("agents/*",), delegation_depth=1)
+
+
+def enrolled(world: World, grant: Grant, of: Profile = Profile.NOTME) -> IssuingCA:
+    with world.opened() as authority:
+        return issuing.enroll(
+            authority,
+            grant,
+            of,
+            world.trust().anchors,
+            world.now,
+            session="s-1",
+            task_digest=bytes(32),
+            assurance=Assurance.OTHER_USER,
+        )
+
+
+@pytest.mark.parametrize("of", OURS)
+def test_a_leaf_is_minted_without_the_authority_and_holds_what_its_orchestrator_holds(
+    world: World, grant: Grant, of: Profile
+) -> None:
+    credential = enrolled(world, grant, of).mint("tester", "sign:git", world.now + timedelta(hours=2))
+    chain = credential.chain
+    claims = chain.leaf.claims
+    assert claims is not None
+    assert chain.issuing is not None
+    assert chain.leaf.uri == f"{grant.actor.id}/tester"
+    assert (claims.actor_name, claims.actor_email) == ("tester", f"orchestrator+tester@{world.id}.invalid")
+    assert (claims.grant_id, claims.session, claims.task_digest) == (grant.id, "s-1", bytes(32))
+    assert (claims.constraints, claims.assurance, claims.depth) == (grant.constraints, "other-user", 0)
+    assert (chain.leaf.scopes, chain.leaf.not_after - chain.leaf.issued_at) == (("sign:git",), timedelta(minutes=5))
+    assert (credential.ssh_chain, credential.ssh_certificate) == (None, b"")
+    again = certificate.verify_chain(credential.certificate, (chain.issuing,), world.trust().anchors, of)
+    assert again.leaf == chain.leaf
+
+
+@pytest.mark.parametrize("scope", ["sign:attestation", "certMint", "bridgeCert", ""])
+def test_no_scope_is_minted_that_the_orchestrator_may_not_pass_on(world: World, grant: Grant, scope: str) -> None:
+    with pytest.raises(RefusedError, match="not within"):
+        enrolled(world, grant).mint("tester", scope, world.now)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "Alice", "verifier", "x" * 64])
+def test_no_leaf_is_minted_for_what_is_no_agents_name(world: World, grant: Grant, name: str) -> None:
+    with pytest.raises(UsageError, match="no name for an agent"):
+        enrolled(world, grant).mint(name, "sign:git", world.now)
+
+
+def test_the_last_leaf_ends_with_its_issuing_ca(world: World, grant: Grant) -> None:
+    ca = enrolled(world, grant)
+    assert ca.until == world.now + timedelta(hours=24, minutes=-5)
+    assert ca.mint("tester", "sign:git", ca.until).chain.leaf.not_after == ca.held.not_after
+    with pytest.raises(RefusedError, match="ends at"):
+        ca.mint("tester", "sign:git", ca.until + timedelta(seconds=1))
+
+
+def test_nothing_is_minted_before_the_issuing_ca_began(world: World, grant: Grant) -> None:
+    with pytest.raises(RefusedError, match="validity is not within"):
+        enrolled(world, grant).mint("tester", "sign:git", world.now - timedelta(hours=1))
+
+
+def test_an_answer_of_another_authority_is_not_used(world: World, grant: Grant) -> None:
+    with world.opened() as authority, pytest.raises(VerificationError, match="no pinned anchor"):
+        issuing.enroll(authority, grant, Profile.NOTME, world.other.trust().anchors, world.now)
+
+
+def test_nobody_is_shown_a_key(world: World, grant: Grant) -> None:
+    ca = enrolled(world, grant)
+    assert "PrivateKey" not in repr(ca)
+    assert not [name for name in dir(ca) if "key" in name and not name.startswith("_")]
