@@ -38,6 +38,9 @@ BINDING = ObjectIdentifier(UPSTREAM_ARC + ".6")
 CLAIMS = ObjectIdentifier("1.3.6.1.4.1.99999.2.1")
 FULCIO_ISSUER = fulcio.OIDS[fulcio.ISSUER]
 
+ORGANIZATION = "notme"
+"""In every name that we write; it stands for no organization that acts."""
+
 LIFETIME = timedelta(minutes=5)
 ISSUING_LIFETIME = timedelta(hours=24)
 """At most, and never beyond the grant: a day's work of an orchestrator that cannot reach its authority."""
@@ -301,7 +304,7 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "notme"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
         ]
     )
 

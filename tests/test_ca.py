@@ -9,9 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from attest import certificate, keys, profile, timestamp
+from attest import certificate, keys, timestamp
 from attest.certificate import Anchor
 from attest.errors import UnavailableError
+from attest.leaf import Use
 from attest.profile import Profile
 from attest.types import Epoch, Retirement, SignerRole
 from notme_git.authority import ca
@@ -74,11 +75,10 @@ def test_serial_numbers_are_positive_and_of_at_most_sixteen_bytes() -> None:
 @pytest.mark.parametrize("of", OURS)
 def test_a_leaf_is_signed_by_the_root_of_its_profile(epoch: Epoch, store: FileKeys, of: Profile) -> None:
     forge = Forge(of)
-    issuer = ca.issuer(epoch, of)
-    builder = profile.signing_leaf(forge.spec(), forge.key().public_key(), issuer, serial=ca.new_serial(NOW))
-    leaf = ca.sign_leaf(store, epoch, of, builder)
+    key = keys.from_cryptography(forge.key().public_key())
+    leaf = ca.sign_leaf(store, epoch, forge.spec(), key, Use.SIGNING, NOW)
     anchors = tuple(Anchor.read(root) for root in roots(epoch))
-    assert certificate.verify_chain(leaf, (), anchors, of).anchor.certificate == issuer
+    assert certificate.verify_chain(leaf, (), anchors, of).anchor.certificate == ca.issuer(epoch, of)
 
 
 @pytest.mark.parametrize("of", OURS)

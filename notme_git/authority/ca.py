@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import CertificateBuilder
 
-from attest import certificate, profile, sshcert, timestamp
+from attest import certificate, leaf, profile, sshcert, timestamp
 from attest import keys as public_keys
 from attest.errors import MalformedError, RefusedError, UnavailableError
+from attest.leaf import Use
 from attest.profile import LeafSpec, Profile
 from attest.types import BundleSignature, Epoch, Retirement, SignerRole
 from notme_git.authority.keystore import KeyStore, PrivateKey
@@ -69,9 +70,19 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
     )
 
 
-def sign_leaf(keys: KeyStore, epoch: Epoch, build: Profile, leaf: CertificateBuilder) -> x509.Certificate:
-    """Sign a prepared leaf with the root of its profile."""
-    return certify(leaf, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
+def sign_leaf(
+    keys: KeyStore, epoch: Epoch, spec: LeafSpec, key: public_keys.PublicKey, use: Use, at: datetime
+) -> x509.Certificate:
+    """A leaf of `spec` over `key`, by the root of its profile."""
+    root = issuer(epoch, spec.profile)
+    signed = leaf.to_be_signed(spec, key, root, serial=new_serial(at), use=use)
+    name = "interop" if spec.profile is Profile.INTEROP else "root"
+    return leaf.assemble(signed, sign_with(_load(keys, epoch, name), signed), root)
+
+
+def sign_issuing_ca(keys: KeyStore, epoch: Epoch, build: Profile, builder: CertificateBuilder) -> x509.Certificate:
+    """An issuing CA's certificate, by the root of its profile."""
+    return certify(builder, _load(keys, epoch, "interop" if build is Profile.INTEROP else "root"))
 
 
 def sign_ssh_certificate(keys: KeyStore, epoch: Epoch, spec: LeafSpec, public_key: bytes) -> bytes:

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import canonical, keys, profile, sshcert
+from attest import keys, sshcert
 from attest.claims import Claims
 from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
 from attest.fulcio import Ci
 from attest.keys import KeyAlgorithm, PublicKey
+from attest.leaf import Use
 from attest.profile import PAYLOAD_UNCHECKED, RULES, LeafSpec, Profile
 from attest.types import Assurance, Epoch, Grant
 from notme_git.authority import ca, grants
 from notme_git.authority.embedded import Authority
-from notme_git.authority.store import Issued, Store
+from notme_git.authority.store import Issued, Store, stored_digest
 
 SSH_SCOPES = (RULES[Profile.NOTME].scope, PAYLOAD_UNCHECKED)
 """Who signs in git gets an OpenSSH certificate too; who signs statements has no use for one."""
@@ -117,21 +117,15 @@ def draft(authority: Authority, request: Request, *, assurance: Assurance, auth_
     epoch = authority.epoch
     check_clock(authority, epoch, at)
     check_granted(authority, request.grant, request.scopes, at)
-    mtls_key, signing_key, legacy = _verify_possession(request)
+    mtls, signing, legacy = _verify_possession(request)
     method = f"{auth_method}+{LEGACY_DIGEST}" if legacy else auth_method
     spec = _spec(authority, epoch, request, assurance, method, at)
-    issuer = ca.issuer(epoch, request.profile)
     with_ssh = request.profile is Profile.NOTME and any(scope in SSH_SCOPES for scope in request.scopes)
 
-    def sign(leaf: x509.CertificateBuilder) -> x509.Certificate:
-        return ca.sign_leaf(authority.keys, epoch, request.profile, leaf)
-
     pair = Pair(
-        mtls=sign(profile.mtls_leaf(spec, mtls_key, issuer, serial=ca.new_serial(at))),
-        signing=sign(profile.signing_leaf(spec, signing_key, issuer, serial=ca.new_serial(at))),
-        ssh=ca.sign_ssh_certificate(authority.keys, epoch, spec, keys.parse_spki(request.signing_key).raw)
-        if with_ssh
-        else None,
+        mtls=ca.sign_leaf(authority.keys, epoch, spec, mtls, Use.MTLS, at),
+        signing=ca.sign_leaf(authority.keys, epoch, spec, signing, Use.SIGNING, at),
+        ssh=ca.sign_ssh_certificate(authority.keys, epoch, spec, signing.raw) if with_ssh else None,
         epoch=epoch,
         spec=spec,
         legacy_digest=legacy,
@@ -161,7 +155,7 @@ def check_clock(authority: Authority, epoch: Epoch, at: datetime) -> None:
         )
 
 
-def _verify_possession(request: Request) -> tuple[CertificatePublicKeyTypes, CertificatePublicKeyTypes, bool]:
+def _verify_possession(request: Request) -> tuple[PublicKey, PublicKey, bool]:
     """Both keys, and whether a proof was over the pre-image's digest."""
     mtls, signing = keys.parse_spki(request.mtls_key), keys.parse_spki(request.signing_key)
     if mtls.algorithm is not KeyAlgorithm.P256 or signing.algorithm is not RULES[request.profile].algorithm:
@@ -170,7 +164,7 @@ def _verify_possession(request: Request) -> tuple[CertificatePublicKeyTypes, Cer
     legacy = False
     for key, proof in ((mtls, request.proofs.mtls), (signing, request.proofs.signing)):
         legacy |= _verify_proof(key, proof, message, request.legacy_digest)
-    return load_key(request.mtls_key), load_key(request.signing_key), legacy
+    return mtls, signing, legacy
 
 
 def _verify_proof(key: PublicKey, proof: bytes, message: bytes, legacy_digest: bool) -> bool:
@@ -221,7 +215,7 @@ def claims_of(grant: Grant, assurance: Assurance, session: str, task_digest: byt
         assurance=assurance,
         represented=grant.represented,
         grant_id=grant.id,
-        grant_sha256=canonical.digest(grant),
+        grant_sha256=stored_digest(grant),
         session=session,
         task_digest=task_digest,
         constraints=grant.constraints,
@@ -252,8 +246,3 @@ def entry(grant: Grant, profile: Profile, epoch: Epoch, made: tuple[int, bytes, 
         spki_sha256=hashlib.sha256(spki).digest(),
         certificate_sha256=hashlib.sha256(encoded).digest(),
     )
-
-
-def load_key(spki: bytes) -> CertificatePublicKeyTypes:
-    """The key, in the library's form, of a SubjectPublicKeyInfo that `keys.parse_spki` took."""
-    return load_der_public_key(spki)  # type: ignore[return-value]  # parse_spki let only Ed25519 and P-256 through

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from attest import keys, profile
 from attest.errors import Error, RefusedError
@@ -61,9 +62,9 @@ def issue_ca(
     issuer = ca.issuer(epoch, request.profile)
     until = _until(request.grant, issuer, at)
     spec = _spec(authority, epoch, request, assurance, auth_method, at)
-    key = issue.load_key(request.key)
+    key = _load_key(request.key)
     builder = profile.issuing_ca(spec, key, issuer, serial=ca.new_serial(at), until=until)
-    made = ca.sign_leaf(authority.keys, epoch, request.profile, builder)
+    made = ca.sign_issuing_ca(authority.keys, epoch, request.profile, builder)
     authority.store.record_issued(_entry(request, made, epoch, at))
     return made
 
@@ -114,3 +115,8 @@ def _spec(
 def _entry(request: CaRequest, made: x509.Certificate, epoch: Epoch, at: datetime) -> Issued:
     encoded = made.public_bytes(Encoding.DER)
     return issue.entry(request.grant, request.profile, epoch, (made.serial_number, request.key, encoded), at)
+
+
+def _load_key(spki: bytes) -> CertificatePublicKeyTypes:
+    """The key, in the library's form, of a SubjectPublicKeyInfo that `keys.parse_spki` took."""
+    return load_der_public_key(spki)  # type: ignore[return-value]  # parse_spki let only Ed25519 and P-256 through

@@ -236,7 +236,30 @@ class MemoryKeys:
         self._keys.clear()
 
 
-KeyStore = FileKeys | KeyringKeys | MemoryKeys
+@dataclass(frozen=True, slots=True)
+class CachedKeys:
+    """Another store, whose keys a server keeps as library objects from their first use on."""
+
+    store: FileKeys | KeyringKeys | MemoryKeys
+    _keys: dict[str, PrivateKey] = field(default_factory=dict, repr=False)
+
+    def save(self, name: str, pkcs8_der: bytes) -> None:
+        """See the store."""
+        self.store.save(name, pkcs8_der)
+
+    def private_key(self, name: str) -> PrivateKey:
+        """The key, read once."""
+        if name not in self._keys:
+            self._keys[name] = self.store.private_key(name)
+        return self._keys[name]
+
+    def delete(self, name: str) -> None:
+        """Forget it here and there."""
+        self._keys.pop(name, None)
+        self.store.delete(name)
+
+
+KeyStore = FileKeys | KeyringKeys | MemoryKeys | CachedKeys
 
 _memory: dict[str, MemoryKeys] = {}
 """By authority: what this process made with `KeyStoreKind.MEMORY`."""

@@ -312,7 +312,7 @@ class Store:
 
     def _stored_grant(self, row: tuple[Any, ...]) -> StoredGrant:
         grant = self._decode(Grant, row[0])
-        if _digest(grant) != row[1]:
+        if stored_digest(grant) != row[1]:
             raise self._damaged(f"the digest of grant {grant.id} is another")
         return StoredGrant(grant, row[2])
 
@@ -363,7 +363,8 @@ def _decoded(kind: Any, record: bytes) -> Any:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _digest(grant: Grant) -> bytes:
+def stored_digest(grant: Grant) -> bytes:
+    """SHA-256 of a grant's canonical encoding, remembered."""
     return canonical.digest(grant)
 
 
