@@ -67,14 +67,14 @@ class Held(Protocol):
     def ci(self) -> Ci: ...
 
 
-def child_uri(parent: Held, name: str) -> str:
-    """The URI of the agent `name` under its orchestrator."""
-    return f"{parent.uri}/{name}"
+def child_uri(uri: str, name: str) -> str:
+    """The URI of the agent `name` under its orchestrator's."""
+    return f"{uri}/{name}"
 
 
-def child_email(parent: Claims, name: str) -> str:
+def child_email(email: str, name: str) -> str:
     """The address of the agent `name`: a subaddress (RFC 5233) of its orchestrator's, so nobody else's."""
-    local, _, domain = parent.actor_email.rpartition("@")
+    local, _, domain = email.rpartition("@")
     return f"{local}+{name}@{domain}"
 
 
@@ -108,9 +108,9 @@ def _verify_actor(child: Held, mine: Claims, parent: Held, theirs: Claims) -> No
     name = mine.actor_name
     if mine.actor_kind not in ACTORS or not _NAME.fullmatch(name):
         raise _beyond(f"{mine.actor_kind} {name[:64]!r} is nobody that a grant is passed on to")
-    if child.uri != child_uri(parent, name) or child.subject != child.uri:
+    if child.uri != child_uri(parent.uri, name) or child.subject != child.uri:
         raise _beyond(f"{child.uri} as {child.subject[:256]!r} is not {name} under {parent.uri}")
-    if mine.actor_email not in (theirs.actor_email, child_email(theirs, name)):
+    if mine.actor_email not in (theirs.actor_email, child_email(theirs.actor_email, name)):
         raise _beyond(f"the address <{mine.actor_email}> is not under <{theirs.actor_email}>")
 
 

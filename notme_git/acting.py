@@ -1,8 +1,9 @@
 """Who acts: the agent that signs a call, from its key, its session and, where that was asked for, its marks.
 
-`notme:AGENT` or `notme:AGENT:PROFILE` names it; git copies that from `user.signingkey`. In the `auto-` dialects any
-other key is the human's: the marks in the environment say whether an agent calls. They are claims that choose
-among grants. Without a mark the call is not ours at all, and the human's own program runs.
+`notme:AGENT` or `notme:AGENT:PROFILE` names it; git copies that from `user.signingkey`. An agent that acts under an
+orchestrator's grant is ORCHESTRATOR/CHILD there. In the `auto-` dialects any other key is the human's: the marks in
+the environment say whether an agent calls. They are claims that choose among grants. Without a mark the call is not
+ours at all, and the human's own program runs.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Signs(Protocol):
 
 
 def parse_key(key: str) -> tuple[str, Profile]:
-    """`notme:AGENT` or `notme:AGENT:PROFILE` (`user.signingkey`)."""
+    """`notme:AGENT` or `notme:AGENT:PROFILE` (`user.signingkey`), where AGENT may be ORCHESTRATOR/CHILD."""
     _, agent, *rest = key.split(":")
     profile = rest[0] if rest else "notme"
     if not agent or len(rest) > 1 or profile not in ("notme", "interop"):
@@ -77,7 +78,7 @@ def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
     """The agent that the process `pid` signs as, None where the call is the human's or another program's own.
 
     Raises `RefusedError` where marks name several agents, where a session is claimed that the process does not
-    belong to, and where a session's process asks for another agent than the session's.
+    belong to, and where a session's process asks for another agent than the session's or an agent of its own.
     """
     if key.startswith(KEY_PREFIX):
         agent, profile = parse_key(key)
@@ -89,7 +90,7 @@ def decide(home: Path, key: str, request: Request, pid: int) -> Acting | None:
     else:
         return None
     session = record.find(home, request.environ.get("NOTME_SESSION", ""), pid)
-    if session is not None and session.agent != agent:
+    if session is not None and session.agent != agent.partition("/")[0]:
         raise RefusedError(
             f"the session {session.id} acts as {session.agent}, and was asked to sign as {agent}",
             hint=f"use user.signingkey notme:{session.agent}, or end the session",

@@ -26,7 +26,11 @@ SCOPES = {False: "sign:git", True: "sign:git-blind"}
 
 
 @click.command(name="setup")
-@click.option("--agent", shell_complete=complete_agent, help="The agent that signs in this repository.")
+@click.option(
+    "--agent",
+    shell_complete=complete_agent,
+    help="The agent that signs in this repository; ORCHESTRATOR/CHILD acts under the orchestrator's grant.",
+)
 @click.option(
     "--format",
     "form",
@@ -136,12 +140,18 @@ def _named(
     config: Config, file: Path, agent: str, form: str, profile: str, blind: bool
 ) -> tuple[dict[str, str], dict[str, Any]]:
     form = "ssh" if blind else form
+    if form == "ssh" and "/" in agent:
+        raise UsageError(
+            "OpenSSH certificates have no chains, so an orchestrator's agents sign in x509 alone",
+            hint=f"notme-git setup --agent {shlex.quote(agent)} --format x509",
+        )
     with opened(config.home) as authority:
-        usable = grants.select(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
+        usable = grants.select_acting(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
+        actor = grants.actor_of(usable, agent)
         key, allowed = sshfiles.write(config.home, authority, agent) if form == "ssh" else (None, None)
-    identity = (usable.actor.display, usable.actor.email)
+    identity = (actor.display, actor.email)
     about: dict[str, Any] = {"agent": agent, "format": form, "profile": profile}
-    about["sentence"] = f"git signs as {agent} <{usable.actor.email}> from now on"
+    about["sentence"] = f"git signs as {agent} <{actor.email}> from now on"
     if blind:
         key = agent_setting.enable(config.home, agent)
         socket = daemon_cli.offer_ssh_agent(config)

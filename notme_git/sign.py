@@ -67,6 +67,11 @@ def sign_payload(
     payload = parsed.payload
     chain = credential.chain if form is SignatureFormat.X509 else credential.ssh_chain
     if chain is None:
+        if credential.chain.issuing is not None:
+            raise RefusedError(
+                "not signed: OpenSSH certificates have no chains, so an orchestrator's agents sign in x509 alone",
+                hint="run notme-git setup --agent ORCHESTRATOR/CHILD --format x509",
+            )
         profile = credential.chain.anchor.profile
         raise RefusedError(f"profile {profile} has no SSH certificates", hint="run notme-git setup --format ssh")
     check_identity(chain, parsed, replaying)
@@ -109,7 +114,9 @@ def _cms(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, b
     pending = cms.to_be_signed(payload, credential.algorithm, signing_time=at)
     signature = credential.sign(pending.data)
     token = credential.stamp(signature, at)
-    return cms.ARMOUR.wrap(cms.assemble(pending, signature, signer=credential.certificate, timestamp=token)), token
+    above = () if credential.chain.issuing is None else (credential.chain.issuing,)
+    made = cms.assemble(pending, signature, signer=credential.certificate, intermediates=above, timestamp=token)
+    return cms.ARMOUR.wrap(made), token
 
 
 def _ssh(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:

@@ -143,7 +143,7 @@ def _granted(
     if stored is None:
         return None, f"there is no authority in {home}", 'make one: notme-git init --human "NAME <ADDRESS>"'
     try:
-        return grants.select(stored, agent, scope=SCOPE if found.agent else scope, at=at), "", ""
+        return grants.select_acting(stored, agent, scope=SCOPE if found.agent else scope, at=at), "", ""
     except RefusedError as refused:
         return None, refused.message, refused.hint
 
@@ -159,7 +159,8 @@ def _entries(who: Identity) -> Iterator[tuple[str, str]]:
     yield "session", who.session or "none (not started by notme-git run)"
     if who.grant:
         scopes, until = ", ".join(who.grant.scopes), rfc3339(who.grant.expires_at)
-        yield "grant", f"{who.grant.id} as <{who.grant.actor.email}>: {scopes} until {until}"
+        actor = grants.actor_of(who.grant, found.agent or who.configured or "")
+        yield "grant", f"{who.grant.id} as <{actor.email}>: {scopes} until {until}"
         yield "assurance", f"{Assurance.SAME_USER.value}: nothing but the grant separates the agent from the human"
     else:
         yield "grant", f"none: {who.reason}"

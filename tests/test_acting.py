@@ -41,6 +41,7 @@ def decide(home: Path, key: str, request: Request, pid: int = PID) -> Acting | N
         ("notme:claude-code", ("claude-code", Profile.NOTME)),
         ("notme:claude-code:notme", ("claude-code", Profile.NOTME)),
         ("notme:claude-code:interop", ("claude-code", Profile.INTEROP)),
+        ("notme:claude-code/tester", ("claude-code/tester", Profile.NOTME)),
     ],
 )
 @pytest.mark.parametrize("request_", [GPG, AUTO, MARKED], ids=["gpg", "auto", "auto, marked"])
@@ -93,9 +94,16 @@ def test_a_process_of_a_session_acts_in_it_whether_it_says_so_or_not(tmp_path: P
 
 def test_a_process_of_a_session_acts_as_no_other_agent(tmp_path: Path) -> None:
     session = record.begin(tmp_path, make(), task=b"", command="x", broker=False, at=NOW)
-    for key, request in (("notme:other", GPG), (HUMAN_KEY, replace(AUTO, environ={"NOTME_AGENT": "other"}))):
+    keys = ("notme:other", "notme:other/claude-code")
+    calls = [(key, GPG) for key in keys] + [(HUMAN_KEY, replace(AUTO, environ={"NOTME_AGENT": "other"}))]
+    for key, request in calls:
         with pytest.raises(RefusedError, match=f"session {session.id} acts as claude-code.*sign as other"):
             decide(tmp_path, key, request)
+
+
+def test_a_process_of_a_session_may_act_as_an_agent_under_the_sessions_own(tmp_path: Path) -> None:
+    session = record.begin(tmp_path, make(), task=b"", command="x", broker=False, at=NOW)
+    assert decide(tmp_path, f"{KEY}/tester", GPG) == Acting("claude-code/tester", session=session)
 
 
 def test_a_process_of_a_session_may_still_leave_the_call_to_the_human(tmp_path: Path) -> None:

@@ -253,6 +253,40 @@ def test_a_grant_that_may_be_passed_on_says_so_and_may_mint() -> None:
     grants.check_delegable(grant)
 
 
+def test_an_agent_of_an_orchestrator_uses_its_newest_grant_that_may_be_passed_on() -> None:
+    stored = [
+        StoredGrant(make("orchestrator", grant_id="delegable", delegation_depth=1), None),
+        StoredGrant(make("orchestrator", grant_id="newer", at=NOW + timedelta(hours=1)), None),
+    ]
+    at = NOW + timedelta(days=1)
+    chosen = grants.select_acting(stored, "orchestrator/tester", scope="sign:git", at=at)
+    assert chosen.id == "delegable"
+    assert grants.select_acting(stored, "orchestrator", scope="sign:git", at=at).id == "newer"
+    actor = grants.actor_of(chosen, "orchestrator/tester")
+    assert (actor.id, actor.name) == ("wimse://a1b2.invalid/agent/orchestrator/tester", "tester")
+    assert actor.email == "orchestrator+tester@a1b2.invalid"
+    assert grants.actor_of(chosen, "orchestrator") == chosen.actor
+
+
+def test_a_name_with_a_slash_has_no_grant_of_its_own() -> None:
+    stored = [StoredGrant(make("orchestrator", delegation_depth=1), None)]
+    with pytest.raises(RefusedError, match="no agent"):
+        grants.select(stored, "orchestrator/tester", scope="sign:git", at=NOW)
+    with pytest.raises(RefusedError, match="may not be passed on"):
+        grants.select_acting([StoredGrant(make(), None)], "claude-code/tester", scope="sign:git", at=NOW)
+
+
+@pytest.mark.parametrize("text", ["", "/", "a/", "/b", "a/b/c", "a/B", "a/verifier", "verifier/b", "a/.."])
+def test_what_is_no_name_of_who_acts_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        grants.parse_acting(text)
+
+
+def test_who_acts_is_named_with_whose_grant_it_is() -> None:
+    assert grants.parse_acting("claude-code") == ("claude-code", "")
+    assert grants.parse_acting("orchestrator/tester") == ("orchestrator", "tester")
+
+
 def test_a_grant_that_may_not_be_passed_on_is_refused_for_that_whatever_its_scopes() -> None:
     with pytest.raises(RefusedError, match="may not be passed on") as refused:
         grants.check_delegable(make(scopes=["certMint", "sign:git"]))

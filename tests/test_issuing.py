@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from attest import certificate
-from attest.errors import RefusedError, UsageError, VerificationError
+from attest import certificate, verify
+from attest.errors import Reason, RefusedError, Step, UsageError, VerificationError
+from attest.gitobject import SignatureFormat
+from attest.policy import Context, Policy
 from attest.profile import Profile
-from attest.types import Assurance, Grant
-from notme_git.enroll import issuing
+from attest.types import Assurance, Grant, Outcome, Verdict
+from notme_git import sign
+from notme_git.enroll import issuing, local
 from notme_git.enroll.issuing import IssuingCA
 from tests.world import World
 
@@ -92,3 +96,50 @@ def test_nobody_is_shown_a_key(world: World, grant: Grant) -> None:
     ca = enrolled(world, grant)
     assert "PrivateKey" not in repr(ca)
     assert not [name for name in dir(ca) if "key" in name and not name.startswith("_")]
+
+
+def signed(world: World, credential: local.Credential, *, form: SignatureFormat = SignatureFormat.X509) -> sign.Signed:
+    payload = world.commit(committer=f"tester <orchestrator+tester@{world.id}.invalid>")
+    trusted = world.trust()
+    return sign.sign_payload(credential, trusted, sign.parse(payload), form=form, replaying=False, at=world.now)
+
+
+def judged(world: World, made: sign.Signed, context: Context) -> Verdict:
+    parsed = made.examination.parsed
+    assert parsed is not None
+    found = verify.examine_signature(made.armour, parsed.payload, world.trust(), at=world.now, git=True)
+    return verify.judge(found, Policy(), context, at=world.now)
+
+
+@pytest.mark.parametrize("of", OURS)
+def test_what_a_minted_credential_signs_is_accepted_where_its_orchestrator_may(tmp_path: Path, of: Profile) -> None:
+    world = World(tmp_path)
+    ca = enrolled(world, world.grant("orchestrator", branches=("agents/*",), delegation_depth=1), of)
+    made = signed(world, ca.mint("tester", "sign:git", world.now))
+    world.tick(days=3)
+    verdict = judged(world, made, Context(ref="refs/heads/agents/one"))
+    assert verdict.outcome is Outcome.ACCEPTED
+    assert verdict.findings.identity is not None
+    assert verdict.findings.identity.delegator is not None
+    assert verdict.findings.identity.delegator.name == "orchestrator"
+    elsewhere = judged(world, made, Context(ref="refs/heads/main"))
+    assert elsewhere.findings.findings[Step.POLICY - 1].reason == Reason.CONSTRAINT_MISMATCH
+
+
+def test_what_was_minted_ends_with_the_orchestrators_grant(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    grant = world.grant("orchestrator", delegation_depth=1)
+    ca = enrolled(world, grant)
+    before = signed(world, ca.mint("tester", "sign:git", world.now))
+    world.tick(minutes=10)
+    world.revoke(grant)
+    world.tick(minutes=10)
+    assert judged(world, before, Context(git=True)).outcome is Outcome.ACCEPTED
+    with pytest.raises(RefusedError, match="is revoked since"):
+        signed(world, ca.mint("tester", "sign:git", world.now))
+
+
+def test_ssh_has_no_chains(world: World, grant: Grant) -> None:
+    credential = enrolled(world, grant).mint("tester", "sign:git", world.now)
+    with pytest.raises(RefusedError, match="x509 alone"):
+        signed(world, credential, form=SignatureFormat.SSH)

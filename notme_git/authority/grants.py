@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from attest import patterns
+from attest import delegation, patterns
 from attest.errors import RefusedError, UsageError
 from attest.evidence import rfc3339
 from attest.profile import CERT_MINT, PAYLOAD_UNCHECKED
@@ -67,6 +67,15 @@ def parse_agent(text: str) -> str:
             hint="use lower-case letters, digits, '.', '_' and '-', for example claude-code",
         )
     return text
+
+
+def parse_acting(text: str) -> tuple[str, str]:
+    """`AGENT`, or `ORCHESTRATOR/CHILD` for an agent that acts under another's grant; else `UsageError`.
+
+    Returns whose grant it is, and the child's name or nothing.
+    """
+    holder, slash, child = text.partition("/")
+    return parse_agent(holder), parse_agent(child) if slash else ""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -180,6 +189,22 @@ def check_usable(grant: Grant, revoked_at: int | None, *, scope: str, at: dateti
         )
 
 
+def actor_of(grant: Grant, agent: str) -> Principal:
+    """Who acts under `grant` as `agent`: its own actor, or for `ORCHESTRATOR/CHILD` the child, within it."""
+    _, _, child = agent.partition("/")
+    if not child:
+        return grant.actor
+    above = grant.actor
+    return Principal(
+        id=delegation.child_uri(above.id, child),
+        kind=PrincipalKind.AGENT,
+        name=child,
+        display=child,
+        email=delegation.child_email(above.email, child),
+        authentication=Authentication.SELF_ASSERTED,
+    )
+
+
 def check_delegable(grant: Grant) -> None:
     """`RefusedError` when the grant may not be passed on."""
     if not grant.delegation_depth:
@@ -189,11 +214,20 @@ def check_delegable(grant: Grant) -> None:
         )
 
 
-def select(stored: Iterable[StoredGrant], agent: str, *, scope: str, at: datetime) -> Grant:
+def select_acting(stored: Iterable[StoredGrant], agent: str, *, scope: str, at: datetime) -> Grant:
+    """As `select`; for `ORCHESTRATOR/CHILD` the orchestrator's grant, which has to be one that may be passed on."""
+    holder, slash, _ = agent.partition("/")
+    return select(stored, holder, scope=scope, at=at, delegable=bool(slash))
+
+
+def select(
+    stored: Iterable[StoredGrant], agent: str, *, scope: str, at: datetime, delegable: bool = False
+) -> Grant:
     """The grant that `agent` uses for `scope` at `at`; several may be usable, then the newest.
 
     `stored` is every grant of the authority, in the order of `Store.grants`. Raises `RefusedError`: for an
     agent without any grant with the names of those that have one, else why the agent's newest is not usable.
+    With `delegable` it has to be one that may be passed on.
     """
     everything = list(stored)
     own = [item for item in everything if item.grant.actor.name == agent]
@@ -208,6 +242,8 @@ def select(stored: Iterable[StoredGrant], agent: str, *, scope: str, at: datetim
     for item in sorted(own, key=lambda item: item.grant.created_at)[::-1]:
         try:
             check_usable(item.grant, item.revoked_at, scope=scope, at=at)
+            if delegable:
+                check_delegable(item.grant)
         except RefusedError as refused:
             refusals.append(refused)
         else:

@@ -35,7 +35,7 @@ def check_key(facts: Facts) -> Iterator[Finding]:
         return
     try:
         acting.parse_key(facts.key.named or f"{KEY_PREFIX}{facts.agent}")
-        grants.parse_agent(facts.agent)
+        grants.parse_acting(facts.agent)
     except UsageError as error:
         yield Finding("key-malformed", error.message, "set up anew", setup_command(facts))
         return
@@ -72,10 +72,10 @@ def check_grant(facts: Facts) -> Iterator[Finding]:
     agent, stored = facts.agent, facts.authority.grants
     if not agent or stored is None:
         return
-    own = [item for item in stored if item.grant.actor.name == agent]
+    own = [item for item in stored if item.grant.actor.name == agent.partition("/")[0]]
     scope = _scope(facts)
     try:
-        grants.select(own, agent, scope=scope, at=facts.at)
+        grants.select_acting(own, agent, scope=scope, at=facts.at)
     except RefusedError as refused:
         yield _no_grant(own, agent, scope, refused, facts)
         return
@@ -93,7 +93,7 @@ def check_addresses(facts: Facts) -> Iterator[Finding]:
     grant = usable_grant(facts)
     if grant is None and facts.mode != "auto":
         return  # check_grant says why
-    known = {human, *((grant.actor.email,) if grant else ())}
+    known = {human, *((grants.actor_of(grant, facts.agent).email,) if grant else ())}
     told: set[str] = set()
     for role in ("author", "committer"):
         address, place, setting = _address(facts, role)
@@ -156,13 +156,15 @@ def _no_grant(own: list[StoredGrant], agent: str, scope: str, refused: RefusedEr
 
 
 def _grant_command(agent: str, scope: str) -> str:
-    return f"notme-git grant add {shlex.quote(agent)}" + (f" --scope {scope}" if scope != SCOPE else "")
+    holder, slash, _ = agent.partition("/")
+    command = f"notme-git grant add {shlex.quote(holder)}" + " --delegate" * bool(slash)
+    return command + (f" --scope {scope}" if scope != SCOPE else "")
 
 
 def usable_grant(facts: Facts) -> Grant | None:
     """The grant that the agent would sign under, None where check_grant has something to say."""
     try:
-        return grants.select(facts.authority.grants or (), facts.agent, scope=_scope(facts), at=facts.at)
+        return grants.select_acting(facts.authority.grants or (), facts.agent, scope=_scope(facts), at=facts.at)
     except RefusedError:
         return None
 

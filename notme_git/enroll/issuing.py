@@ -68,14 +68,8 @@ class IssuingCA:
         held = self.held
         if held.claims is None or held.epoch is None:
             raise RefusedError("an issuing CA without claims mints nothing")
-        claims = replace(
-            held.claims,
-            actor_kind=PrincipalKind.AGENT,
-            actor_name=name,
-            actor_email=delegation.child_email(held.claims, name),
-            depth=0,
-        )
-        uri = delegation.child_uri(held, name)
+        email, uri = delegation.child_email(held.claims.actor_email, name), delegation.child_uri(held.uri, name)
+        claims = replace(held.claims, actor_kind=PrincipalKind.AGENT, actor_name=name, actor_email=email, depth=0)
         return LeafSpec(
             profile=held.profile,
             claims=claims,

@@ -243,6 +243,12 @@ def _grant(config: Config, agent: str | None) -> Grant:
         if len(held) != 1:
             raise UsageError("which agent?", hint=f"name it with --agent; granted are {', '.join(held) or 'none'}")
         named = held[0]
+    holder, slash, _ = named.partition("/")
+    if slash:
+        raise UsageError(
+            "a session is an agent's that has a grant of its own",
+            hint=f"notme-git run --agent {holder} -- COMMAND; in it user.signingkey may be notme:{named}",
+        )
     return grants.select(stored, named, scope=SCOPE, at=config.at)
 
 
