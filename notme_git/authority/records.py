@@ -55,6 +55,7 @@ sessions = Table(
     Column("label", Text, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
+    Column("present_at", Integer),
     Column("revoked_at", Integer),
 )  # fmt: skip
 

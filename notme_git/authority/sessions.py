@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,12 @@ from notme_git.authority.records import accounts as account_table
 from notme_git.authority.records import sessions as table
 
 COOKIE = "notme_session"
+BY_PERSON = ("passkey", "invite", "bootstrap")
+"""Methods that take somebody's hand; a token proves that a program could get a token."""
+
+RECENT = timedelta(minutes=15)
+"""For so long after signing in somebody counts as being there, for what an unattended screen must not do."""
+
 MAX_COOKIE = 4096
 SECRET = "session_secret"
 
@@ -40,7 +47,10 @@ _find = select(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session. `scopes` are those that both it and its account hold; `value` is the cookie's."""
+    """A live session. `scopes` are those that both it and its account hold; `value` is the cookie's.
+
+    `present_at` is when somebody showed that they are there; None for a program's session.
+    """
 
     id: str
     account: Account
@@ -48,11 +58,16 @@ class Session:
     scopes: tuple[str, ...]
     expires_at: datetime
     value: str
+    present_at: datetime | None = None
 
     @property
     def manages(self) -> bool:
         """Whether it may administer the authority."""
         return accounts.MANAGE in self.scopes
+
+    def was_present(self, at: datetime, within: timedelta = RECENT) -> bool:
+        """Whether somebody signed in here by hand not longer than `within` ago."""
+        return self.present_at is not None and at - self.present_at <= within
 
 
 def begin(
@@ -63,9 +78,14 @@ def begin(
     scopes: tuple[str, ...],
     label: str,
     lifetime: timedelta,
+    program: bool = False,
     at: datetime,
 ) -> Session:
-    """A new session with the scopes that are also the account's. The caller holds the transaction."""
+    """A new session with the scopes that are also the account's. The caller holds the transaction.
+
+    A `program` gets one that never counts as somebody's presence.
+    """
+    present = int(at.timestamp()) if method in BY_PERSON and not program else None
     expires, sid, key = at + lifetime, secrets.token_hex(16), secrets.token_urlsafe(24)
     held = tuple(scope for scope in account.scopes if scope in scopes)
     records.run(
@@ -78,6 +98,7 @@ def begin(
             label=label,
             created_at=int(at.timestamp()),
             expires_at=int(expires.timestamp()),
+            present_at=present,
         )
     )
     payload = {
@@ -92,7 +113,7 @@ def begin(
     }
     text = json.dumps(payload, separators=(",", ":")).encode()
     value = f"{_b64(text)}.{_b64(_mac(records, text))}"
-    return Session(sid, account, method, held, datetime.fromtimestamp(int(expires.timestamp()), UTC), value)
+    return Session(sid, account, method, held, _time(int(expires.timestamp())), value, _present(present))
 
 
 def verify(records: Records, value: str, at: datetime) -> Session:
@@ -102,17 +123,18 @@ def verify(records: Records, value: str, at: datetime) -> Session:
     key = hashlib.sha256(str(payload.get("key", "")).encode()).digest()
     if row is None or not hmac.compare_digest(row["secret_sha256"], key):
         raise _invalid()
-    if row["revoked_at"] is not None or row["disabled_at"] is not None or row["expires_at"] <= at.timestamp():
+    if not _open_row(row, at):
         raise _invalid()
     account = accounts.read(records, row["account"], row["principal_id"], row["account_scopes"], row["grant_id"])
     held = tuple(scope for scope in account.scopes if scope in json.loads(row["scopes"]))
-    return Session(row["id"], account, row["method"], held, datetime.fromtimestamp(row["expires_at"], UTC), value)
+    present = _present(row["present_at"])
+    return Session(row["id"], account, row["method"], held, _time(row["expires_at"]), value, present)
 
 
 def is_live(records: Records, session_id: str, at: datetime) -> bool:
-    """Whether a session of that id is neither over nor revoked."""
+    """Whether a session of that id is neither over nor revoked, and its account may still be used."""
     row = records.row(_find, {"sid": session_id})
-    return row is not None and row["revoked_at"] is None and row["expires_at"] > at.timestamp()
+    return row is not None and _open_row(row, at)
 
 
 def of_account(records: Records, account_id: str, at: datetime) -> list[dict[str, object]]:
@@ -120,7 +142,7 @@ def of_account(records: Records, account_id: str, at: datetime) -> list[dict[str
     live = select(table).where(
         table.c.account == account_id, table.c.revoked_at.is_(None), table.c.expires_at > int(at.timestamp())
     )
-    names = ("id", "method", "label", "created_at", "expires_at")
+    names = ("id", "method", "label", "created_at", "expires_at", "present_at")
     return [{name: row[name] for name in names} for row in records.rows(live.order_by(table.c.created_at))]
 
 
@@ -129,6 +151,12 @@ def revoke(records: Records, session_id: str, account_id: str, at: datetime) -> 
     ended = update(table).where(table.c.id == session_id, table.c.account == account_id, table.c.revoked_at.is_(None))
     if not records.run(ended.values(revoked_at=int(at.timestamp()))):
         raise RefusedError("there is no such session")
+
+
+def revoke_of(records: Records, account_id: str, at: datetime) -> None:
+    """End every session of an account."""
+    ended = update(table).where(table.c.account == account_id, table.c.revoked_at.is_(None))
+    records.run(ended.values(revoked_at=int(at.timestamp())))
 
 
 def revoke_all(records: Records, at: datetime) -> None:
@@ -150,6 +178,18 @@ def server_secret(records: Records, purpose: str) -> bytes:
     if kept is None:
         raise UnavailableError("the authority's database has no secret for sessions", hint="restore it from a backup")
     return hmac.digest(bytes.fromhex(kept), purpose.encode(), "sha256")
+
+
+def _open_row(row: sqlite3.Row, at: datetime) -> bool:
+    return row["revoked_at"] is None and row["disabled_at"] is None and bool(row["expires_at"] > at.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _present(seconds: int | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
 
 
 def _open(records: Records, value: str) -> dict[str, object]:
