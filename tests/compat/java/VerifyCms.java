@@ -8,6 +8,7 @@ import java.security.cert.PKIXBuilderParameters;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509CertSelector;
 import java.security.cert.X509Certificate;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Date;
 import java.util.List;
@@ -68,7 +69,7 @@ public final class VerifyCms {
         require(signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider(BC).build(leaf)), "not by the leaf");
 
         step = "chain";
-        checkPath(leaf, root, at);
+        checkPath(leaf, message.getCertificates(), root, at);
 
         step = "timestamp";
         Attribute attribute = signer.getUnsignedAttributes().get(PKCSObjectIdentifiers.id_aa_signatureTimeStampToken);
@@ -80,7 +81,7 @@ public final class VerifyCms {
         byte[] digest = MessageDigest.getInstance("SHA-256").digest(signer.getSignature());
         TimeStampTokenInfo info = token.getTimeStampInfo();
         require(MessageDigest.isEqual(digest, info.getMessageImprintDigest()), "over something else");
-        checkPath(authority, root, info.getGenTime());
+        checkPath(authority, token.getCertificates(), root, info.getGenTime());
         return info.getGenTime();
     }
 
@@ -90,13 +91,20 @@ public final class VerifyCms {
     }
 
     /** RFC 5280 section 6 from the root as the only trust anchor; there are no CRLs. */
-    private static void checkPath(X509CertificateHolder holder, X509Certificate root, Date at) throws Exception {
-        X509Certificate certificate = new JcaX509CertificateConverter().setProvider(BC).getCertificate(holder);
+    private static void checkPath(
+        X509CertificateHolder holder, Store<X509CertificateHolder> included, X509Certificate root, Date at)
+        throws Exception {
+        JcaX509CertificateConverter converter = new JcaX509CertificateConverter().setProvider(BC);
+        X509Certificate certificate = converter.getCertificate(holder);
+        List<X509Certificate> known = new ArrayList<>();
+        for (X509CertificateHolder each : included.getMatches(null)) {
+            known.add(converter.getCertificate(each));
+        }
         X509CertSelector target = new X509CertSelector();
         target.setCertificate(certificate);
         PKIXBuilderParameters parameters = new PKIXBuilderParameters(Set.of(new TrustAnchor(root, null)), target);
         parameters.addCertStore(
-            CertStore.getInstance("Collection", new CollectionCertStoreParameters(List.of(certificate)), BC));
+            CertStore.getInstance("Collection", new CollectionCertStoreParameters(known), BC));
         parameters.setRevocationEnabled(false);
         parameters.setDate(at);
         CertPathBuilder.getInstance("PKIX", BC).build(parameters);
