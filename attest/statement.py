@@ -319,8 +319,7 @@ def _identity_section(examination: Examination) -> JsonObject:
         "assurance": {"value": str(claims.assurance), "source": _CLAIMS},
     }
     if leaf.delegator is not None:
-        above = identity.describe(leaf.delegator).actor
-        section["delegator"] = {"id": above.id, "name": above.name, "email": above.email, "source": _ISSUING}
+        section["delegator"] = _delegator(leaf.delegator)
     if claims.represented is not None:
         section["representedPrincipal"] = _principal(claims.represented)
     if claims.grant_id:
@@ -328,6 +327,13 @@ def _identity_section(examination: Examination) -> JsonObject:
     if claims.session:
         section["session"] = {"id": claims.session, "source": _CLAIMS}
     return section
+
+
+def _delegator(above: BridgeCertificate) -> JsonObject:
+    """Who passed its grant on, and the issuing CA it did that with."""
+    who = identity.describe(above).actor
+    found = {"id": who.id, "kind": str(who.kind), "name": who.name, "email": who.email}
+    return {**found, "certificateSha256": above.sha256.hex(), "source": _ISSUING}
 
 
 def _principal(who: Principal) -> JsonObject:

@@ -285,12 +285,12 @@ class _Walk:
     def _chain(self, made: Signed) -> None:
         self.chain = made.verify_chain(self.trusted.anchors, self.profile, self.known)
         self.remarks += (*self.chain.remarks, *made.remarks)
-        anchor = self.chain.anchor
+        anchor, between = self.chain.anchor, "" if self.chain.issuing is None else " through one issuing CA"
         self.note(
             Step.CHAIN,
             StepStatus.PROVEN,
             None,
-            f"under pinned anchor {anchor.key.key_id}, profile {anchor.profile}",
+            f"under pinned anchor {anchor.key.key_id}{between}, profile {anchor.profile}",
         )
 
     def _time(self, chain: Chain, made: Signed, parsed: GitObject | None) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,14 +11,29 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
-from attest import certificate, cms, delegation, identity, keys, profile, sshcert, trust, verify
+from attest import certificate, cms, delegation, identity, keys, profile, sshcert, statement, trust, verify
 from attest.certificate import Chain
 from attest.errors import Reason, Step, VerificationError
+from attest.gitobject import ObjectFormat, ObjectKind
 from attest.keys import KeyAlgorithm
+from attest.policy import Context, Policy
 from attest.profile import LeafSpec, Profile
 from attest.types import Assurance, Authentication, Constraints, PrincipalKind, Revocation, RevocationKind
 from tests import der
-from tests.forge import AGENT, ALICE, NOW, Edit, Forge, Leaf, PrivateKey, certify, commit_payload, named
+from tests.forge import (
+    AGENT,
+    ALICE,
+    NOW,
+    Edit,
+    Forge,
+    Leaf,
+    PrivateKey,
+    attach,
+    certify,
+    commit_id,
+    commit_payload,
+    named,
+)
 
 FORGES = {p: Forge(p, seed=f"delegation {p}") for p in (Profile.NOTME, Profile.INTEROP)}
 NOTME = FORGES[Profile.NOTME]
@@ -402,6 +418,28 @@ def test_a_signature_carries_leaf_and_issuing_ca_as_a_sorted_set(forge: Forge) -
     found = verify.examine_signature(armour, payload, forge.trusted, at=NOW, git=True)
     assert "".join(f.status[0] for f in found.findings[1:5]) == "pppp"
     assert found.finding(Step.IDENTITY).detail.startswith("child via orchestrator for Alice")
+
+
+def test_a_statement_names_who_passed_the_grant_on() -> None:
+    family, payload = made(), commit_payload(committer=f"child <{CHILD.actor_email}>")
+    raw = attach(payload, signature(family, payload))
+    examination = verify.examine(
+        raw, ObjectKind.COMMIT, ObjectFormat.SHA1, commit_id(raw), NOTME.trusted, at=NOW, profile=Profile.NOTME
+    )
+    verdict = verify.judge(examination, Policy(), Context("refs/heads/main", "https://git.example/app"), at=NOW)
+    stated = statement.build(examination, verdict, verifier_id="https://v", repository=None, ref=None, at=NOW)
+    predicate = json.loads(stated)["predicate"]
+    assert predicate["verification"]["result"] == "PASSED"
+    assert predicate["certificate"]["ci"] == {"issuer": "https://ci.example"}
+    assert predicate["identity"]["actor"]["id"] == "wimse://authority.example/agent/orchestrator/child"
+    assert predicate["identity"]["delegator"] == {
+        "id": "wimse://authority.example/agent/orchestrator",
+        "kind": "agent",
+        "name": "orchestrator",
+        "email": ORCHESTRATOR.actor_email,
+        "certificateSha256": hashlib.sha256(family.ca.der).hexdigest(),
+        "source": "issuing-certificate-claims",
+    }
 
 
 @pytest.mark.parametrize("forge", FORGES.values(), ids=FORGES)
