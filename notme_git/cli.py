@@ -37,6 +37,7 @@ OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
 
 
 _ELSEWHERE = {
+    "authority": "notme_git.authority.cli:authority",
     "broker": "notme_git.session.cli:broker_command",
     "completion": "notme_git.reading.cli:completion_command",
     "daemon": "notme_git.daemon.cli:daemon",

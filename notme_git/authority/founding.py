@@ -1,4 +1,4 @@
-"""How an authority comes into being: its human, its verifier principal, epoch 1 and the first bundle."""
+"""How an authority comes into being: its human or organization, its verifier principal, epoch 1, the first bundle."""
 
 from __future__ import annotations
 
@@ -45,7 +45,43 @@ def found(home: Path, display: str, email: str, key_store: Preference, at: datet
         )
 
 
-def _verifier_grant(authority_id: str, human: Principal, at: datetime) -> Grant:
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A new authority for a team. `recovery_key` (PKCS #8 PEM) is shown to the operator and kept nowhere."""
+
+    authority_id: str
+    organization: Principal
+    anchor: Anchor
+    key_store: str
+    warning: str
+    recovery_key: bytes = field(repr=False)
+
+
+def found_team(home: Path, organization: str, key_store: Preference, at: datetime) -> Team:
+    """Make an authority without a human of its own: people join it, and workloads act for the organization."""
+    with embedded.creating(home, key_store) as (authority, warning):
+        principal = embedded.principal(
+            authority.id,
+            PrincipalKind.ORGANIZATION,
+            organization,
+            organization,
+            f"organization@{authority.id}.invalid",
+        )
+        authority.store.add_principal(principal)
+        authority.store.set_setting("organization", principal.id)
+        authority.store.add_grant(_verifier_grant(authority.id, principal, at))
+        recovery = epochs.begin(authority, at)
+        return Team(
+            authority_id=authority.id,
+            organization=principal,
+            anchor=Anchor.read(x509.load_der_x509_certificate(authority.epoch.root)),
+            key_store=authority.store.setting("key_store") or "",
+            warning=warning,
+            recovery_key=recovery,
+        )
+
+
+def _verifier_grant(authority_id: str, represented: Principal, at: datetime) -> Grant:
     """The verifier principal signs statements and nothing else, for as long as a root lives."""
     name = grants.VERIFIER
     return Grant(
@@ -54,7 +90,7 @@ def _verifier_grant(authority_id: str, human: Principal, at: datetime) -> Grant:
         actor=embedded.principal(
             authority_id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority_id}.invalid"
         ),
-        represented=human,
+        represented=represented,
         scopes=("sign:attestation",),
         created_at=int(at.timestamp()),
         expires_at=int((at + grants.MAX_LIFETIME).timestamp()),

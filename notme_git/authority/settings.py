@@ -7,7 +7,6 @@ named by its file or comes from the environment.
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +20,11 @@ from attest.types import Assurance
 from notme_git.authority import grants
 from notme_git.authority.proofs import configured
 from notme_git.authority.proofs.configured import Proofs
+from notme_git.loopback import is_loopback
 
 NAME = "settings.toml"
 MAX_BYTES = 256 * 1024
 DEFAULT_URL = "http://127.0.0.1:8788"
-LOCALHOST = "localhost"
 
 T = TypeVar("T")
 
@@ -104,14 +103,6 @@ class Settings:
     def assurance(self) -> Assurance:
         """On one's own machine, asking over loopback separates nothing (design 2)."""
         return Assurance.SAME_USER if self.loopback else Assurance.REMOTE_AUTHORITY
-
-
-def is_loopback(host: str) -> bool:
-    """`localhost` or an address of 127.0.0.0/8 or ::1."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == LOCALHOST
 
 
 def read(directory: Path) -> Settings:

@@ -1,0 +1,223 @@
+"""`notme-git authority`: make, serve and tend an authority for a team."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attest.cli import json_option
+from attest.errors import UnavailableError, UsageError
+from attest.evidence import rfc3339
+from notme_git.authority import embedded, epochs, founding, grants, settings
+from notme_git.authority.embedded import Preference
+from notme_git.authority.settings import Settings
+from notme_git.config import Config
+from notme_git.loopback import is_loopback
+
+MAX_CODE_LIFE = timedelta(days=1)
+ORGANIZATION = "organization"
+
+_TEMPLATE = """\
+# How this authority is run; docs/authority.md says what each setting means. `notme-git authority serve` reads it once.
+url = {url}
+
+# Whose GitHub Actions jobs get certificates, and what they may do (docs/proofs.md):
+# [github]
+# owners = ["example"]
+# [[workloads]]
+# issuer = "https://token.actions.githubusercontent.com"
+# match = {{ repository = "example/*" }}
+# scopes = ["sign:git"]
+"""
+
+
+@click.group(name="authority")
+def authority() -> None:
+    """An authority over HTTP, for a team or for this machine."""
+
+
+@authority.command(name="init")
+@click.option("--url", default=settings.DEFAULT_URL, show_default=True, help="Its public origin.")
+@click.option("--organization", "name", default=ORGANIZATION, show_default=True, help="For whom workloads act.")
+@click.option(
+    "--key-store",
+    type=click.Choice(["auto", "keyring", "file"]),
+    default="auto",
+    help="Where the authority's keys are kept; auto takes the desktop's keyring if there is one.",
+)
+@json_option
+def init(url: str, name: str, key_store: Preference, as_json: bool) -> None:
+    """Make an authority for a team: people join it by invite, CI jobs by its settings."""
+    config = Config.read()
+    origin = _origin(url)
+    new = founding.found_team(config.home, _organization(name), key_store, config.at)
+    _write_settings(config.home / "authority" / settings.NAME, origin)
+    if new.warning:
+        click.echo(f"warning: {new.warning}", err=True)
+    fingerprint, recovery = new.anchor.key.spki_sha256.hex(), new.recovery_key.decode()
+    if as_json:
+        _print_json(
+            {
+                "authority": new.authority_id,
+                "home": str(config.home),
+                "url": origin,
+                "organization": {"id": new.organization.id, "name": name},
+                "anchorSha256": fingerprint,
+                "keyStore": new.key_store,
+                "recoveryKey": recovery,
+            }
+        )
+        return
+    click.echo(f"authority {new.authority_id} for {name}, at {origin}, in {config.home}")
+    click.echo(f"anchor    SHA-256 {fingerprint}")
+    click.echo("recovery  the key below is shown once and kept nowhere: store it offline. It retires a stolen epoch.")
+    click.echo(recovery.strip())
+    click.echo("next      notme-git authority serve, and notme-git authority code for the first administrator")
+
+
+@authority.command(name="serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: the port of the URL in the settings; 0: any.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--url", help="Its public origin, in place of the one in the settings.")
+@json_option
+def serve(host: str, port: int | None, workers: int, url: str | None, as_json: bool) -> None:
+    """Serve this home's authority over HTTP until SIGTERM; make one first where there is none.
+
+    Loopback without TLS; before anything else goes a front proxy with TLS (docs/authority.md).
+    """
+    from notme_git.authority import serving
+
+    config = Config.read()
+    if not embedded.exists(config.home):
+        _found_for_serving(config)
+    found = settings.read(config.home / "authority")
+    with closing(serving.listen(host, _port(found) if port is None else port)) as listening:
+        chosen = _served_url(found, url, host, listening.getsockname()[1])
+        if not is_loopback(host) and chosen.loopback:
+            raise UsageError(
+                f"{host} is no loopback address, and the authority's URL is {chosen.url}",
+                hint="give its public origin with --url https://..., where a front proxy has the certificate",
+            )
+        with embedded.opened(config.home) as opened:
+            epochs.catch_up(opened)
+            name, keys = opened.id, serving.cached(opened.keys)
+        serving.log_to_stderr()
+        told = {"authority": name, "url": chosen.url, "pid": os.getpid(), "workers": workers}
+        server = serving.Server(config.home, chosen, keys, listening, workers)
+        server.run(lambda: click.echo(json.dumps(told) if as_json else f"authority {name} serves {chosen.url}"))
+
+
+@authority.command(name="code")
+@click.option("--expires", default="15m", show_default=True, help="90s, 15m or 12h from now; a day at most.")
+@click.option("--recovery", is_flag=True, help="Also lets somebody in where there are administrators already.")
+@json_option
+def code(expires: str, recovery: bool, as_json: bool) -> None:
+    """Make the operator's code that lets the first administrator in. It works once."""
+    from notme_git.authority.http.applicants import BOOTSTRAP
+    from notme_git.authority.records import Records
+
+    config = Config.read()
+    life = grants.parse_duration(expires)
+    if life > MAX_CODE_LIFE:
+        raise UsageError(f"a code lives at most {MAX_CODE_LIFE}", hint="make it when it is wanted")
+    ends, made = config.at + life, secrets.token_urlsafe(24)
+    with embedded.opened(config.home) as opened:
+        records = Records(opened.store)
+        with opened.store.transaction(durable=True):
+            records.keep(BOOTSTRAP, made, json.dumps({"recovery": recovery}), int(ends.timestamp()))
+    if as_json:
+        _print_json({"code": made, "expiresAt": rfc3339(int(ends.timestamp())), "recovery": recovery})
+        return
+    click.echo(made)
+    click.echo(f"good once, until {rfc3339(int(ends.timestamp()))}: open the authority's page and register", err=True)
+
+
+@authority.command(name="status")
+@json_option
+def status(as_json: bool) -> None:
+    """What this home's authority is: its epoch, its bundle's sequence and age, its settings."""
+    config = Config.read()
+    found = settings.read(config.home / "authority")
+    with embedded.opened(config.home) as opened:
+        told: dict[str, Any] = {
+            "authority": opened.id,
+            "url": found.url,
+            "epoch": opened.epoch.number,
+            "bundleSequence": opened.store.latest_sequence(),
+            "keyStore": opened.store.setting("key_store"),
+            "lastIssuedAt": _instant(opened.store.last_issued_at()),
+            "assurance": str(found.assurance),
+        }
+    if as_json:
+        _print_json(told)
+        return
+    for name, value in told.items():
+        click.echo(f"{name:<15} {value if value is not None else '-'}")
+
+
+def _found_for_serving(config: Config) -> None:
+    """The first `serve` on one's own machine makes the authority, and says so."""
+    new = founding.found_team(config.home, ORGANIZATION, "auto", config.at)
+    _write_settings(config.home / "authority" / settings.NAME, settings.DEFAULT_URL)
+    if new.warning:
+        click.echo(f"warning: {new.warning}", err=True)
+    click.echo(f"made authority {new.authority_id} in {config.home}", err=True)
+    click.echo(f"anchor SHA-256 {new.anchor.key.spki_sha256.hex()}", err=True)
+    click.echo("its recovery key, shown once and kept nowhere; store it offline:", err=True)
+    click.echo(new.recovery_key.decode().strip(), err=True)
+
+
+def _served_url(found: Settings, url: str | None, host: str, port: int) -> Settings:
+    """The settings with the origin that is served: a loopback URL follows the port that is listened on."""
+    from dataclasses import replace
+
+    if url is not None:
+        return replace(found, url=_origin(url))
+    if found.loopback:
+        name = "localhost" if is_loopback(host) and not found.url.startswith("http://127.") else host
+        return replace(found, url=f"http://{f'[{name}]' if ':' in name else name}:{port}")
+    return found
+
+
+def _port(found: Settings) -> int:
+    from urllib.parse import urlsplit
+
+    return (urlsplit(found.url).port or 8788) if found.loopback else 8788
+
+
+def _origin(url: str) -> str:
+    try:
+        return settings.parse_url(url)
+    except ValueError as error:
+        raise UsageError(f"{url!r}: {error}") from None
+
+
+def _organization(name: str) -> str:
+    if not name.strip() or not name.isprintable() or len(name.encode()) > grants.MAX_DISPLAY_BYTES:
+        raise UsageError("an organization's name is printable text of at most 128 bytes")
+    return name
+
+
+def _write_settings(path: Path, url: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(_TEMPLATE.format(url=json.dumps(url)))
+    except OSError as error:
+        raise UnavailableError(f"cannot write {path}: {error.strerror}", hint="make room or mend it") from None
+
+
+def _instant(seconds: int | None) -> str | None:
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
