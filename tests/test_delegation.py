@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from attest import certificate, cms, delegation, identity, keys, profile, sshcert, statement, trust, verify
+from attest import certificate, cms, delegation, identity, keys, patterns, profile, sshcert, statement, trust, verify
 from attest.certificate import Chain
-from attest.errors import Reason, Step, VerificationError
+from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.keys import KeyAlgorithm
 from attest.policy import Context, Policy
@@ -477,3 +479,41 @@ def test_no_openssh_certificate_passes_a_grant_on() -> None:
     leaf = NOTME.ssh_leaf(named(AGENT, depth=1))
     with pytest.raises(VerificationError, match="OpenSSH has no chains"):
         sshcert.verify_chain(sshcert.parse(leaf.blob), NOTME.trusted.anchors)
+
+
+FAMILY = made()
+HELD = FAMILY.verify().leaf
+PATTERNS = st.lists(st.text("ab/*", min_size=1, max_size=5), max_size=3).map(tuple)
+
+
+@settings(derandomize=True, max_examples=300)
+@given(PATTERNS, PATTERNS, st.text("ab/", max_size=5))
+def test_where_a_child_may_be_its_parent_may_be_too(
+    theirs: tuple[str, ...], mine: tuple[str, ...], value: str
+) -> None:
+    child, parent = HELD, HELD.delegator
+    assert parent is not None
+    assert parent.claims is not None
+    assert child.claims is not None
+    parent = replace(parent, claims=named(parent.claims, constraints=Constraints((), theirs)))
+    child = replace(child, claims=named(child.claims, constraints=Constraints((), mine)))
+    try:
+        delegation.verify_within(child, parent)
+    except VerificationError:
+        return
+    within = [not limits or any(patterns.matches(each, value) for each in limits) for limits in (theirs, mine)]
+    assert within[0] or not within[1]
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.integers(0, 10**6))
+def test_no_bit_of_an_issuing_ca_can_be_changed(bit: int) -> None:
+    data = bytearray(FAMILY.ca.der)
+    bit %= len(data) * 8
+    data[bit // 8] ^= 1 << bit % 8
+    try:
+        changed = certificate.read(bytes(data))
+    except MalformedError:
+        return
+    with pytest.raises(VerificationError):
+        certificate.verify_chain(FAMILY.leaf.certificate, (changed,), NOTME.trusted.anchors)
