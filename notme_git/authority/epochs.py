@@ -102,13 +102,21 @@ def revoke_grant(authority: Authority, grant_id: str, *, reason: str, at: dateti
     export(authority)
 
 
-def revoke_session(authority: Authority, session_id: str, *, reason: str, at: datetime) -> None:
-    """Revoke a session from `at` on and tell verifiers with the next bundle, both or neither."""
-    revocation = Revocation(kind=RevocationKind.SESSION, id=session_id, at=int(at.timestamp()), reason=reason)
+def revoke(authority: Authority, revocation: Revocation, *, at: datetime) -> None:
+    """Put a revocation on record and tell verifiers with the next bundle, both or neither.
+
+    A grant has `revoke_grant`, which ends it here, too.
+    """
     with authority.store.transaction(durable=True):
         authority.store.add_revocation(revocation)
         _publish(authority, at, [])
     export(authority)
+
+
+def revoke_session(authority: Authority, session_id: str, *, reason: str, at: datetime) -> None:
+    """Revoke a session from `at` on and tell verifiers with the next bundle, both or neither."""
+    revocation = Revocation(kind=RevocationKind.SESSION, id=session_id, at=int(at.timestamp()), reason=reason)
+    revoke(authority, revocation, at=at)
 
 
 def export(authority: Authority) -> None:
