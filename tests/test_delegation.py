@@ -3,8 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import certificate, cms, delegation, identity, keys, patterns, profile, sshcert, statement, trust, verify
+from attest import certificate, cms, delegation, identity, patterns, profile, sshcert, statement, trust, verify
 from attest.certificate import Chain
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.gitobject import ObjectFormat, ObjectKind
@@ -21,15 +21,14 @@ from attest.keys import KeyAlgorithm
 from attest.policy import Context, Policy
 from attest.profile import LeafSpec, Profile
 from attest.types import Assurance, Authentication, Constraints, PrincipalKind, Revocation, RevocationKind
-from tests import der
+from tests import family
+from tests.family import CHILD, CI, ORCHESTRATOR, SCOPES, Family, alone, child_spec, signature
 from tests.forge import (
     AGENT,
     ALICE,
     NOW,
     Edit,
     Forge,
-    Leaf,
-    PrivateKey,
     attach,
     certify,
     commit_id,
@@ -39,68 +38,11 @@ from tests.forge import (
 
 FORGES = {p: Forge(p, seed=f"delegation {p}") for p in (Profile.NOTME, Profile.INTEROP)}
 NOTME = FORGES[Profile.NOTME]
-ORCHESTRATOR = named(
-    AGENT,
-    actor_name="orchestrator",
-    actor_email="orchestrator@authority.example.invalid",
-    assurance=Assurance.OTHER_USER,
-    constraints=Constraints(("https://git.example/**",), ("main", "agents/*")),
-    task_digest=bytes(32),
-    depth=1,
-)
-SCOPES = ("certMint", "sign:git", "sign:attestation")
-CI = ((8, "https://ci.example"), (20, "push"))
-CHILD = replace(
-    ORCHESTRATOR,
-    actor_name="child",
-    actor_email="orchestrator+child@authority.example.invalid",
-    depth=0,
-)
 
 
-def alone(spec: LeafSpec, key: PrivateKey) -> LeafSpec:
-    """`spec` bound to a key that has no TLS sibling."""
-    return replace(spec, binding=hashlib.sha256(keys.from_cryptography(key.public_key()).spki).digest())
-
-
-@dataclass(frozen=True)
-class Family:
-    """An issuing CA under a forge's root, and a leaf under it, each changed as a test wants."""
-
-    forge: Forge
-    ca: Leaf
-    leaf: Leaf
-
-    def verify(self) -> Chain:
-        anchors = self.forge.trusted.anchors
-        return certificate.verify_chain(self.leaf.certificate, (self.ca.certificate,), anchors, self.forge.profile)
-
-
-def parent_spec(forge: Forge) -> LeafSpec:
-    uri = "wimse://authority.example/agent/orchestrator"
-    return replace(forge.spec(ORCHESTRATOR, scopes=SCOPES), uri=uri, subject=uri, ci=CI)
-
-
-def child_spec(forge: Forge) -> LeafSpec:
-    uri = "wimse://authority.example/agent/orchestrator/child"
-    return replace(forge.spec(CHILD), uri=uri, subject=uri, ci=CI[:1])
-
-
-def made(
-    forge: Forge = NOTME,
-    *,
-    parent: Callable[[LeafSpec], LeafSpec] = lambda spec: spec,
-    child: Callable[[LeafSpec], LeafSpec] = lambda spec: spec,
-    ca_edit: Edit = lambda builder: builder,
-    leaf_edit: Edit = lambda builder: builder,
-    until: datetime = NOW + timedelta(hours=24),
-) -> Family:
-    above, below = forge.key(), forge.key()
-    spec = parent(alone(parent_spec(forge), above))
-    builder = profile.issuing_ca(spec, above.public_key(), forge.root, serial=11, until=until)
-    ca = certify(ca_edit(builder), forge.root_key)
-    leaf = profile.signing_leaf(child(alone(child_spec(forge), below)), below.public_key(), ca, serial=12)
-    return Family(forge, Leaf(above, ca), Leaf(below, certify(leaf_edit(leaf), above)))
+def made(forge: Forge = NOTME, **changes: Any) -> Family:
+    """See `family.made`; of the notme authority unless told otherwise."""
+    return family.made(forge, **changes)
 
 
 @pytest.mark.parametrize("forge", FORGES.values(), ids=FORGES)
@@ -393,12 +335,6 @@ def test_a_certificate_without_claims_passes_nothing_on() -> None:
     for child, parent in ((replace(held, claims=None), held.delegator), (held, replace(held.delegator, claims=None))):
         with pytest.raises(VerificationError, match="no claims"):
             delegation.verify_within(child, parent)
-
-
-def signature(family: Family, payload: bytes, *, order: Callable[[Any], Any] = sorted) -> bytes:
-    made = der.Cms(family.leaf, payload, NOW)
-    both = tuple(order([family.leaf.der, family.ca.der]))
-    return cms.ARMOUR.wrap(replace(made, certificates=both, unsigned=der.stamped(family.forge, made)).der())
 
 
 @pytest.mark.parametrize("forge", FORGES.values(), ids=FORGES)

@@ -62,6 +62,8 @@ def _body(findings: Findings) -> Iterator[str]:
     if findings.identity is not None:
         who = findings.identity
         yield f"  actor      {_principal(who.actor)}"
+        if who.delegator:
+            yield f"  under      {_principal(who.delegator)}, who passed its grant on"
         yield f"  represents {_principal(who.represented) if who.represented else 'nobody named in the certificate'}"
         yield f"  assurance  {who.assurance}"
         if who.payload_unchecked:

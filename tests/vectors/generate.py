@@ -50,7 +50,7 @@ from tests.forge import (
     sign,
     tag_payload,
 )
-from tests.vectors import ssh
+from tests.vectors import delegated, ssh
 from tests.vectors.vector import Vector
 
 FOLDER = Path(__file__).parent
@@ -613,6 +613,7 @@ def generate() -> dict[str, Vector]:
     ):
         step()
     ssh.add(made)
+    delegated.add(made)
     return made.made
 
 
