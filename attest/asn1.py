@@ -156,6 +156,17 @@ class SigningCertificateV2:
 
 
 @sequence
+class TimeStampReq:
+    """RFC 3161 section 2.4.1, without extensions."""
+
+    version: int
+    message_imprint: MessageImprint
+    policy: ObjectIdentifier | None
+    nonce: int | None
+    certificates: Annotated[bool, asn1.Default(False)]
+
+
+@sequence
 class PKIStatusInfo:
     """RFC 3161 section 2.4.2, a granted answer: status alone."""
 

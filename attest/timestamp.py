@@ -30,7 +30,21 @@ MAX_ACCURACY = timedelta(minutes=5)
 """A clock that knows the time less well than a certificate lives proves nothing here."""
 
 MAX_NONCE_BYTES = 32
+MAX_QUERY_BYTES = 4096
+REJECTED, _BIT_STRING, _NULL = 2, b"\x03", b"\x05\0"
+BAD_ALGORITHM, BAD_REQUEST, BAD_DATA_FORMAT = 0, 2, 5
+"""Bits of PKIFailureInfo."""
+
 _DIGESTS = {asn1.SHA256: hashlib.sha256, asn1.SHA512: hashlib.sha512}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a client wants stamped: a digest, and perhaps a nonce to see again."""
+
+    algorithm: x509.ObjectIdentifier
+    digest: bytes
+    nonce: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +82,22 @@ def to_be_signed(
     data: bytes, *, at: datetime, serial: int, tsa: x509.Certificate, nonce: int | None = None
 ) -> Pending:
     """A token over SHA-256 of `data` at time `at` (whole seconds), to be signed by the P-256 key in `tsa`."""
+    query = Query(asn1.SHA256, hashlib.sha256(data).digest(), nonce)
+    return to_be_signed_for(query, at=at, serial=serial, tsa=tsa)
+
+
+def to_be_signed_for(query: Query, *, at: datetime, serial: int, tsa: x509.Certificate) -> Pending:
+    """The same for what a client asked."""
     when = at.astimezone(UTC).replace(microsecond=0)
-    version_and_policy, imprint_algorithm, accuracy = _constant()
+    version_and_policy, accuracy = _constant()
     content = asn1.der(
         asn1.SEQUENCE,
         version_and_policy,
-        asn1.der(asn1.SEQUENCE, imprint_algorithm, asn1.der(asn1.OCTETS, hashlib.sha256(data).digest())),
+        asn1.der(asn1.SEQUENCE, _algorithm(query.algorithm), asn1.der(asn1.OCTETS, query.digest)),
         asn1.encode(serial),
         _generated_at(when),
         accuracy,
-        b"" if nonce is None else asn1.encode(nonce),
+        b"" if query.nonce is None else asn1.encode(query.nonce),
     )
     attributes = cms.to_be_signed(
         content,
@@ -90,16 +110,64 @@ def to_be_signed(
 
 
 @functools.cache
-def _constant() -> tuple[bytes, bytes, bytes]:
-    """What is the same in every TSTInfo of ours: version and policy, the imprint's algorithm, the accuracy."""
-    algorithm = asn1.AlgorithmIdentifier(algorithm=asn1.SHA256, parameters=None)
+def _constant() -> tuple[bytes, bytes]:
+    """What is the same in every TSTInfo of ours: version and policy, and the accuracy."""
     accuracy = asn1.Accuracy(seconds=int(ACCURACY.total_seconds()), milliseconds=None, microseconds=None)
-    return asn1.encode(1) + asn1.encode(POLICY), asn1.encode(algorithm), asn1.encode(accuracy)
+    return asn1.encode(1) + asn1.encode(POLICY), asn1.encode(accuracy)
+
+
+@functools.cache
+def _algorithm(oid: x509.ObjectIdentifier) -> bytes:
+    return asn1.encode(asn1.AlgorithmIdentifier(algorithm=oid, parameters=None))
 
 
 @functools.lru_cache(maxsize=4)
 def _generated_at(when: datetime) -> bytes:
     return asn1.encode(GeneralizedTime(when))
+
+
+def parse_query(der: bytes) -> Query:
+    """A TimeStampReq (RFC 3161 section 2.4.1) that this authority answers; `MalformedError` says what is wrong.
+
+    OpenSSL and others write NULL parameters beside the digest's algorithm; they mean the same (RFC 5754 section 2).
+    """
+    asked = asn1.decode(asn1.TimeStampReq, der, limit=MAX_QUERY_BYTES)
+    imprint = asked.message_imprint
+    parameters = imprint.hash_algorithm.parameters
+    if asked.version != 1:
+        raise MalformedError("the request is not of version 1")
+    if not asked.certificates:
+        raise MalformedError("the request does not take the signer's certificate (certReq), which our tokens carry")
+    if parameters is not None and asn1.encode(parameters) != _NULL:
+        raise MalformedError("the digest's algorithm has parameters")
+    made = _DIGESTS.get(imprint.hash_algorithm.algorithm)
+    if made is None or len(imprint.hashed_message) != made().digest_size:
+        raise MalformedError("the digest is neither SHA-256 nor SHA-512")
+    if asked.policy not in (None, POLICY):
+        raise MalformedError("the policy asked for is not this authority's")
+    if asked.nonce is not None and (asked.nonce < 0 or asked.nonce.bit_length() > 8 * MAX_NONCE_BYTES):
+        raise MalformedError("the nonce is negative or too long")
+    return Query(imprint.hash_algorithm.algorithm, imprint.hashed_message, asked.nonce)
+
+
+def query(data: bytes, nonce: int) -> bytes:
+    """A TimeStampReq for SHA-256 of `data`, which asks for the signer's certificate."""
+    imprint = asn1.MessageImprint(
+        hash_algorithm=asn1.AlgorithmIdentifier(algorithm=asn1.SHA256, parameters=None),
+        hashed_message=hashlib.sha256(data).digest(),
+    )
+    return asn1.encode(
+        asn1.TimeStampReq(version=1, message_imprint=imprint, policy=None, nonce=nonce, certificates=True)
+    )
+
+
+def rejection(failure: int) -> bytes:
+    """A TimeStampResp that refuses, with one bit of PKIFailureInfo (RFC 3161 section 2.4.2)."""
+    bits = bytearray(failure // 8 + 1)
+    bits[-1] = 0x80 >> failure % 8
+    unused = 7 - failure % 8
+    info = asn1.der(_BIT_STRING, bytes([unused]) + bytes(bits))
+    return asn1.der(asn1.SEQUENCE, asn1.der(asn1.SEQUENCE, asn1.encode(REJECTED) + info))
 
 
 def assemble(pending: Pending, signature: bytes, *, tsa: x509.Certificate) -> bytes:

@@ -112,7 +112,13 @@ class Stamper:
 
     def stamp(self, data: bytes, at: datetime) -> bytes:
         """DER of an RFC 3161 token over `data`."""
-        pending = timestamp.to_be_signed(data, at=at, serial=new_serial(at), tsa=self.certificate)
+        return self._signed(timestamp.to_be_signed(data, at=at, serial=new_serial(at), tsa=self.certificate))
+
+    def stamp_for(self, query: timestamp.Query, at: datetime) -> bytes:
+        """The same for what a client asked over HTTP."""
+        return self._signed(timestamp.to_be_signed_for(query, at=at, serial=new_serial(at), tsa=self.certificate))
+
+    def _signed(self, pending: timestamp.Pending) -> bytes:
         return timestamp.assemble(pending, sign_with(self._key, pending.attributes.data), tsa=self.certificate)
 
 

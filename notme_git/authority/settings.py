@@ -56,7 +56,7 @@ class Limits:
     passkey: Rate = Rate(5, 60)
     cert: Rate = Rate(300, 60)
     code: Rate = Rate(5, 60)
-    nonce: Rate = Rate(0, 0)
+    timestamp: Rate = Rate(600, 60)
 
 
 @dataclass(frozen=True, slots=True)
