@@ -98,6 +98,39 @@ def test_nobody_is_shown_a_key(world: World, grant: Grant) -> None:
     assert not [name for name in dir(ca) if "key" in name and not name.startswith("_")]
 
 
+def test_an_issuing_ca_is_enrolled_once_until_shortly_before_it_ends(world: World, grant: Grant) -> None:
+    held, calls = issuing.Held(), list[IssuingCA]()
+
+    def enroll() -> IssuingCA:
+        calls.append(enrolled(world, grant))
+        return calls[-1]
+
+    first = held.get(("a",), world.now, enroll)
+    assert held.get(("a",), first.until, enroll) is first
+    assert held.get(("b",), world.now, enroll) is not first
+    assert len(calls) == 2
+    for at in (first.until + timedelta(seconds=1), first.held.not_before - timedelta(seconds=1)):
+        held.get(("a",), world.now, enroll)
+        before = len(calls)
+        held.get(("a",), at, enroll)
+        assert len(calls) == before + 1
+    held.clear()
+    assert held.get(("a",), world.now, enroll) is calls[-1]
+    assert "PrivateKey" not in repr(held)
+
+
+def test_only_so_many_issuing_cas_are_in_memory(world: World, grant: Grant) -> None:
+    held, ca, calls = issuing.Held(), enrolled(world, grant), list[int]()
+
+    def enroll() -> IssuingCA:
+        calls.append(1)
+        return ca
+
+    for number in (*range(issuing.MAX_HELD + 1), 0):
+        held.get((str(number),), world.now, enroll)
+    assert len(calls) == issuing.MAX_HELD + 2
+
+
 def signed(world: World, credential: local.Credential, *, form: SignatureFormat = SignatureFormat.X509) -> sign.Signed:
     payload = world.commit(committer=f"tester <orchestrator+tester@{world.id}.invalid>")
     trusted = world.trust()

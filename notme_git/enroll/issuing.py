@@ -7,6 +7,7 @@ The key never leaves this module. Every leaf is held against the CA's own certif
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -25,6 +26,9 @@ from notme_git.authority.issue_ca import CaRequest, issue_ca, preimage
 from notme_git.authority.keystore import PrivateKey
 from notme_git.enroll.keys import new_signing_key, proof, spki
 from notme_git.enroll.local import AUTH_METHOD, Credential
+
+MAX_HELD = 16
+"""One an orchestrator, profile and session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,30 @@ class IssuingCA:
     def _sign(self, spec: LeafSpec, key: PrivateKey, at: datetime) -> x509.Certificate:
         builder = profile.signing_leaf(spec, key.public_key(), self.certificate, serial=ca.new_serial(at))
         return ca.certify(builder, self._key)
+
+
+@dataclass(slots=True)
+class Held:
+    """The issuing CAs of one signer, each under what it was enrolled for, until shortly before it ends."""
+
+    _found: dict[tuple[str, ...], IssuingCA] = field(default_factory=dict, repr=False)
+
+    def get(self, key: tuple[str, ...], at: datetime, enroll: Callable[[], IssuingCA]) -> IssuingCA:
+        """The one under `key`, newly enrolled where there is none that still mints."""
+        self.drop_expired(at)
+        if key not in self._found:
+            while len(self._found) >= MAX_HELD:
+                del self._found[next(iter(self._found))]
+            self._found[key] = enroll()
+        return self._found[key]
+
+    def drop_expired(self, at: datetime) -> None:
+        """Forget those that are about to end, or that a clock set back would bring to life again."""
+        self._found = {key: ca for key, ca in self._found.items() if ca.held.not_before <= at <= ca.until}
+
+    def clear(self) -> None:
+        """Forget every key."""
+        self._found.clear()
 
 
 def enroll(
