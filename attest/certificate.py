@@ -5,17 +5,17 @@
  1. the leaf carries exactly the extensions of its profile, with their criticality; others are refused
  2. end entity: CA false; key usage digitalSignature and nothing beyond; purpose as the profile says
  3. its key is of the profile's algorithm and passes the strictness rule (`keys`)
- 4. it is signed by a pinned anchor, or by one issuing CA that is (not in profile upstream)
+ 4. it is signed by a pinned anchor, or by one issuing CA that is (profiles notme and signet)
  5. issuer name equals the issuer's subject name, authority key identifier the issuer's, where present
  6. every issuer is a CA with keyCertSign and room in its path length, and the child's validity lies within its own
  7. life: at most five minutes after issue (our profiles)
  8. no certificate comes along that is not on the path
 
-An issuing CA of our profiles, which an orchestrator holds and mints with, is held against a list of its own:
+An issuing CA of profile notme, which an orchestrator holds and mints with, is held against a list of its own:
 
  9. it carries exactly the extensions of its profile's issuing CA, with their criticality
-10. CA true with path length 0; key usage keyCertSign and cRLSign and nothing beyond; a key of the profile's algorithm
-11. it says what a leaf says, with one URI for a name, scope `certMint` and delegation depth 1
+10. CA true with path length 0; key usage keyCertSign and cRLSign and nothing beyond; purpose code signing alone
+11. its key is as a leaf's; it says what a leaf says, with one URI, scope `certMint` and delegation depth 1
 12. life: at most 24 hours after issue
 13. the leaf lies within it (`delegation.verify_within`); leaf and CA have one key each, and their bindings say so
 
@@ -269,7 +269,7 @@ def _walk(
     if issuing is None:
         remarks += _check_link(leaf, anchor.certificate, anchor.profile)
         return Chain(read, None, anchor, tuple(remarks))
-    if anchor.profile is Profile.UPSTREAM:
+    if anchor.profile is not Profile.SIGNET and not RULES[anchor.profile].issuing:
         raise _mismatch(f"profile {anchor.profile} has no issuing CA between leaf and root")
     remarks += _check_link(leaf, issuing, anchor.profile)
     remarks += _check_link(issuing, anchor.certificate, anchor.profile, below=1)
@@ -336,12 +336,16 @@ def verify_issuing(issuing: x509.Certificate, anchors: Sequence[Anchor], profile
 
 def _read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
     """Checks 9 to 12 of the module's list, and of 13 what concerns the issuing CA alone."""
+    if not RULES[profile].issuing:
+        raise _mismatch(f"profile {profile} has no issuing CA between leaf and root")
     issuing = _read(certificate, profile, _extensions(certificate, profile, RULES[profile].issuing, CI))
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     if not constraints.ca or constraints.path_length != 0 or usage != _CA_USAGE:
         raise _mismatch("the issuing CA may issue more than leaves, or do more than issue")
-    if issuing.emails or issuing.remarks or issuing.claims is None or issuing.claims.depth != 1:
+    if _purposes(certificate) != {ExtendedKeyUsageOID.CODE_SIGNING}:
+        raise _mismatch("the issuing CA is not for code signing, and that alone")
+    if issuing.remarks or issuing.claims is None or issuing.claims.depth != 1:
         raise _mismatch("the issuing CA's certificate does not say what an issuing CA's says")
     if CERT_MINT not in issuing.scopes:
         raise _mismatch(f"the issuing CA does not hold scope {CERT_MINT}")

@@ -74,8 +74,8 @@ class Profile(enum.StrEnum):
 class Rules:
     """What a signing leaf of a profile carries: extension -> critical. Anything else is refused.
 
-    `issuing` is what an issuing CA's certificate carries beside the facts of a CI job; empty where no rule of ours
-    says what it may pass on.
+    `issuing` is what an issuing CA's certificate carries beside the facts of a CI job; empty where there is none.
+    Profile interop has none: stock tools, for which it is there, look at no claim, and would take any address from one.
     """
 
     algorithm: KeyAlgorithm
@@ -90,7 +90,6 @@ class Rules:
 _CONSTRAINTS = {ExtensionOID.BASIC_CONSTRAINTS: True, ExtensionOID.KEY_USAGE: True}
 _KEY_IDS = {ExtensionOID.SUBJECT_KEY_IDENTIFIER: False, ExtensionOID.AUTHORITY_KEY_IDENTIFIER: False}
 _UPSTREAM = dict.fromkeys((SUBJECT, ISSUED_AT, SCOPES, EPOCH, AUTH_METHOD, BINDING), False)
-_ISSUING = {**_CONSTRAINTS, **_UPSTREAM, **_KEY_IDS, CLAIMS: False}
 CI = dict.fromkeys(fulcio.OIDS.values(), False)
 
 RULES: Mapping[Profile, Rules] = {
@@ -106,7 +105,14 @@ RULES: Mapping[Profile, Rules] = {
         optional={ExtensionOID.EXTENDED_KEY_USAGE: False, **CI},
         scope="sign:git",
         ours=True,
-        issuing={**_ISSUING, ExtensionOID.SUBJECT_ALTERNATIVE_NAME: True},
+        issuing={
+            **_CONSTRAINTS,
+            **_UPSTREAM,
+            **_KEY_IDS,
+            ExtensionOID.SUBJECT_ALTERNATIVE_NAME: True,
+            ExtensionOID.EXTENDED_KEY_USAGE: False,
+            CLAIMS: False,
+        },
     ),
     Profile.INTEROP: Rules(
         algorithm=KeyAlgorithm.P256,
@@ -122,7 +128,6 @@ RULES: Mapping[Profile, Rules] = {
         purposes=frozenset({ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION}),
         scope="sign:git",
         ours=True,
-        issuing={**_ISSUING, ExtensionOID.SUBJECT_ALTERNATIVE_NAME: False},
     ),
     Profile.UPSTREAM: Rules(
         algorithm=KeyAlgorithm.ED25519,
@@ -233,16 +238,18 @@ def issuing_ca(
 ) -> x509.CertificateBuilder:
     """The certificate with which an orchestrator mints leaves itself: no CA can stand below it (RFC 5280, 4.2.1.9).
 
-    Its name begins with two words that no agent's name has, so no leaf under it has its issuer's name as its own.
+    Its one purpose keeps TLS stacks from taking what it might issue for their own; not critical, because Bouncy Castle
+    refuses that in a CA. Its name begins with two words that no agent's name has, so no leaf under it has its issuer's
+    name as its own.
     """
     name = _name(short_name(f"issuing CA {spec.claims.actor_name}"))
     at = spec.issued_at.replace(microsecond=0)
     builder = _builder(name, issuer.subject, key, serial, at - BACKDATING, until)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(certificate=True), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
     return _described(builder, spec, key, issuer).add_extension(
-        x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spec.uri)]),
-        critical=spec.profile is Profile.NOTME,
+        x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spec.uri)]), critical=True
     )
 
 

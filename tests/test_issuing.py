@@ -16,8 +16,6 @@ from notme_git.enroll import issuing, local
 from notme_git.enroll.issuing import IssuingCA
 from tests.world import World
 
-OURS = (Profile.NOTME, Profile.INTEROP)
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -29,12 +27,12 @@ def grant(world: World) -> Grant:
     return world.grant("orchestrator", branches=("agents/*",), delegation_depth=1)
 
 
-def enrolled(world: World, grant: Grant, of: Profile = Profile.NOTME) -> IssuingCA:
+def enrolled(world: World, grant: Grant) -> IssuingCA:
     with world.opened() as authority:
         return issuing.enroll(
             authority,
             grant,
-            of,
+            Profile.NOTME,
             world.trust().anchors,
             world.now,
             session="s-1",
@@ -43,11 +41,10 @@ def enrolled(world: World, grant: Grant, of: Profile = Profile.NOTME) -> Issuing
         )
 
 
-@pytest.mark.parametrize("of", OURS)
 def test_a_leaf_is_minted_without_the_authority_and_holds_what_its_orchestrator_holds(
-    world: World, grant: Grant, of: Profile
+    world: World, grant: Grant
 ) -> None:
-    credential = enrolled(world, grant, of).mint("tester", "sign:git", world.now + timedelta(hours=2))
+    credential = enrolled(world, grant).mint("tester", "sign:git", world.now + timedelta(hours=2))
     chain = credential.chain
     claims = chain.leaf.claims
     assert claims is not None
@@ -58,7 +55,7 @@ def test_a_leaf_is_minted_without_the_authority_and_holds_what_its_orchestrator_
     assert (claims.constraints, claims.assurance, claims.depth) == (grant.constraints, "other-user", 0)
     assert (chain.leaf.scopes, chain.leaf.not_after - chain.leaf.issued_at) == (("sign:git",), timedelta(minutes=5))
     assert (credential.ssh_chain, credential.ssh_certificate) == (None, b"")
-    again = certificate.verify_chain(credential.certificate, (chain.issuing,), world.trust().anchors, of)
+    again = certificate.verify_chain(credential.certificate, (chain.issuing,), world.trust().anchors)
     assert again.leaf == chain.leaf
 
 
@@ -144,10 +141,9 @@ def judged(world: World, made: sign.Signed, context: Context) -> Verdict:
     return verify.judge(found, Policy(), context, at=world.now)
 
 
-@pytest.mark.parametrize("of", OURS)
-def test_what_a_minted_credential_signs_is_accepted_where_its_orchestrator_may(tmp_path: Path, of: Profile) -> None:
+def test_what_a_minted_credential_signs_is_accepted_where_its_orchestrator_may(tmp_path: Path) -> None:
     world = World(tmp_path)
-    ca = enrolled(world, world.grant("orchestrator", branches=("agents/*",), delegation_depth=1), of)
+    ca = enrolled(world, world.grant("orchestrator", branches=("agents/*",), delegation_depth=1))
     made = signed(world, ca.mint("tester", "sign:git", world.now))
     world.tick(days=3)
     verdict = judged(world, made, Context(ref="refs/heads/agents/one"))

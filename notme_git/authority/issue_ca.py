@@ -56,6 +56,11 @@ def issue_ca(
     """Issue under the current epoch, or raise `RefusedError`. The issuance is logged before this returns."""
     epoch = authority.epoch
     issue.check_clock(authority, epoch, at)
+    if not RULES[request.profile].issuing:
+        raise RefusedError(
+            f"profile {request.profile} has no issuing CAs: stock tools would take any name from one",
+            hint="use profile notme",
+        )
     issue.check_granted(authority, request.grant, (CERT_MINT,), at)
     grants.check_delegable(request.grant)
     _verify_possession(request)

@@ -52,7 +52,8 @@ def add(base: Vectors) -> None:
 
     good = family.made(base.notme)
     put("4_minted-within-an-issuing-ca", "proven", good)
-    put("4_minted-within-an-interop-issuing-ca", "proven", family.made(base.interop), of=Profile.INTEROP)
+    other = family.made(base.interop)
+    put("4_minted-under-the-interop-root", Reason.PROFILE_MISMATCH, other, of=Profile.INTEROP)
     for name, change in WIDER.items():
         put(f"4_minted-beyond-the-{name}", Reason.DELEGATION_EXCEEDED, family.made(base.notme, child=change))
     put("4_minted-to-mint-further", Reason.PROFILE_MISMATCH, family.made(base.notme, child=_claim(depth=1)))
