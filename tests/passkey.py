@@ -47,9 +47,7 @@ class Authenticator:
         data = self._authenticator_data(options["rp"]["id"], self.flags | ATTESTED) + attested
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         client = self._client_data("webauthn.create", options["challenge"])
-        return self._credential(
-            clientDataJSON=b64(client), attestationObject=b64(attestation), transports=["internal"]
-        )
+        return self._credential(clientDataJSON=b64(client), attestationObject=b64(attestation), transports=["internal"])
 
     def get(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """An AuthenticationResponseJSON for the `options` of `/auth/passkey/login/options`."""
@@ -83,9 +81,7 @@ class Authenticator:
     def _cose_key(self) -> bytes:
         """RFC 9053 section 7.1.1: kty EC2, alg ES256, P-256, x, y."""
         numbers = self.key.public_key().public_numbers()
-        return cbor2.dumps(
-            {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        )
+        return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
 
 
 def b64(data: bytes) -> str:

@@ -48,6 +48,11 @@ class Account:
         return MANAGE in self.scopes
 
 
+def new_id() -> str:
+    """An id for an account that is about to be made."""
+    return str(uuid.uuid4())
+
+
 def create(
     records: Records,
     trust_domain: str,
@@ -60,7 +65,7 @@ def create(
     account_id: str = "",
 ) -> Account:
     """A new human account, with its principal and its standing grant. The caller holds the transaction."""
-    name = account_id or str(uuid.uuid4())
+    name = account_id or new_id()
     host = trust_domain.rpartition(":")[0] or trust_domain
     principal = Principal(
         id=identity.uri(trust_domain, PrincipalKind.HUMAN.value, name),
@@ -112,6 +117,23 @@ def disable(records: Records, account_id: str, at: datetime) -> None:
     changed = update(table).where(table.c.id == account_id, table.c.disabled_at.is_(None))
     if not records.run(changed.values(disabled_at=int(at.timestamp()))):
         raise RefusedError("there is no such account")
+
+
+def parse_person(display: str, email: str) -> tuple[str, str]:
+    """Name and address as somebody gives them of themselves, either of which may be empty; else `UsageError`."""
+    if display:
+        grants.parse_human(f"{display} <{email or 'nobody@example.org'}>")
+    elif email:
+        grants.parse_email(email)
+    return display, email
+
+
+def check_free(records: Records, email: str, own: str = "") -> None:
+    """`RefusedError` for an address that an account other than `own` has: certificates name people by it."""
+    if email and any(
+        email.casefold() == each.principal.email.casefold() for each in everybody(records) if each.id != own
+    ):
+        raise RefusedError("another account has that address", hint="sign in to it, or ask an administrator")
 
 
 def connect(records: Records, account_id: str, provider: str, subject: str, at: datetime) -> None:

@@ -86,6 +86,8 @@ def accept(
     row = records.row(select(table).where(table.c.token_sha256 == key))
     if row is None or row["used_at"] is not None or row["expires_at"] <= at.timestamp():
         raise _invalid()
+    if not row["email"]:
+        accounts.check_free(records, email)
     scopes = tuple(json.loads(row["scopes"]))
     try:
         check_grantable(accounts.find(records, row["created_by"]).scopes, scopes)
@@ -104,6 +106,11 @@ def accept(
     if not records.run(used.values(used_at=int(at.timestamp()), account=account.id)):
         raise _invalid()
     return account
+
+
+def void_all(records: Records, at: datetime) -> None:
+    """Let no invite of before be used. The caller holds the transaction."""
+    records.run(update(table).where(table.c.used_at.is_(None)).values(used_at=int(at.timestamp())))
 
 
 def _invalid() -> RefusedError:

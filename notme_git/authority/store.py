@@ -286,6 +286,15 @@ class Store:
         values = [getattr(issued, field.name) for field in fields(issued)]
         self._write("INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)
 
+    def issued_since(self, since: int, principal_id: str, most: int) -> list[Issued]:
+        """What was issued after `since` to a principal or on its behalf, the latest first, at most so many."""
+        rows = self._rows(
+            "SELECT * FROM issued WHERE issued_at > ? AND ? IN (actor_id, represented_id) "
+            "ORDER BY issued_at DESC LIMIT ?",
+            since, principal_id, most,
+        )  # fmt: skip
+        return [Issued(*row) for row in rows]
+
     def last_issued_at(self) -> int | None:
         """The latest time in the issuance log (unix seconds), None while it is empty."""
         row = self._row("SELECT max(issued_at) FROM issued")

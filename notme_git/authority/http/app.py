@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attest.errors import Error
 from notme_git.authority.embedded import Authority
-from notme_git.authority.http import cert, timestamp
+from notme_git.authority.http import account, cert, connect, grant, html, manage, pages, passkey, program, timestamp
 from notme_git.authority.http.answers import HttpError, answer, of_error
 from notme_git.authority.http.desk import Desk, desk_of
 from notme_git.authority.metrics import Metrics
@@ -45,7 +45,8 @@ def build(
 
 def routes() -> list[BaseRoute]:
     """Every route; the busiest first, because they are tried in order."""
-    return [*cert.ROUTES, *timestamp.ROUTES, Route("/metrics", metrics_page, methods=["GET"])]
+    people = [each for part in (passkey, program, account, grant, connect, manage, pages, html) for each in part.ROUTES]
+    return [*cert.ROUTES, *timestamp.ROUTES, *token.ROUTES, *people, Route("/metrics", metrics_page, methods=["GET"])]
 
 
 async def metrics_page(request: Request) -> Response:
