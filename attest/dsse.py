@@ -202,7 +202,7 @@ def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundl
     chain = certificate.verify_chain(leaf, (), trusted.anchors)
     found = _evidence(bundle, chain)
     best = evidence.verify_time(found, chain.leaf, at)
-    if trusted.bundle is not None:
+    if trusted.of(chain.anchor).bundle is not None:
         trust.verify_epoch(trusted, chain, found, at)
     actor_kind, self_attested = _verify_attester(chain.leaf, bundle.envelope)
     return VerifiedBundle(

@@ -21,22 +21,48 @@ from attest.types import TrustBundle
 ANCHORS = Path("authority", "anchors.pem")
 BUNDLE = Path("authority", "bundle")
 SEQUENCES = Path("verifier", "sequences")
+PINNED = Path("verifier", "authorities")
 MAX_ANCHOR_BYTES = 1024 * 1024
 MAX_SEQUENCE_DIGITS = 20
 
 _MAKE = 'make an authority (notme-git init --human "NAME <ADDRESS>"), or name an anchor with --anchor'
 _MEND = "notme-git doctor says how to mend this home (a verifier takes --anchor in its place)"
+_PIN_AGAIN = "pin it again: notme-git trust add URL --spki sha256:HEX"
 _EXPORT = "make one with notme-git trust export --format bundle > FILE, where the authority is"
 
 
 def read_trust(home: Path) -> Trust:
-    """The anchors and bundle of the authority in `home`, which this user made and therefore pins.
+    """The anchors and bundles of the authority in `home`, which this user made, and of those that this user pinned.
 
     Raises `UnavailableError` when there are none or they cannot be read.
     """
-    made = (home / ANCHORS).parent.is_dir()
+    made, pinned = (home / ANCHORS).parent.is_dir(), [_read_pinned(folder, home) for folder in pinned_in(home)]
+    if not made and pinned:
+        return trust.join(pinned[0], pinned[1:])
     anchors = read_anchors(home / ANCHORS, None, hint=_MEND if made else _MAKE)
-    return read_bundle(home / BUNDLE, anchors, home, hint=_MEND)
+    own = read_bundle(home / BUNDLE, anchors, home, hint=_MEND)
+    return trust.join(own, pinned) if pinned else own
+
+
+def pinned_in(home: Path) -> list[Path]:
+    """The folders of the authorities that were pinned out of band, each with `anchors.pem` and `bundle`."""
+    try:
+        return sorted(folder for folder in (home / PINNED).iterdir() if not folder.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UnavailableError(f"cannot read {home / PINNED}: {error.strerror}", hint="mend its permissions") from None
+
+
+def trust_files(home: Path) -> list[Path]:
+    """The files that `read_trust` goes by, for whoever remembers what it said."""
+    pinned = [folder / name for folder in pinned_in(home) for name in (ANCHORS.name, BUNDLE.name)]
+    return [home / ANCHORS, home / BUNDLE, *pinned]
+
+
+def _read_pinned(folder: Path, home: Path) -> Trust:
+    anchors = read_anchors(folder / ANCHORS.name, None, hint=_PIN_AGAIN)
+    return read_bundle(folder / BUNDLE.name, anchors, home, hint=_PIN_AGAIN)
 
 
 def read_anchors(

@@ -12,7 +12,7 @@ When an epoch may move:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from attest import asn1, canonical, evidence, keys
@@ -46,15 +46,38 @@ BUNDLE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verifier goes by: the anchors, and a verified bundle where it has one, each epoch with its anchors."""
+    """What a verifier goes by: the anchors, and a verified bundle where it has one, each epoch with its anchors.
+
+    With several authorities `anchors` are those of all, the rest is of the first, and `others` are the others.
+    """
 
     anchors: tuple[Anchor, ...]
     bundle: TrustBundle | None = None
     epochs: tuple[tuple[Epoch, tuple[Anchor, ...]], ...] = ()
+    others: tuple[Trust, ...] = ()
+
+    def of(self, anchor: Anchor) -> Trust:
+        """The part that is about the authority of `anchor`: one authority's bundle says nothing of another's keys."""
+        return next((other for other in self.others if anchor in other.anchors), self)
 
     def age(self, at: datetime) -> timedelta | None:
         """How old the bundle is at `at`, or None without one."""
         return None if self.bundle is None else at - instant(self.bundle.issued_at)
+
+
+def join(first: Trust, others: Sequence[Trust]) -> Trust:
+    """What a verifier goes by that pinned several authorities.
+
+    `UnavailableError` when two of them claim one key: whose bundle speaks of it could then not be said.
+    """
+    anchors: dict[Anchor, None] = {}
+    for each in (first, *others):
+        if any(anchor in anchors for anchor in each.anchors):
+            raise UnavailableError(
+                "two of the pinned authorities claim the same key", hint="notme-git trust list shows them; remove one"
+            )
+        anchors.update(dict.fromkeys(each.anchors))
+    return replace(first, anchors=tuple(anchors), others=(*first.others, *others))
 
 
 def bundle_to_be_signed(bundle: TrustBundle) -> bytes:
@@ -111,6 +134,7 @@ def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: date
 
     Raises `UnavailableError` without a bundle, `VerificationError` where the bundle speaks against it.
     """
+    trust = trust.of(chain.anchor)
     bundle = trust.bundle
     if bundle is None:
         raise UnavailableError(

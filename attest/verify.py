@@ -309,7 +309,7 @@ class _Walk:
 
     def _epoch(self, chain: Chain) -> None:
         epoch = trust.verify_epoch(self.trusted, chain, self.evidence, self.at)
-        bundle = self.trusted.bundle
+        bundle = self.trusted.of(chain.anchor).bundle
         sequence = bundle.sequence if bundle else 0
         self.note(
             Step.EPOCH, StepStatus.PROVEN, None, f"epoch {epoch.number} was acceptable (bundle {sequence})"
@@ -338,8 +338,8 @@ class _Walk:
                 self.found[step] = _finding(
                     step, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, "not looked at: an earlier step failed"
                 )
-        bundle = self.trusted.bundle
-        age = self.trusted.age(self.at)
+        used = self.trusted if self.chain is None else self.trusted.of(self.chain.anchor)
+        bundle, age = used.bundle, used.age(self.at)
         return Examination(
             kind=kind,
             object_format=object_format,

@@ -28,7 +28,7 @@ IN_PROCESS = IMPORTS + """
 config = Config.read()
 request = Request("gpgsm", ("-bsau", "notme:claude-code"), stdin=sys.stdin.buffer.read())
 with opened(config.home) as authority:
-    reply = answer(request, Signer(config.home, authority), os.getpid(), config.at)
+    reply = answer(request, Signer.of(config.home, authority), os.getpid(), config.at)
 sys.exit(reply.status)
 """
 """What `dialect` does where no daemon can be had."""

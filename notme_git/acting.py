@@ -107,6 +107,11 @@ def sign_for(
     return signer.sign(who, parsed, form=form, replaying=replays, folder=request.cwd, at=at)
 
 
+def warned(signed: Signed) -> list[tuple[str, bytes]]:
+    """What the person should know of a signature that was made, as events of a reply."""
+    return [("2", f"notme-git: warning: {signed.warning}\n".encode())] if signed.warning else []
+
+
 def replaying(request: Request, parsed: GitObject) -> bool:
     """Whether git replays an existing commit (rebase, cherry-pick, am) that keeps another's name as its author.
 

@@ -65,7 +65,7 @@ def _concerns(name: str, call: gpg.Call | ssh.Call, config: Config) -> bool:
     if not call.mode:
         return False
     if call.mode != "sign":
-        return (config.home / "authority").is_dir() or _claimed(name, call)
+        return _knows(config) or _claimed(name, call)
     if _key(call).startswith("notme:"):
         return True
     if name.startswith(AUTO):
@@ -73,6 +73,11 @@ def _concerns(name: str, call: gpg.Call | ssh.Call, config: Config) -> bool:
 
         return agents.choose(config.environ) is not None
     return False
+
+
+def _knows(config: Config) -> bool:
+    """Whether the home can know a signature: it has an authority, or anchors that were pinned."""
+    return any((config.home / name).is_dir() for name in ("authority", "verifier/authorities"))
 
 
 def _key(call: gpg.Call | ssh.Call) -> str:
@@ -121,14 +126,15 @@ def _ask(request: Request, config: Config) -> Reply:
 
 
 def _answer_here(request: Request, config: Config) -> Reply:
-    from notme_git.authority.embedded import opened
     from notme_git.daemon import hardening
     from notme_git.daemon.credential import Signer
+    from notme_git.remote import ambient, source
 
     hardening.harden()
+    ambient.keep(os.environ)
     dialect = DIALECTS[request.dialect.removeprefix(AUTO)]
-    with opened(config.home) as authority:
-        reply: Reply = dialect.answer(request, Signer(config.home, authority), os.getpid(), config.at)
+    with source.opened(config.home) as opening:
+        reply: Reply = dialect.answer(request, Signer(config.home, opening), os.getpid(), config.at)
         return reply
 
 

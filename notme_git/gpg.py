@@ -130,10 +130,13 @@ def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -
 
 
 def _created(call: Call, signed: Signed, at: datetime) -> Events:
+    from notme_git import acting
+
     fingerprint, seconds = _fingerprint(signed.examination), int(at.timestamp())
     line = f"SIG_CREATED D {_algorithms(signed.examination)} 00 {seconds} {fingerprint}"
     # BEGIN_SIGNING tells whether anybody listens, before there is anything on stdout.
-    return [*_status(call, ["BEGIN_SIGNING"]), ("1", signed.armour), *_status(call, [line])]
+    return [*_status(call, ["BEGIN_SIGNING"]), *acting.warned(signed), ("1", signed.armour), *_status(call, [line])]
+
 
 
 def _verify(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:

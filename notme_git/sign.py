@@ -6,12 +6,13 @@ returns has passed the same examination that a verifier will hold it to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attest import cms, gitobject, identity, sshsig, verify
 from attest.certificate import Chain
-from attest.errors import MalformedError, RefusedError, Step, VerificationError
+from attest.errors import MalformedError, RefusedError, Step, UnavailableError, VerificationError
 from attest.evidence import instant, rfc3339
 from attest.gitobject import Commit, ObjectFormat, ObjectKind, PushCertificate, Signature, SignatureFormat, Tag
 from attest.signed import GitObject
@@ -37,6 +38,10 @@ class Signed:
     kind: ObjectKind
     object_id: str
     examination: Examination
+    warning: str = ""
+
+
+UNSTAMPED = "time unproven: the signature has no time-stamp"
 
 
 def parse(payload: bytes) -> GitObject:
@@ -57,11 +62,13 @@ def sign_payload(
     *,
     form: SignatureFormat,
     replaying: bool,
+    unstamped: Callable[[], bool] = lambda: False,
     at: datetime,
 ) -> Signed:
     """Sign what `parse` returned, in CMS or as an SSH signature.
 
-    `replaying` says that git is replaying existing commits (rebase, cherry-pick, am), which keeps their authors.
+    `replaying` says that git is replaying existing commits (rebase, cherry-pick, am), which keeps their authors;
+    `unstamped` is asked where the authority's time-stamp cannot be had whether the signature may go without.
     Raises `RefusedError` for what design D14 does not allow.
     """
     payload = parsed.payload
@@ -76,16 +83,16 @@ def sign_payload(
         raise RefusedError(f"profile {profile} has no SSH certificates", hint="run notme-git setup --format ssh")
     check_identity(chain, parsed, replaying)
     if form is SignatureFormat.X509:
-        armour, token = _cms(credential, payload, at)
+        armour, token = _cms(credential, payload, unstamped, at)
     else:
         _check_window(chain, parsed)
-        armour, token = _ssh(credential, payload, at)
+        armour, token = _ssh(credential, payload, unstamped, at)
     examination = verify.examine_signature(
         armour, payload, trusted, at=at, profile=chain.anchor.profile, git=True, parsed=parsed, known_chain=chain
     )
     _check_product(examination)
     kind, object_id = become(parsed, Signature(form, armour))
-    return Signed(armour, token, kind, object_id, examination)
+    return Signed(armour, token, kind, object_id, examination, "" if token else UNSTAMPED)
 
 
 def check_identity(chain: Chain, parsed: GitObject, replaying: bool) -> None:
@@ -110,19 +117,33 @@ def check_identity(chain: Chain, parsed: GitObject, replaying: bool) -> None:
         )
 
 
-def _cms(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:
+def _cms(
+    credential: Credential, payload: bytes, unstamped: Callable[[], bool], at: datetime
+) -> tuple[bytes, bytes]:
     pending = cms.to_be_signed(payload, credential.algorithm, signing_time=at)
     signature = credential.sign(pending.data)
-    token = credential.stamp(signature, at)
+    token = _stamp(credential, signature, unstamped, at)
     above = () if credential.chain.issuing is None else (credential.chain.issuing,)
-    made = cms.assemble(pending, signature, signer=credential.certificate, intermediates=above, timestamp=token)
+    made = cms.assemble(pending, signature, signer=credential.certificate, intermediates=above, timestamp=token or None)
     return cms.ARMOUR.wrap(made), token
 
 
-def _ssh(credential: Credential, payload: bytes, at: datetime) -> tuple[bytes, bytes]:
+def _ssh(
+    credential: Credential, payload: bytes, unstamped: Callable[[], bool], at: datetime
+) -> tuple[bytes, bytes]:
     signature = credential.sign(sshsig.to_be_signed(payload))
-    token = credential.stamp(signature, at)
+    token = _stamp(credential, signature, unstamped, at)
     return sshsig.ARMOUR.wrap(sshsig.assemble(credential.ssh_certificate, signature)), token
+
+
+def _stamp(credential: Credential, signature: bytes, unstamped: Callable[[], bool], at: datetime) -> bytes:
+    """The authority's token, empty where there is none to have and the signature may go without."""
+    try:
+        return credential.stamp(signature, at)
+    except UnavailableError:
+        if unstamped():
+            return b""
+        raise
 
 
 def _check_window(chain: Chain, parsed: GitObject) -> None:

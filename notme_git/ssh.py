@@ -136,7 +136,7 @@ def _sign(call: Call, request: Request, signer: Signs, pid: int, at: datetime) -
     if payload is None:
         raise UnavailableError(f"cannot read {call.files[0]}, which is to be signed")
     signed = acting.sign_for(request, signer, who, payload, form=SignatureFormat.SSH, at=at)
-    return Reply(0, ((SIGNATURE_FILE, signed.armour),))
+    return Reply(0, (*acting.warned(signed), (SIGNATURE_FILE, signed.armour)))
 
 
 def _check(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:

@@ -57,7 +57,7 @@ def brokering(tmp_path: Path) -> Iterator[Brokering]:
         session = record.begin(world.home, grant, task=b"", command="x", broker=True, at=world.now)
         folder = Place.of(tmp_path / "git")
         view = View("git", tmp_path, folder, folder.path / "objects", (), tmp_path, {})
-        yield Brokering(world, BrokeredSigner(Signer(world.home, authority), session, view))
+        yield Brokering(world, BrokeredSigner(Signer.of(world.home, authority), session, view))
 
 
 def test_it_signs_so_often_and_no_more(brokering: Brokering, monkeypatch: pytest.MonkeyPatch) -> None:

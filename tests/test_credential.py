@@ -64,7 +64,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     world = World(tmp_path)
     world.grant()
     with world.opened() as authority:
-        yield Running(world, authority, Signer(world.home, authority))
+        yield Running(world, authority, Signer.of(world.home, authority))
 
 
 # -- what is kept

@@ -55,7 +55,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     world = World(tmp_path)
     world.grant()
     with world.opened() as authority:
-        yield Served(world, Signer(world.home, authority))
+        yield Served(world, Signer.of(world.home, authority))
 
 
 def said(reply: Reply, where: str) -> bytes:

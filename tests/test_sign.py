@@ -245,7 +245,7 @@ def test_what_git_signs_is_signed_by_ssh_and_accepted_with_its_stamp(
 ) -> None:
     payload = make(world)
     with world.opened() as authority:
-        signer = Signer(world.home, authority)
+        signer = Signer.of(world.home, authority)
         signed = signer.sign(
             Acting("claude-code"), sign.parse(payload), form=SSH, replaying=False, folder="/", at=world.now
         )

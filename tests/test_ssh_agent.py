@@ -74,7 +74,7 @@ def offering(tmp_path: Path) -> Iterator[Offering]:
     world.grant(scopes=(PAYLOAD_UNCHECKED,))
     agent_setting.enable(world.home, AGENT)
     with world.opened() as authority:
-        yield Offering(world, SshAgent(Signer(world.home, authority), lambda: world.now))
+        yield Offering(world, SshAgent(Signer.of(world.home, authority), lambda: world.now))
 
 
 # -- what it offers
@@ -135,7 +135,7 @@ def test_a_grant_that_ends_takes_the_certificate_with_it(tmp_path: Path) -> None
     world.grant(scopes=(PAYLOAD_UNCHECKED,), expires="2m")
     agent_setting.enable(world.home, AGENT)
     with world.opened() as authority:
-        offering = Offering(world, SshAgent(Signer(world.home, authority), lambda: world.now))
+        offering = Offering(world, SshAgent(Signer.of(world.home, authority), lambda: world.now))
         (blob,) = offering.offered()
         world.tick(minutes=2)
         assert offering.sign(blob) == FAILURE
@@ -148,7 +148,7 @@ def test_a_grant_to_sign_what_is_seen_is_not_enough(tmp_path: Path) -> None:
     world.grant(scopes=("sign:git",))
     agent_setting.enable(world.home, AGENT)
     with world.opened() as authority:
-        assert Offering(world, SshAgent(Signer(world.home, authority), lambda: world.now)).offered() == []
+        assert Offering(world, SshAgent(Signer.of(world.home, authority), lambda: world.now)).offered() == []
 
 
 # -- what it signs
@@ -222,7 +222,7 @@ def test_any_bytes_are_a_failure_or_a_list(tmp_path: Path) -> None:
     world.grant(scopes=(PAYLOAD_UNCHECKED,))
     agent_setting.enable(world.home, AGENT)
     with world.opened() as authority:
-        offering = Offering(world, SshAgent(Signer(world.home, authority), lambda: world.now))
+        offering = Offering(world, SshAgent(Signer.of(world.home, authority), lambda: world.now))
 
         @settings(max_examples=300, deadline=None, derandomize=True)
         @given(st.binary(min_size=1, max_size=200) | st.binary(max_size=200).map(lambda tail: bytes([13]) + tail))
@@ -255,7 +255,7 @@ def test_a_signature_with_any_bit_of_the_request_changed_is_refused_or_covers_wh
 def test_in_a_session_it_signs_under_that_sessions_grant_alone(offering: Offering) -> None:
     """The session's process is this one. A newer grant, whose certificate is offered, is another."""
     world = offering.world
-    first = offering.agent.signer.authority.store.grants()[-1].grant
+    first = offering.agent.signer.source.authority.store.grants()[-1].grant
     session = record.begin(world.home, first, task=b"", command="x", broker=False, at=world.now)
     (blob,) = offering.offered()
     assert offering.sign(blob) != FAILURE

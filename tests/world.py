@@ -161,7 +161,7 @@ class World:
         """The armoured signature that the signing program gives git, or what it raises; its keys are gone after it."""
         with self.opened() as authority:
             parsed, who = sign.parse(payload), Acting(agent, profile)
-            signer = Signer(self.home, authority)
+            signer = Signer.of(self.home, authority)
             return signer.sign(who, parsed, form=form, replaying=replaying, folder="/", at=self.now).armour
 
     def signed_commit(

@@ -34,8 +34,13 @@ MAX_ADDRESS_BYTES = 4096
 ENVIRONMENT = (
     "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "NOTME_HOME", "PATH", "TMPDIR", "TZ", "USER", "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "NOTME_DAEMON_IDLE",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "NOTME_ID_TOKEN", "NOTME_TOKEN_FILE", "NOTME_AUDIENCE",
 )  # fmt: skip
-"""All of its starter's environment that a daemon gets; those of the desktop are for a keyring that asks its owner."""
+"""All of its starter's environment that a daemon gets.
+
+Those of the desktop are for a keyring that asks its owner; the last five are a CI job's proofs (`remote.ambient`).
+"""
 
 
 def may_sign_here(environ: Mapping[str, str]) -> bool:

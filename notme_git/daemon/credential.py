@@ -1,8 +1,9 @@
-"""The signer of one home: its authority opened once, its credentials in memory until shortly before they end.
+"""The signer of one home: its source opened once, its credentials in memory until shortly before they end.
 
-Every request is decided anew against the grants on record: a revoked grant or a rotated epoch counts from the next
-signature on. What is kept is only what that decision costs: the open database, the trust that the two files of
-the authority gave, and the credentials, whose keys are library objects and leave this module as signatures alone.
+Where credentials come from is a `Source`: the authority on this machine, or one elsewhere (`remote.source`). With the
+former every request is decided anew against the grants on record: a revoked grant or a rotated epoch counts from the
+next signature on. What is kept is only what that decision costs, and the credentials, whose keys are library objects
+and leave this module as signatures alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from attest import home as homes
 from attest import stamps
@@ -40,86 +42,47 @@ MAX_CREDENTIALS = 256
 """One an agent, profile and session; more than this many agents at once share no machine."""
 
 
+class Source(Protocol):
+    """Where credentials come from."""
+
+    def trust(self) -> Trust:
+        """What the certificates are held against, and what was signed with them."""
+
+    def ticket(self, who: Acting, scope: str, at: datetime) -> tuple[str, ...]:
+        """What a credential for this is kept under. `RefusedError` where it is known that there can be none."""
+
+    def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """A new credential. `RefusedError` without a grant, `UnavailableError` where the authority cannot be asked."""
+
+    def unstamped(self, folder: str) -> bool:
+        """Whether a signature made in `folder` may go without the authority's time-stamp, if there is none to have."""
+
+
 @dataclass(slots=True)
-class Signer:
-    """Signs for the agents of one opened authority. Not for several threads."""
+class Embedded:
+    """The authority on this machine, opened. Not for several threads."""
 
     home: Path
     authority: Authority
-    signatures: int = 0
-    _credentials: dict[tuple[str, ...], tuple[Credential, datetime]] = field(default_factory=dict, repr=False)
     _trust: tuple[tuple[object, ...], Trust] | None = field(default=None, repr=False)
     _grants: tuple[int, list[StoredGrant], int] | None = field(default=None, repr=False)
 
-    @property
-    def held(self) -> int:
-        """How many credentials are in memory."""
-        return len(self._credentials)
-
     def trust(self) -> Trust:
-        """What the verifier of this home goes by; read again when one of its files is another."""
-        state = (_state(f"{self.home}/{homes.ANCHORS}"), _state(f"{self.home}/{homes.BUNDLE}"))
+        """Also what the verifier of this home goes by; read again when one of its files is another."""
+        epochs.catch_up(self.authority)
+        state = tuple(_state(path) for path in homes.trust_files(self.home))
         if self._trust is None or self._trust[0] != state:
             self._trust = (state, homes.read_trust(self.home))
         return self._trust[1]
 
-    def decide(self, key: str, request: Request, pid: int) -> Acting | None:
-        """Who signs for the process `pid`; None where that is not for us to say."""
-        return acting.decide(self.home, key, request, pid)
-
-    def sign(
-        self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
-    ) -> Signed:
-        """Sign for git, and write down what was signed where it belongs to a session."""
-        epochs.catch_up(self.authority)
-        credential = self.credential(who, sign.SCOPE, at)
-        signed = sign.sign_payload(credential, self.trust(), parsed, form=form, replaying=replaying, at=at)
-        if form is SignatureFormat.SSH and signed.object_id:
-            stamps.write_spool(self.home, signed.object_id, signed.token)
-        self.signatures += 1
-        self._note(who.session, signed, form, folder, at)
-        return signed
-
-    def credential(self, who: Acting, scope: str, at: datetime) -> Credential:
-        """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
+    def ticket(self, who: Acting, scope: str, at: datetime) -> tuple[str, ...]:
+        """See `Source`."""
         granted, epoch = self._records()
-        grant, session = _select(granted, who, scope, at), who.session
-        key = (grant.id, str(who.profile), scope, session.id if session else "", str(who.assurance), str(epoch))
-        kept = self._credentials.get(key)
-        if kept is not None and _usable(kept[1], at):
-            return kept[0]
-        made = self._enroll(grant, who, scope, at)
-        self.drop_expired(at)
-        while len(self._credentials) >= MAX_CREDENTIALS:
-            del self._credentials[next(iter(self._credentials))]
-        self._credentials[key] = (made, min(made.chain.leaf.not_after, at + LIFETIME) - MARGIN)
-        return made
+        return _select(granted, who, scope, at).id, str(epoch)
 
-    def enroll_anew(self, who: Acting, scope: str, at: datetime) -> Credential:
-        """A credential for the caller to keep. Raises `RefusedError` without a grant."""
-        return self._enroll(self._grant(who, scope, at), who, scope, at)
-
-    def check(self, who: Acting, scope: str, at: datetime) -> None:
-        """`RefusedError` unless a grant lets the agent do that now."""
-        self._grant(who, scope, at)
-
-    def drop_expired(self, at: datetime) -> None:
-        """Forget every key whose certificate is about to end, or that a clock set back would bring to life again."""
-        self._credentials = {key: kept for key, kept in self._credentials.items() if _usable(kept[1], at)}
-
-    def drop_stale(self) -> None:
-        """The same, by this machine's clock."""
-        self.drop_expired(datetime.now(UTC))
-
-    def drop_all(self) -> None:
-        """Forget every key."""
-        self._credentials.clear()
-
-    def _grant(self, who: Acting, scope: str, at: datetime) -> Grant:
-        return _select(self._records()[0], who, scope, at)
-
-    def _enroll(self, grant: Grant, who: Acting, scope: str, at: datetime) -> Credential:
-        session = who.session
+    def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """See `Source`."""
+        grant, session = _select(self._records()[0], who, scope, at), who.session
         return local.enroll(
             self.authority,
             grant,
@@ -132,6 +95,10 @@ class Signer:
             assurance=who.assurance,
         )
 
+    def unstamped(self, _folder: str) -> bool:
+        """Never: whoever signs here has the time-stamping key, too."""
+        return False
+
     def _records(self) -> tuple[list[StoredGrant], int]:
         """Grants and epoch as they are on record now; decoded again only when somebody wrote to the database."""
         store = self.authority.store
@@ -139,6 +106,94 @@ class Signer:
         if self._grants is None or self._grants[0] != version:
             self._grants = (version, store.grants(), self.authority.epoch.number)
         return self._grants[1], self._grants[2]
+
+
+@dataclass(slots=True)
+class Signer:
+    """Signs for the agents of one home. Not for several threads."""
+
+    home: Path
+    source: Source
+    signatures: int = 0
+    _credentials: dict[tuple[str, ...], tuple[Credential, datetime]] = field(default_factory=dict, repr=False)
+    _verifier: tuple[tuple[object, ...], Trust] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, home: Path, authority: Authority) -> Signer:
+        """The signer of the authority on this machine."""
+        return cls(home, Embedded(home, authority))
+
+    @property
+    def held(self) -> int:
+        """How many credentials are in memory."""
+        return len(self._credentials)
+
+    def trust(self) -> Trust:
+        """What the verifier of this home goes by, which is not always what its agents enrol with."""
+        state = tuple(_state(path) for path in homes.trust_files(self.home))
+        if self._verifier is None or self._verifier[0] != state:
+            self._verifier = (state, homes.read_trust(self.home))
+        return self._verifier[1]
+
+    def decide(self, key: str, request: Request, pid: int) -> Acting | None:
+        """Who signs for the process `pid`; None where that is not for us to say."""
+        return acting.decide(self.home, key, request, pid)
+
+    def sign(
+        self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
+    ) -> Signed:
+        """Sign for git, and write down what was signed where it belongs to a session."""
+        trusted = self.source.trust()
+        credential = self.credential(who, sign.SCOPE, at)
+        signed = sign.sign_payload(
+            credential,
+            trusted if credential.chain.anchor in trusted.anchors else self.source.trust(),
+            parsed,
+            form=form,
+            replaying=replaying,
+            unstamped=lambda: self.source.unstamped(folder),
+            at=at,
+        )
+        if form is SignatureFormat.SSH and signed.object_id and signed.token:
+            stamps.write_spool(self.home, signed.object_id, signed.token)
+        self.signatures += 1
+        self._note(who.session, signed, form, folder, at)
+        return signed
+
+    def credential(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """A credential that lives long enough, from memory or newly enrolled. Raises `RefusedError` without a grant."""
+        session = who.session.id if who.session else ""
+        ticket = self.source.ticket(who, scope, at)
+        key = (who.agent, str(who.profile), scope, session, str(who.assurance), *ticket)
+        kept = self._credentials.get(key)
+        if kept is not None and _usable(kept[1], at):
+            return kept[0]
+        made = self.source.enroll(who, scope, at)
+        self.drop_expired(at)
+        while len(self._credentials) >= MAX_CREDENTIALS:
+            del self._credentials[next(iter(self._credentials))]
+        self._credentials[key] = (made, min(made.chain.leaf.not_after, at + LIFETIME) - MARGIN)
+        return made
+
+    def enroll_anew(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """A credential for the caller to keep. Raises `RefusedError` without a grant."""
+        return self.source.enroll(who, scope, at)
+
+    def check(self, who: Acting, scope: str, at: datetime) -> None:
+        """`RefusedError` where it is known that no grant lets the agent do that now."""
+        self.source.ticket(who, scope, at)
+
+    def drop_expired(self, at: datetime) -> None:
+        """Forget every key whose certificate is about to end, or that a clock set back would bring to life again."""
+        self._credentials = {key: kept for key, kept in self._credentials.items() if _usable(kept[1], at)}
+
+    def drop_stale(self) -> None:
+        """The same, by this machine's clock."""
+        self.drop_expired(datetime.now(UTC))
+
+    def drop_all(self) -> None:
+        """Forget every key."""
+        self._credentials.clear()
 
     def _note(self, session: Session | None, signed: Signed, form: SignatureFormat, folder: str, at: datetime) -> None:
         if session is None:
@@ -171,7 +226,7 @@ def _usable(until: datetime, at: datetime) -> bool:
     return until - LIFETIME <= at < until
 
 
-def _state(path: str) -> tuple[int, ...]:
+def _state(path: Path) -> tuple[int, ...]:
     try:
         found = os.stat(path)
     except OSError:

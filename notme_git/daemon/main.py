@@ -25,13 +25,13 @@ from typing import Any
 from attest.errors import Error, RefusedError, UsageError, as_error, exit_status
 from attest.evidence import rfc3339
 from notme_git import __version__
-from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
 from notme_git.daemon import agent_setting, client, ephemeral, hardening, place, protocol, serving
-from notme_git.daemon.credential import Signer
+from notme_git.daemon.credential import Embedded, Signer, Source
 from notme_git.daemon.protocol import Reply, Request
 from notme_git.daemon.server import Peer, Server
 from notme_git.daemon.ssh_agent import SshAgent
+from notme_git.remote import ambient, source
 from notme_git.session import record
 
 IDLE_S = 30 * 60.0
@@ -62,6 +62,7 @@ def run(words: Sequence[str], command: Callable[[], int]) -> int:
         detach(ready)
     try:
         config = Config.read()
+        ambient.keep(os.environ)
         os.umask(0o077)
         with contextlib.ExitStack() as stack:
             if _is_first(stack, config.home, 0.0 if foreground else RACE_S):
@@ -122,9 +123,11 @@ def _serve(config: Config, ready: int, idle_s: float, human: str | None, command
     if ephemeral.holds(config.home):
         idle_s = math.inf  # its end is the authority's
     with contextlib.ExitStack() as stack:
-        authority = stack.enter_context(opened(config.home))
-        daemon = Daemon(config, authority, hardened, idle_s, command)
-        stack.callback(lambda: ephemeral.end(authority, datetime.now(UTC)))
+        opening = stack.enter_context(source.opened(config.home))
+        daemon = Daemon(config, opening, hardened, idle_s, command)
+        if isinstance(opening, Embedded):
+            authority = opening.authority
+            stack.callback(lambda: ephemeral.end(authority, datetime.now(UTC)))
         stack.callback(daemon.signer.drop_all)
         address = place.runtime_folder(config.home, config.environ) / "sock"
         listener = place.listen(address)
@@ -146,7 +149,7 @@ class Daemon:
     """The wire of the daemon's own socket: this user's calls by git, and its control."""
 
     config: Config
-    authority: Authority
+    source: Source
     hardened: dict[str, str]
     idle_s: float
     command: Callable[[], int]
@@ -157,16 +160,16 @@ class Daemon:
     agent: SshAgent | None = None
     last_refusal: dict[str, str] | None = None
     published: place.Published | None = None
-    database: tuple[int, int] = field(init=False)
+    origin: tuple[int, ...] = field(init=False)
     forks: list[int] = field(default_factory=list)
     spent: deque[int] = field(default_factory=lambda: deque(maxlen=SPENT))
     head: int = protocol.HEAD_BYTES
     keep: bool = False
 
     def __post_init__(self) -> None:
-        self.signer = Signer(self.config.home, self.authority)
+        self.signer = Signer(self.config.home, self.source)
         self.server = Server(idle_s=self.idle_s, sweep=self._sweep)
-        self.database = self._database()
+        self.origin = self._origin()
 
     def body_length(self, head: bytes) -> int:
         """See `server.Wire`."""
@@ -181,7 +184,7 @@ class Daemon:
 
         Where the home has another authority than the one that is open here, it hangs up, and the client starts another.
         """
-        if self._database() != self.database:
+        if self._origin() != self.origin:
             self.server.stopping = True
             raise ConnectionResetError("the authority was replaced")
         try:
@@ -263,19 +266,20 @@ class Daemon:
                 with contextlib.suppress(OSError):
                     file.unlink()
 
-    def _database(self) -> tuple[int, int]:
-        """Which file the authority's database is."""
-        try:
-            found = os.stat(f"{self.config.home}/authority/authority.db")
-        except OSError:
-            return 0, 0
-        return found.st_dev, found.st_ino
+    def _origin(self) -> tuple[int, ...]:
+        """Which files say where credentials come from: the authority's database, or who it is elsewhere."""
+        found: list[int] = []
+        for name in ("authority/authority.db", "remote/authority.json"):
+            with contextlib.suppress(OSError):
+                state = os.stat(f"{self.config.home}/{name}")
+                found += (state.st_dev, state.st_ino)
+        return tuple(found)
 
     def _sweep(self) -> None:
         self.forks = [child for child in self.forks if os.waitpid(child, os.WNOHANG)[0] == 0]
         self.signer.drop_stale()
         stands = self.published is None or self.published.stands()
-        if not stands or self._database() != self.database:
+        if not stands or self._origin() != self.origin:
             self.server.stopping = True  # the home is gone, or another daemon or authority has taken its place
         if self.agent is not None:
             with contextlib.suppress(Error):  # a disk that is full now may have room at the next sweep

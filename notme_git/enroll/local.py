@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +20,6 @@ from attest.keys import KeyAlgorithm
 from attest.profile import Profile
 from attest.types import Assurance, Grant
 from notme_git.authority import ca
-from notme_git.authority.ca import Stamper
 from notme_git.authority.embedded import Authority
 from notme_git.authority.issue import Proofs, Request, binding_preimage, issue
 from notme_git.authority.keystore import PrivateKey
@@ -28,6 +28,13 @@ from notme_git.enroll.keys import proof as _proof
 from notme_git.enroll.keys import spki as _spki
 
 AUTH_METHOD = "local"
+
+
+class Stamps(Protocol):
+    """Whoever dates signatures."""
+
+    def stamp(self, data: bytes, at: datetime, /) -> bytes:
+        """DER of an RFC 3161 token over `data`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Credential:
     certificate: x509.Certificate = field(repr=False)
     der: bytes = field(repr=False)
     _key: PrivateKey = field(repr=False)
-    _stamper: Stamper = field(repr=False)
+    _stamper: Stamps = field(repr=False)
     ssh_certificate: bytes = field(default=b"", repr=False)
     ssh_chain: Chain | None = None
 

@@ -152,7 +152,7 @@ def _loop(
     uids: frozenset[int],
     ready: int,
 ) -> None:
-    signer = Signer(config.home, authority)
+    signer = Signer.of(config.home, authority)
     broker = Broker(BrokeredSigner(signer, session, view), view.work, uids)
     server = Server(idle_s=float("inf"), sweep=lambda: _sweep(server, signer, session))
     listener = place.listen(folder / "sock")

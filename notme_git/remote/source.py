@@ -1,0 +1,127 @@
+"""Credentials from an authority elsewhere, for the signer of a home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from attest.errors import Error, RefusedError
+from attest.trust import Trust
+from notme_git.acting import Acting
+from notme_git.config import environment
+from notme_git.daemon.credential import Embedded, Source
+from notme_git.enroll.local import Credential
+from notme_git.gitconfig import GitConfig
+from notme_git.remote import ambient, enrolment, place
+from notme_git.remote.client import AuthorityError, Client
+from notme_git.remote.enrolment import BySession, Proof
+
+PATIENCE_S = 4.5
+"""For one signature's requests together: git, and whoever waits for it, is told within five seconds."""
+
+FRESH = timedelta(hours=1)
+"""A bundle older than this is fetched anew before the next enrolment."""
+
+OPTION = "notme.timestamp"
+UNAUTHORIZED = 401
+
+
+@dataclass(slots=True)
+class RemoteSource:
+    """One authority over one connection. Not for several threads."""
+
+    home: Path
+    remote: place.Remote
+    client: Client
+    ambient: Callable[[], Proof | None] = ambient.find
+    _trust: Trust | None = field(default=None, repr=False)
+
+    def trust(self) -> Trust:
+        """What is pinned for this authority, with its latest bundle."""
+        if self._trust is None:
+            self._trust = place.read_trust(self.home)
+        return self._trust
+
+    def ticket(self, _who: Acting, _scope: str, _at: datetime) -> tuple[str, ...]:
+        """The authority alone knows the grants; a credential is kept for the one who signed in."""
+        login = place.read_login(self.home)
+        return self.remote.url, login.session if login else ""
+
+    def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
+        """See `Source`. Where the authority has begun a new epoch its bundle says so, signed by the key before."""
+        shown = self._shown(at)
+        with self.client.within(PATIENCE_S):
+            self._refresh(at)
+            try:
+                return self._enroll(shown, who, scope)
+            except AuthorityError as refused:
+                raise self._explained(refused, who) from None
+            except RefusedError:
+                if self._trust == place.update(self.home, self.client):
+                    raise
+                self._trust = None
+            return self._enroll(shown, who, scope)
+
+    def unstamped(self, folder: str) -> bool:
+        """Whether git's configuration there says that a time-stamp is optional."""
+        try:
+            found = GitConfig.find(environment()).in_force([OPTION], Path(folder))
+        except Error:
+            return False
+        return found.get(OPTION, ("",))[-1:] == ("optional",)
+
+    def _enroll(self, shown: Proof, who: Acting, scope: str) -> Credential:
+        session = who.session
+        return enrolment.enroll(
+            self.client,
+            shown,
+            agent=who.agent if shown.names_agent else "",
+            profile=who.profile,
+            scope=scope,
+            anchors=self.trust().anchors,
+            session=session.id if session else "",
+            task_digest=bytes.fromhex(session.task_digest) if session else b"",
+        )
+
+    def _shown(self, at: datetime) -> Proof:
+        login = place.read_login(self.home)
+        if login is not None and at < datetime.fromtimestamp(login.expires_at, UTC):
+            return BySession(login.session)
+        found = self.ambient()
+        if found is None:
+            over = "is over" if login is not None else "was begun"
+            raise RefusedError(
+                f"nobody is signed in at {self.remote.url}: {'the session' if login else 'no session'} {over}",
+                hint="notme-git login",
+            )
+        return found
+
+    def _refresh(self, at: datetime) -> None:
+        age = self.trust().age(at)
+        if age is None or age > FRESH:
+            place.update(self.home, self.client)
+            self._trust = None
+
+    def _explained(self, refused: AuthorityError, who: Acting) -> RefusedError:
+        hint = "notme-git login" if refused.status == UNAUTHORIZED else f"let it act: open {self.remote.url}/me"
+        return RefusedError(f"{refused.message} (for {who.agent}, at {self.remote.url})", hint=hint)
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[Source]:
+    """The source of a home's credentials: the authority that was set up, else the one on this machine."""
+    if place.exists(home):
+        remote = place.read(home)
+        client = Client(remote.url)
+        try:
+            yield RemoteSource(home, remote, client)
+        finally:
+            client.close()
+        return
+    from notme_git.authority import embedded
+
+    with embedded.opened(home) as authority:
+        yield Embedded(home, authority)
