@@ -140,10 +140,11 @@ def _named(
     config: Config, file: Path, agent: str, form: str, profile: str, blind: bool
 ) -> tuple[dict[str, str], dict[str, Any]]:
     form = "ssh" if blind else form
-    if form == "ssh" and "/" in agent:
+    if "/" in agent and (form == "ssh" or profile != "notme"):
         raise UsageError(
-            "OpenSSH certificates have no chains, so an orchestrator's agents sign in x509 alone",
-            hint=f"notme-git setup --agent {shlex.quote(agent)} --format x509",
+            "an orchestrator's agents sign in x509 of profile notme alone: OpenSSH has no chains, and stock tools,"
+            " for which interop is there, check no claim of an issuing CA's",
+            hint=f"notme-git setup --agent {shlex.quote(agent)}",
         )
     with opened(config.home) as authority:
         usable = grants.select_acting(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
