@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
+from attest.fulcio import Ci
 from attest.types import Authentication, PrincipalKind
 
 SEGMENT = "!~*'()"
@@ -25,7 +26,8 @@ class Identity:
     and goes into the certificate's authentication extension. `issuer` and `subject` name somebody at an identity
     provider; `account` names somebody on record here. `claims` are the facts that workload rules match and
     certificates repeat, under their names at the provider. `once` is the value that may be used a single time
-    (a token's jti, qualified by its issuer), to be remembered until `expires`.
+    (a token's jti, qualified by its issuer), to be remembered until `expires`. `names` are the segments of a
+    workload's URI, and `ci` what certificates say of a job under Fulcio's identifiers.
     """
 
     method: str
@@ -39,6 +41,8 @@ class Identity:
     claims: Mapping[str, str] = field(default_factory=dict)
     once: str = ""
     expires: datetime | None = None
+    names: tuple[str, ...] = ()
+    ci: Ci = ()
 
 
 def uri(trust_domain: str, *segments: str) -> str:

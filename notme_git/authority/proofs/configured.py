@@ -6,6 +6,7 @@ rule that matches its claims. Every key is known or an error; the text of an err
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ KINDS = ("oidc", "gitlab", "kubernetes")
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 MAX_TABLES = 256
 
+_CLAIM = re.compile(r"\{([^{}]+)\}")
+
 T = TypeVar("T")
 
 
@@ -40,7 +43,10 @@ class GitHub:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An OpenID provider. `jwks_file` holds its keys where it cannot be asked, `ca_file` and `bearer_file` help ask."""
+    """An OpenID provider. `jwks_file` holds its keys where it cannot be asked, `ca_file` and `bearer_file` help ask.
+
+    A token is good once, unless `reuse` says that its holder gets no other before it ends.
+    """
 
     issuer: str
     kind: str = "oidc"
@@ -49,6 +55,7 @@ class Issuer:
     jwks_file: str = ""
     ca_file: str = ""
     bearer_file: str = ""
+    reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,9 @@ class WorkloadRule:
         )
 
     def name_of(self, identity: Identity) -> str:
-        """The workload's name, with its claims in place; without one its subject."""
-        name = self.name or "{sub}"
-        for claim, value in identity.claims.items():
-            name = name.replace("{" + claim + "}", value)
-        return name.replace("{sub}", identity.subject)
+        """The workload's name: `name` with its claims in place, else its subject. A claim that is absent stays."""
+        claims = {**identity.claims, "sub": identity.subject}
+        return _CLAIM.sub(lambda found: claims.get(found[1], found[0]), self.name or "{sub}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +142,11 @@ def _issuer(table: object, where: str) -> Issuer:
             "jwks_file": _text,
             "ca_file": _text,
             "bearer_file": _text,
+            "reuse": _flag,
         },
         needed=("issuer", "audiences"),
     )
-    return Issuer(**found)
+    return Issuer(**{"reuse": found.get("kind") == "kubernetes", **found})
 
 
 def _workload(table: object, where: str) -> WorkloadRule:
