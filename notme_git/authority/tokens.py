@@ -6,8 +6,6 @@ a token with the base64url of a JSON header.
 
 from __future__ import annotations
 
-import base64
-import json
 import uuid
 from datetime import datetime
 from typing import Any
@@ -16,6 +14,7 @@ from attest import certificate
 from attest.types import Epoch
 from notme_git.authority import ca
 from notme_git.authority.embedded import Authority
+from notme_git.tokens import jws
 
 LIFETIME_S = 300
 TYPE = "at+jwt"
@@ -30,11 +29,13 @@ def access_token(
     audience: str,
     scopes: tuple[str, ...],
     thumbprint: str = "",
+    actor: str = "",
     at: datetime,
 ) -> str:
     """A compact JWS for `audience`, five minutes long.
 
-    `thumbprint` (RFC 7638) binds it to a key (RFC 9449 section 6).
+    `thumbprint` (RFC 7638) binds it to a key (RFC 9449 section 6). `actor` is who acts where that is not `subject`,
+    an agent on a human's behalf (RFC 8693 section 4.1).
     """
     began = int(at.timestamp())
     payload: dict[str, Any] = {
@@ -49,14 +50,7 @@ def access_token(
     }
     if thumbprint:
         payload["cnf"] = {"jkt": thumbprint}
-    kid = certificate.key_of(certificate.read(epoch.root)).key_id
-    signed = f"{_part({'typ': TYPE, 'alg': 'EdDSA', 'kid': kid})}.{_part(payload)}"
-    return f"{signed}.{_b64(ca.sign_token(authority.keys, epoch, signed.encode()))}"
-
-
-def _part(value: dict[str, Any]) -> str:
-    return _b64(json.dumps(value, separators=(",", ":")).encode())
-
-
-def _b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    if actor:
+        payload["act"] = {"sub": actor}
+    header = {"typ": TYPE, "alg": jws.EDDSA, "kid": certificate.key_of(certificate.read(epoch.root)).key_id}
+    return jws.make(header, payload, lambda signed: ca.sign_token(authority.keys, epoch, signed))
