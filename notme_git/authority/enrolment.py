@@ -7,6 +7,8 @@ is given because it was asked for: what is effective is what was asked and grant
 
 from __future__ import annotations
 
+import hashlib
+import re
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +30,7 @@ ELIGIBLE = (accounts.BRIDGE, accounts.GIT, "sign:git-blind", "sign:attestation")
 
 WORKLOAD_GRANT = timedelta(days=3650)
 NO_NONCE = "no-nonce"
+MAX_LOCAL = 64
 
 
 class ScopeError(RefusedError):
@@ -73,19 +76,15 @@ def of_session(authority: Authority, session: Session) -> Applicant:
     return Applicant(account.id, session.method, session.scopes, session.id, stored.grant, account=account.id)
 
 
-def of_workload(
-    authority: Authority, settings: Settings, proven: Identity, rule: WorkloadRule | None, names: tuple[str, ...]
-) -> Applicant:
-    """A workload; without a rule for it, it gets upstream's `bridgeCert` and no more.
-
-    `names` are the segments of its URI, the last of them readable.
-    """
+def of_workload(authority: Authority, settings: Settings, proven: Identity, rule: WorkloadRule | None) -> Applicant:
+    """A workload; without a rule for it, it gets upstream's `bridgeCert` and no more."""
+    names = proven.names
     actor = Principal(
         id=identity.uri(settings.trust_domain, *names),
         kind=PrincipalKind.WORKLOAD,
         name=rule.name_of(proven) if rule else "/".join(names[1:]),
         display="/".join(names[1:]),
-        email=(rule.email if rule else "") or f"{'.'.join(names)}@{authority.id}.invalid",
+        email=(rule.email if rule else "") or f"{_local(names)}@{authority.id}.invalid",
         authentication=Authentication.OIDC,
     )
     scopes = (accounts.BRIDGE, *(rule.scopes if rule else ()))
@@ -161,9 +160,19 @@ def prepare(
         task_digest=ask.task_digest,
         subject=applicant.subject if own else "",
         legacy_digest=settings.compat.legacy_digest,
+        ci=applicant.facts.ci if applicant.facts else (),
     )
     method = "+".join((applicant.method, *marks))
     return draft(authority, request, assurance=settings.assurance, auth_method=method, at=at)
+
+
+def _local(names: tuple[str, ...]) -> str:
+    """The local part of a workload's address (RFC 5321 section 4.5.3.1.1), another for every other workload."""
+    plain = ".".join(names)
+    local = re.sub(r"[^A-Za-z0-9_-]+", ".", plain).strip(".")
+    if local == plain and len(local) <= MAX_LOCAL:
+        return local
+    return f"{local[: MAX_LOCAL - 13].strip('.')}.{hashlib.sha256('/'.join(names).encode()).hexdigest()[:12]}"
 
 
 def _default(ask: Ask) -> tuple[str, ...]:
@@ -202,4 +211,3 @@ def _workload_grant(authority: Authority, wanted: Grant, at: datetime) -> Grant:
     except RefusedError:  # another process was first
         return authority.store.grant(name).grant
     return granted
-

@@ -25,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    select,
 )
 from sqlalchemy.dialects.sqlite import dialect, insert
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -118,6 +119,7 @@ windows = Table(
 _DIALECT = dialect(paramstyle="named")
 
 _take = insert(once).values(sha256=bindparam("sha256"), expires_at=bindparam("expires_at")).on_conflict_do_nothing()
+_taken = select(once.c.expires_at).where(once.c.sha256 == bindparam("sha256"))
 _keep = insert(pending).values(
     sha256=bindparam("sha256"), kind=bindparam("kind"), data=bindparam("data"), expires_at=bindparam("expires_at")
 )
@@ -172,6 +174,10 @@ class Records:
         """Use `value` up, until `expires_at`; `RefusedError` if it was used before."""
         if not self.run(_take, {"sha256": digest(kind, value), "expires_at": expires_at}):
             raise RefusedError(f"{kind} already used")
+
+    def taken(self, kind: str, value: str) -> bool:
+        """Whether `value` is used up already. Only `take` settles it."""
+        return self.row(_taken, {"sha256": digest(kind, value)}) is not None
 
     def keep(self, kind: str, secret: str, data: str, expires_at: int) -> None:
         """Remember what was begun under a secret that comes back once."""

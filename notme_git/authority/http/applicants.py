@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from attest.errors import RefusedError
 from attest.types import Authentication
 from notme_git.authority import accounts, enrolment
+from notme_git.authority.accounts import Account
 from notme_git.authority.enrolment import Applicant
+from notme_git.authority.http import body
 from notme_git.authority.http.answers import HttpError
 from notme_git.authority.http.desk import Desk, client_address
+from notme_git.authority.identity import Identity
+from notme_git.authority.proofs import oidc
+from notme_git.authority.proofs.github import METHOD as GITHUB
+from notme_git.authority.proofs.jwt import TokenError, shown
+from notme_git.authority.proofs.table import ProofContext
 from notme_git.authority.sessions import Session
 
 BOOTSTRAP = "bootstrap"
+JTI = "jti"
+USED = "token already used"
+UNTIL_FORGOTTEN = timedelta(days=3650)
+"""For how long a value of another package's proof is remembered that does not say when it ends."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +104,84 @@ def use_code(desk: Desk, code: object, at: datetime) -> None:
         raise HttpError(403, "invalid or consumed bootstrap code") from None
 
 
-_PROVERS: Mapping[str, Prover] = {"session": by_session, BOOTSTRAP: by_bootstrap}
+async def github(desk: Desk, token: str, at: datetime) -> Proven:
+    """A GitHub Actions job, in upstream's order of checks and words; `claims` are those of its token."""
+    return _workload(desk, await _told(desk.proofs.github(token, at)), at, known=True)
 
 
-def prover(kind: str) -> Prover:
+async def by_oidc(call: Call) -> Proven:
+    """`{"type": "oidc", "token": ...}` of any provider of the settings: a mapped workload, or a connected account."""
+    desk, at = call.desk, call.at
+    return _of_identity(desk, await _told(desk.proofs.token(_token(call), at)), at)
+
+
+async def by_other(call: Call) -> Proven:
+    """A proof of another package, `{"type": NAME, "token": ...}`."""
+    context = ProofContext(call.desk.settings.url, call.at, call.nonce, call.preimage)
+    found = await _told(call.desk.proofs.other(call.proof["type"], _token(call), context))
+    return _of_identity(call.desk, found, call.at)
+
+
+def _of_identity(desk: Desk, proven: Identity, at: datetime) -> Proven:
+    """The workload that a rule takes, else the account that is connected, else a GitHub job of a permitted owner."""
+    if desk.settings.proofs.rule_for(proven) is None:
+        account = accounts.connected(desk.records, oidc.method(proven.issuer), proven.subject)
+        if account is not None:
+            return _account(desk, account, proven, at)
+    return _workload(desk, proven, at, known=proven.method == GITHUB)
+
+
+def _workload(desk: Desk, proven: Identity, at: datetime, *, known: bool) -> Proven:
+    """`known` are those who get something without a rule."""
+    rule = desk.settings.proofs.rule_for(proven)
+    if rule is None and not known:
+        raise HttpError(403, "no workload rule takes this identity, and no account is connected to it")
+    return _once(desk, proven, enrolment.of_workload(desk.authority, desk.settings, proven, rule), at)
+
+
+def _account(desk: Desk, account: Account, proven: Identity, at: datetime) -> Proven:
+    """An account by a program that could get its token: for certificates, and not to administer."""
+    granted = desk.authority.store.grant(account.grant_id).grant
+    held = tuple(scope for scope in account.scopes if scope in enrolment.ELIGIBLE)
+    return _once(desk, proven, Applicant(account.id, proven.method, held, "", granted, account=account.id), at)
+
+
+def _once(desk: Desk, proven: Identity, applicant: Applicant, at: datetime) -> Proven:
+    """What is good once is looked at now, which answers early, and used up with what it pays for."""
+    if proven.once and desk.records.taken(JTI, proven.once):
+        raise HttpError(401, USED)
+
+    def spend() -> Applicant:
+        if proven.once:
+            ends = int((proven.expires or at + UNTIL_FORGOTTEN).timestamp()) + 1
+            try:
+                desk.records.take(JTI, proven.once, ends)
+            except RefusedError:
+                raise HttpError(401, USED) from None
+        return applicant
+
+    return Proven(spend, applicant, proven.claims)
+
+
+async def _told(proving: Awaitable[T]) -> T:
+    try:
+        return await proving
+    except TokenError as refused:
+        raise HttpError(401, f"invalid token: {refused.message}") from None
+
+
+def _token(call: Call) -> str:
+    token = body.take(call.proof, {"type": str, "token": str}, "proof").get("token", "")
+    if not token:
+        raise HttpError(400, "proof.token required")
+    return str(token)
+
+
+_PROVERS: Mapping[str, Prover] = {"session": by_session, BOOTSTRAP: by_bootstrap, "oidc": by_oidc}
+
+
+def prover(desk: Desk, kind: str) -> Prover:
     """The function for a proof's type, or an answer of 400."""
-    found = _PROVERS.get(kind)
-    if found is None:
-        raise HttpError(400, f"unknown proof type: {kind[:64]}")
-    return found
+    if kind not in _PROVERS and kind not in desk.proofs.others:
+        raise HttpError(400, f"unknown proof type: {shown(kind)[:64]}")
+    return _PROVERS.get(kind, by_other)

@@ -54,7 +54,7 @@ async def cert(request: Request) -> Response:
     proof = data.get("proof") or {}
     if not isinstance(proof.get("type"), str):
         raise HttpError(400, "proof.type required")
-    prover, nonce = applicants.prover(proof["type"]), data.get("nonce", "")
+    prover, nonce = applicants.prover(desk, proof["type"]), data.get("nonce", "")
     if "public_keys" not in data and "proofs" not in data:
         return _bearer(desk, await prover(Call(desk, request, proof, b"", nonce, at)), data, at)
     ask = read_ask(data)

@@ -13,6 +13,7 @@ from notme_git.authority import nonces, sessions
 from notme_git.authority.embedded import Authority
 from notme_git.authority.http.answers import HttpError
 from notme_git.authority.metrics import Metrics
+from notme_git.authority.proofs.table import Table
 from notme_git.authority.records import Records
 from notme_git.authority.sessions import COOKIE, Session
 from notme_git.authority.settings import Rate, Settings
@@ -32,11 +33,13 @@ class Desk:
     clock: Callable[[], datetime]
     metrics: Metrics = field(default_factory=Metrics)
     records: Records = field(init=False)
+    proofs: Table = field(init=False)
     _purged: float = 0.0
 
     def __post_init__(self) -> None:
         self.authority.store.wait_for_lock(LOCK_TIMEOUT_MS)
         self.records = Records(self.authority.store)
+        self.proofs = Table(self.settings.proofs)
         sessions.prepare(self.records)
 
     def session(self, request: Request, at: datetime) -> Session:

@@ -56,7 +56,7 @@ class Table:
         self.settings = settings
         self._github = Keys(github.provider(settings.github))
         self._keys = {each.issuer: Keys(each) for each in settings.issuers}
-        self._others = {name: load(name) for name in settings.enabled}
+        self.others = {name: load(name) for name in settings.enabled}
 
     async def github(self, text: str, at: datetime) -> Identity:
         """A GitHub Actions job. Errors as in `github.identify`, `TokenError` and `UnavailableError`."""
@@ -72,21 +72,19 @@ class Table:
             raise TokenError(f"wrong issuer: {shown(token.issuer)}")
         return _KINDS[keys.provider.kind](await _verified(keys, token, at), keys.provider)
 
-    async def other(self, name: str, text: str, context: ProofContext) -> Identity | None:
-        """Whoever another package's proof speaks of; None for a proof that is not enabled. Its method is its name."""
-        proof = self._others.get(name)
-        if proof is None:
-            return None
+    async def other(self, name: str, text: str, context: ProofContext) -> Identity:
+        """Whoever the proof of `others` under that name speaks of. Its method is its name."""
+        proof = self.others[name]
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 found = await asyncio.to_thread(proof, text, context)
+            return replace(found, method=name, account="", session="", scopes=())
         except Error:
             raise
         except TimeoutError:
             raise UnavailableError(f"the proof {name} took longer than {TIMEOUT_S:g} seconds") from None
         except Exception as error:
             raise RefusedError(f"the proof {name} failed: {type(error).__name__}") from None
-        return replace(found, method=name, account="", session="", scopes=())
 
 
 def load(name: str) -> Proof:
