@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from attest import certificate, verify
-from attest.errors import Reason, RefusedError, Step, UsageError, VerificationError
+from attest.errors import Error, Reason, RefusedError, Step, UsageError, VerificationError
 from attest.gitobject import SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.types import Assurance, Grant, Outcome, Verdict
 from notme_git import sign
+from notme_git.acting import Acting
+from notme_git.daemon.credential import Signer
 from notme_git.enroll import issuing, local
 from notme_git.enroll.issuing import IssuingCA
+from tests.forge import attach
 from tests.world import World
 
 
@@ -166,6 +171,83 @@ def test_what_was_minted_ends_with_the_orchestrators_grant(tmp_path: Path) -> No
     assert judged(world, before, Context(git=True)).outcome is Outcome.ACCEPTED
     with pytest.raises(RefusedError, match="is revoked since"):
         signed(world, ca.mint("tester", "sign:git", world.now))
+
+
+@pytest.fixture
+def orchestra(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.grant("orchestrator", delegation_depth=1)
+    return world
+
+
+def count(world: World) -> int:
+    """How many certificates are on record."""
+    with closing(sqlite3.connect(world.home / "authority" / "authority.db")) as database:
+        return int(database.execute("SELECT count(*) FROM issued").fetchone()[0])
+
+
+def test_the_agents_of_an_orchestrator_share_its_issuing_ca_and_no_key(orchestra: World) -> None:
+    with orchestra.opened() as authority:
+        signer = Signer.of(orchestra.home, authority)
+        names = ("orchestrator/a", "orchestrator/b")
+        made = [signer.credential(Acting(name), sign.SCOPE, orchestra.now) for name in names]
+        assert made[0].chain.issuing is made[1].chain.issuing
+        assert made[0].certificate.public_key() != made[1].certificate.public_key()
+        assert signer.credential(Acting(names[0]), sign.SCOPE, orchestra.now) is made[0]
+        orchestra.tick(hours=2)
+        later = signer.credential(Acting(names[0]), sign.SCOPE, orchestra.now)
+        assert later.chain.issuing is made[0].chain.issuing
+        assert count(orchestra) == 1
+        signer.drop_all()
+        signer.credential(Acting(names[0]), sign.SCOPE, orchestra.now)
+        assert count(orchestra) == 2
+
+
+def test_an_issuing_ca_is_for_one_grant_epoch_and_assurance(orchestra: World) -> None:
+    with orchestra.opened() as authority:
+        signer = Signer.of(orchestra.home, authority)
+
+        def issuer(assurance: Assurance = Assurance.SAME_USER) -> object:
+            who = Acting("orchestrator/a", assurance=assurance)
+            return signer.credential(who, sign.SCOPE, orchestra.now).chain.issuing
+
+        found = [issuer(), issuer(Assurance.OTHER_USER)]
+        orchestra.tick(seconds=1)
+        orchestra.grant("orchestrator", delegation_depth=1)
+        found.append(issuer())
+        orchestra.rotate()
+        found.append(issuer())
+        assert len({id(each) for each in found}) == 4
+
+
+def test_git_is_signed_for_as_an_orchestrators_agent_until_the_grant_is_revoked(orchestra: World) -> None:
+    payload = orchestra.commit(committer=f"a <orchestrator+a@{orchestra.id}.invalid>")
+    raw = attach(payload, orchestra.sign(payload, agent="orchestrator/a"))
+    assert orchestra.judge(raw).outcome is Outcome.ACCEPTED
+    pushed = orchestra.push(pusher="notme:orchestrator/a")
+    assert orchestra.sign(pushed, agent="orchestrator/a")
+    with pytest.raises(RefusedError, match="neither the actor nor the represented principal"):
+        orchestra.sign(payload, agent="orchestrator/b")
+    with orchestra.opened() as authority:
+        granted = authority.store.grants()[-1].grant
+    orchestra.revoke(granted)
+    with pytest.raises(RefusedError, match="was revoked"):
+        orchestra.sign(payload, agent="orchestrator/a")
+
+
+REFUSED = {
+    "an agent whose grant may not be passed on": ("claude-code/a", Profile.NOTME, "not certMint|may not be passed on"),
+    "an orchestrator without a grant": ("nobody/a", Profile.NOTME, "no agent 'nobody'"),
+    "profile interop": ("orchestrator/a", Profile.INTEROP, "no issuing CAs"),
+    "two levels": ("orchestrator/a/b", Profile.NOTME, "no name for an agent"),
+}
+
+
+@pytest.mark.parametrize(("agent", "of", "text"), REFUSED.values(), ids=REFUSED)
+def test_nothing_is_signed_for(orchestra: World, agent: str, of: Profile, text: str) -> None:
+    orchestra.grant()
+    with pytest.raises(Error, match=text):
+        orchestra.sign(orchestra.commit(), agent=agent, profile=of)
 
 
 def test_ssh_has_no_chains(world: World, grant: Grant) -> None:

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from attest import home as homes
 from attest import stamps
@@ -22,14 +22,14 @@ from attest.gitobject import SignatureFormat
 from attest.profile import LIFETIME
 from attest.signed import GitObject
 from attest.trust import Trust
-from attest.types import Grant
+from attest.types import Assurance, Grant
 from notme_git import acting, sign
 from notme_git.acting import Acting
 from notme_git.authority import epochs, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.store import StoredGrant
 from notme_git.daemon.protocol import Request
-from notme_git.enroll import local
+from notme_git.enroll import issuing, local
 from notme_git.enroll.local import Credential
 from notme_git.session import record
 from notme_git.session.record import Entry, Session
@@ -57,6 +57,9 @@ class Source(Protocol):
     def unstamped(self, folder: str) -> bool:
         """Whether a signature made in `folder` may go without the authority's time-stamp, if there is none to have."""
 
+    def forget(self) -> None:
+        """Let go of every key of its own."""
+
 
 @dataclass(slots=True)
 class Embedded:
@@ -66,6 +69,7 @@ class Embedded:
     authority: Authority
     _trust: tuple[tuple[object, ...], Trust] | None = field(default=None, repr=False)
     _grants: tuple[int, list[StoredGrant], int] | None = field(default=None, repr=False)
+    _issuing: issuing.Held = field(default_factory=issuing.Held, repr=False)
 
     def trust(self) -> Trust:
         """Also what the verifier of this home goes by; read again when one of its files is another."""
@@ -81,23 +85,26 @@ class Embedded:
         return _select(granted, who, scope, at).id, str(epoch)
 
     def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
-        """See `Source`."""
-        grant, session = _select(self._records()[0], who, scope, at), who.session
-        return local.enroll(
-            self.authority,
-            grant,
-            who.profile,
-            scope,
-            self.trust().anchors,
+        """See `Source`. An orchestrator's agent gets what its orchestrator's issuing CA mints."""
+        granted, epoch = self._records()
+        grant, anchors, said = _select(granted, who, scope, at), self.trust().anchors, _said(who)
+        _, slash, child = who.agent.partition("/")
+        if not slash:
+            return local.enroll(self.authority, grant, who.profile, scope, anchors, at, **said)
+        ca = self._issuing.get(
+            (grant.id, str(epoch), str(who.profile), said["session"], str(who.assurance)),
             at,
-            session=session.id if session else "",
-            task_digest=bytes.fromhex(session.task_digest) if session else b"",
-            assurance=who.assurance,
+            lambda: issuing.enroll(self.authority, grant, who.profile, anchors, at, **said),
         )
+        return ca.mint(child, scope, at)
 
     def unstamped(self, _folder: str) -> bool:
         """Never: whoever signs here has the time-stamping key, too."""
         return False
+
+    def forget(self) -> None:
+        """See `Source`."""
+        self._issuing.clear()
 
     def _records(self) -> tuple[list[StoredGrant], int]:
         """Grants and epoch as they are on record now; decoded again only when somebody wrote to the database."""
@@ -194,6 +201,7 @@ class Signer:
     def drop_all(self) -> None:
         """Forget every key."""
         self._credentials.clear()
+        self.source.forget()
 
     def _note(self, session: Session | None, signed: Signed, form: SignatureFormat, folder: str, at: datetime) -> None:
         if session is None:
@@ -209,13 +217,29 @@ class Signer:
         record.note(self.home, session, entry)
 
 
+class _Said(TypedDict):
+    session: str
+    task_digest: bytes
+    assurance: Assurance
+
+
+def _said(who: Acting) -> _Said:
+    """What goes into the claims beyond the grant."""
+    session = who.session
+    return {
+        "session": session.id if session else "",
+        "task_digest": bytes.fromhex(session.task_digest) if session else b"",
+        "assurance": who.assurance,
+    }
+
+
 def _select(granted: list[StoredGrant], who: Acting, scope: str, at: datetime) -> Grant:
     """In a session the grant that it began under and no other, wider or newer; else the newest usable one."""
     if who.session is None:
-        return grants.select(granted, who.agent, scope=scope, at=at)
+        return grants.select_acting(granted, who.agent, scope=scope, at=at)
     named = [each for each in granted if each.grant.id == who.session.grant_id]
     try:
-        return grants.select(named, who.agent, scope=scope, at=at)
+        return grants.select_acting(named, who.agent, scope=scope, at=at)
     except RefusedError as refused:
         again = "begin a new session under a usable grant: notme-git run -- COMMAND"
         raise RefusedError(f"{refused.message}; this session has no other", hint=again) from None

@@ -73,6 +73,9 @@ class RemoteSource:
             return False
         return found.get(OPTION, ("",))[-1:] == ("optional",)
 
+    def forget(self) -> None:
+        """See `Source`. It holds none."""
+
     def _enroll(self, shown: Proof, who: Acting, scope: str) -> Credential:
         session = who.session
         return enrolment.enroll(
