@@ -36,6 +36,7 @@ SSH_SERIAL_RANDOM_BITS = 12
 """After the microseconds since 1970, in 64 bits (PROTOCOL.certkeys, `serial`)."""
 
 _JSON_HEADER = b"eyJ"
+_CBOR_MAP = b"\xa6\x01"
 SSH_NONCE_BYTES = 32
 SERIAL_RANDOM_BITS = 88
 """After four bytes of time; RFC 5280 section 4.1.2.2 wants positive and at most twenty bytes."""
@@ -133,6 +134,13 @@ def sign_token(keys: KeyStore, epoch: Epoch, signing_input: bytes) -> bytes:
     if not signing_input.startswith(_JSON_HEADER):
         raise ValueError("that is no JWS signing input")
     return sign_with(_load(keys, epoch, "root"), signing_input)
+
+
+def sign_ca_bundle(keys: KeyStore, epoch: Epoch, encoded: bytes) -> bytes:
+    """Ed25519 by the root over upstream's CABundle, which has no domain: CBOR of a map of six comes first."""
+    if not encoded.startswith(_CBOR_MAP):
+        raise ValueError("that is no CABundle")
+    return sign_with(_load(keys, epoch, "root"), encoded)
 
 
 def sign_bundle(keys: KeyStore, epoch: Epoch, role: SignerRole, message: bytes) -> list[BundleSignature]:

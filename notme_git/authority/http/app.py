@@ -7,8 +7,9 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
-from starlette.datastructures import State
+from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,11 +18,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attest.errors import Error
 from notme_git.authority.embedded import Authority
-from notme_git.authority.http import account, cert, connect, grant, html, manage, pages, passkey, program, timestamp
+from notme_git.authority.http import (
+    account,
+    cert,
+    connect,
+    grant,
+    html,
+    manage,
+    pages,
+    passkey,
+    program,
+    timestamp,
+    token,
+    wellknown,
+)
 from notme_git.authority.http.answers import HttpError, answer, of_error
 from notme_git.authority.http.desk import Desk, desk_of
 from notme_git.authority.metrics import Metrics
 from notme_git.authority.settings import Settings
+from notme_git.loopback import LOCALHOST
 
 log = logging.getLogger("notme.authority")
 
@@ -46,7 +61,8 @@ def build(
 def routes() -> list[BaseRoute]:
     """Every route; the busiest first, because they are tried in order."""
     people = [each for part in (passkey, program, account, grant, connect, manage, pages, html) for each in part.ROUTES]
-    return [*cert.ROUTES, *timestamp.ROUTES, *token.ROUTES, *people, Route("/metrics", metrics_page, methods=["GET"])]
+    programs = [each for part in (cert, timestamp, token, wellknown) for each in part.ROUTES]
+    return [*programs, *people, Route("/metrics", metrics_page, methods=["GET"])]
 
 
 async def metrics_page(request: Request) -> Response:
@@ -79,6 +95,9 @@ class Front:
 
         try:
             try:
+                if scope["method"] == "OPTIONS":
+                    await preflight(scope, self.desk.settings.origins)(scope, receive, sending)
+                    return
                 await self.router(scope, receive, sending)
             except Exception as exception:
                 if started:
@@ -105,6 +124,28 @@ class Front:
                     }
                 )
             )
+
+
+def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str:
+    """The request's origin if it may read our answers: one of the settings, or a page of this machine; else empty."""
+    origin = Headers(scope=scope).get("origin", "")
+    parts = urlsplit(origin)
+    local = parts.scheme == "http" and parts.hostname == LOCALHOST
+    return origin if origin in origins or local else ""
+
+
+def preflight(scope: Scope, origins: tuple[str, ...]) -> Response:
+    """The answer to OPTIONS, of any path; credentials are never allowed across origins."""
+    return Response(
+        status_code=204,
+        headers={
+            "Access-Control-Allow-Origin": allowed_origin(scope, origins),
+            "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+            "Access-Control-Allow-Headers": "Content-Type, Authorization, DPoP",
+            "Access-Control-Max-Age": "86400",
+            "Vary": "Origin",
+        },
+    )
 
 
 def _answer(exception: Exception) -> Response:
