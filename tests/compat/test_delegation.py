@@ -1,8 +1,10 @@
-"""Others on what an orchestrator mints: a leaf under an issuing CA under the root."""
+"""Others on what an orchestrator mints, a leaf under an issuing CA under the root; and git itself."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,7 @@ from attest.profile import Profile
 from notme_git import sign
 from notme_git.enroll import issuing
 from tests import family
+from tests.compat.conftest import Sandbox
 from tests.compat.signed import A_DAY, impostor, now, pem, run
 from tests.compat.test_bouncycastle import JAVA, SOURCE
 from tests.forge import certify
@@ -156,3 +159,83 @@ def test_openssl_accepts_a_certificate_with_the_facts_of_a_ci_job(tmp_path: Path
     assert ended.returncode == 0, ended.stderr
     shown = run(peer("openssl"), "x509", "-noout", "-text", "-in", "ci", cwd=tmp_path)
     assert "1.3.6.1.4.1.57264.1.14: \n                ..refs/heads/main" in shown.stdout
+
+
+# -- a day of git
+
+
+VIA = "tester via orchestrator for Alice Example <alice@example.org> (same-user, self-asserted)"
+CHILD = "orchestrator/tester"
+
+
+@pytest.fixture
+def orchestra(sandbox: Sandbox) -> Sandbox:
+    """The machine with an orchestrator whose agent is set up in the repository."""
+    shown = sandbox.notme("grant", "add", "orchestrator", "--delegate")
+    assert "may be passed on" in shown.text
+    assert "notme-git setup --agent orchestrator/CHILD" in shown.text
+    sandbox.notme("setup", "--agent", CHILD)
+    return sandbox
+
+
+def test_git_signs_as_an_orchestrators_agent_and_names_both(orchestra: Sandbox) -> None:
+    assert orchestra.git("config", "user.signingkey").text == f"notme:{CHILD}"
+    orchestra.commit("by a child")
+    orchestra.git("tag", "-m", "release", "v1")
+    assert orchestra.shows() == f"G {VIA}"
+    assert VIA in orchestra.git("verify-commit", "HEAD").err
+    assert VIA in orchestra.git("verify-tag", "v1").err
+    verdict = orchestra.verdict()
+    identity = verdict["identity"]
+    assert (identity["actor"]["name"], identity["delegator"]["name"]) == ("tester", "orchestrator")
+    assert identity["actor"]["id"] == identity["delegator"]["id"] + "/tester"
+    assert verdict["outcome"] == "accepted"
+    assert "under      orchestrator" in orchestra.attest("examine", "HEAD").text
+
+
+def test_what_was_signed_before_a_revocation_stays_good_and_nothing_is_signed_after(orchestra: Sandbox) -> None:
+    orchestra.commit("before")
+    orchestra.notme("grant", "revoke", "orchestrator")
+    refused = orchestra.commit("after", status=None)
+    assert refused.status != 0
+    assert "was revoked" in refused.err
+    assert orchestra.shows() == f"G {VIA}"
+    assert orchestra.git("log", "--format=%s").text == "before"
+
+
+def test_children_work_in_worktrees_of_their_own_under_one_issuing_ca(orchestra: Sandbox, tmp_path: Path) -> None:
+    orchestra.commit("first")
+    for name in ("one", "two"):
+        tree = tmp_path / name
+        orchestra.git("worktree", "add", "-q", "-b", name, tree)
+        address = orchestra.address.replace("+tester@", f"+{name}@")
+        key = f"user.signingkey=notme:orchestrator/{name}"
+        configured = (key, f"author.email={address}", f"committer.email={address}")
+        options = [word for item in configured for word in ("-c", item)]
+        orchestra.git(*options, "commit", "-q", "--allow-empty", "-m", name, cwd=tree)
+        assert orchestra.shows(name).startswith(f"G {name} via orchestrator for Alice")
+    with closing(sqlite3.connect(orchestra.home / "authority" / "authority.db")) as database:
+        signed_by = database.execute("SELECT count(DISTINCT spki_sha256) FROM issued").fetchone()
+    assert signed_by == (1,)
+
+
+def test_a_child_of_one_orchestrator_is_none_of_another(orchestra: Sandbox) -> None:
+    key = "user.signingkey=notme:claude-code/tester"
+    refused = orchestra.git("-c", key, "commit", "--allow-empty", "-m", "x", status=None)
+    assert refused.status != 0
+    assert "may not be passed on" in refused.err
+    assert "notme-git grant add claude-code --delegate" in refused.err
+    assert orchestra.rev("HEAD") == ""
+
+
+def test_setup_and_whoami_and_doctor_know_an_orchestrators_agent(orchestra: Sandbox) -> None:
+    for options in (("--format", "ssh"), ("--ssh-agent",), ("--profile", "interop")):
+        refused = orchestra.notme("setup", "--agent", CHILD, *options, status=64)
+        assert "x509 of profile notme alone" in refused.err
+    told = orchestra.notme("whoami").text
+    assert f"as <{orchestra.address}>" in told
+    assert f"signs every commit as {CHILD}" in told
+    orchestra.notme("doctor")
+    orchestra.notme("grant", "revoke", "orchestrator")
+    sick = orchestra.notme("doctor", status=None).text
+    assert "notme-git grant add orchestrator --delegate" in sick
