@@ -36,7 +36,7 @@ def read_trust(home: Path) -> Trust:
 
     Raises `UnavailableError` when there are none or they cannot be read.
     """
-    made, pinned = (home / ANCHORS).parent.is_dir(), [_read_pinned(folder, home) for folder in pinned_in(home)]
+    made, pinned = (home / ANCHORS).parent.is_dir(), [read_pinned(folder, home) for folder in pinned_in(home)]
     if not made and pinned:
         return trust.join(pinned[0], pinned[1:])
     anchors = read_anchors(home / ANCHORS, None, hint=_MEND if made else _MAKE)
@@ -60,7 +60,8 @@ def trust_files(home: Path) -> list[Path]:
     return [home / ANCHORS, home / BUNDLE, *pinned]
 
 
-def _read_pinned(folder: Path, home: Path) -> Trust:
+def read_pinned(folder: Path, home: Path) -> Trust:
+    """The anchors and bundle of one authority that was pinned out of band."""
     anchors = read_anchors(folder / ANCHORS.name, None, hint=_PIN_AGAIN)
     return read_bundle(folder / BUNDLE.name, anchors, home, hint=_PIN_AGAIN)
 

@@ -42,7 +42,10 @@ _ELSEWHERE = {
     "completion": "notme_git.reading.cli:completion_command",
     "daemon": "notme_git.daemon.cli:daemon",
     "doctor": "notme_git.doctor.cli:command",
+    "enroll": "notme_git.remote.cli:enroll_command",
     "log": "notme_git.reading.cli:log_command",
+    "login": "notme_git.remote.cli:login_command",
+    "logout": "notme_git.remote.cli:logout_command",
     "man": "notme_git.reading.cli:man_command",
     "run": "notme_git.session.cli:run_command",
     "sessions": "notme_git.session.cli:sessions",
@@ -223,6 +226,58 @@ def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
 @cli.group()
 def trust() -> None:
     """What others need to verify."""
+
+
+@trust.command(name="add")
+@click.argument("url")
+@click.option("--spki", required=True, metavar="sha256:HEX", help="The key's fingerprint, as its operator gave it.")
+@json_option
+def trust_add(url: str, spki: str, as_json: bool) -> None:
+    """Go by the authority at URL when verifying, too: you compared its key's fingerprint with its operator.
+
+    There it is shown by notme-git trust export --format spki, authority init and authority status.
+    """
+    from notme_git.remote import pinning
+
+    config = Config.read()
+    told = pinning.add(config.home, url, spki)
+    if as_json:
+        _print_json(told)
+        return
+    click.echo(f"authority {told['authority']} at {told['url']} is pinned: sha256:{told['spki']}")
+
+
+@trust.command(name="list")
+@json_option
+def trust_list(as_json: bool) -> None:
+    """Which authorities verifiers here go by, which one agents here enrol with, and how old their bundles are."""
+    from notme_git.remote import pinning
+
+    config = Config.read()
+    items = pinning.listed(config.home, config.at)
+    if as_json:
+        _print_json(items)
+        return
+    for item in items:
+        click.echo(
+            f"{item['use']:<8} {item['authority']}  sha256:{item['spki'][0]}  {item['pinned']}"
+            f"  bundle {item['sequence']}, {item['ageSeconds']} s old  {item['url'] or ''}".rstrip()
+        )
+
+
+@trust.command(name="update")
+@json_option
+def trust_update(as_json: bool) -> None:
+    """Fetch the bundles of every authority that is pinned here."""
+    from notme_git.remote import pinning
+
+    config = Config.read()
+    told = pinning.update(config.home)
+    if as_json:
+        _print_json(told)
+        return
+    for item in told:
+        click.echo(f"{item['url']}: bundle {item['sequence']}")
 
 
 @trust.command(name="export")

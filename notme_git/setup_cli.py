@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from notme_git.daemon import agent_setting
 from notme_git.daemon import cli as daemon_cli
 from notme_git.gitconfig import GitConfig
 from notme_git.reading.completion import complete_agent
+from notme_git.remote import place
+
+WORKLOAD = "ci"
+"""How `user.signingkey` calls a workload; its own name is what the authority certifies."""
 
 SCOPES = {False: "sign:git", True: "sign:git-blind"}
 
@@ -58,6 +63,7 @@ SCOPES = {False: "sign:git", True: "sign:git-blind"}
     help="Stock ssh-keygen signs, with a key that the daemon offers as an ssh-agent; it sees a hash, not the commit.",
 )
 @click.option("--global", "everywhere", is_flag=True, help="For every repository of this user, not only this one.")
+@click.option("--authority", "authority_url", metavar="URL", help="Enrol there from now on, for all of this home.")
 @click.option("--undo", is_flag=True, help="Put back what was configured before, byte for byte.")
 @click.option("--list", "listed", is_flag=True, help="Name the files of git's configuration that are set up.")
 @json_option
@@ -68,6 +74,7 @@ def setup_command(
     auto: bool,
     blind: bool,
     everywhere: bool,
+    authority_url: str | None,
     undo: bool,
     listed: bool,
     as_json: bool,
@@ -83,6 +90,8 @@ def setup_command(
     if listed:
         _list(config, as_json)
         return
+    if authority_url is not None:
+        agent = _adopted(config, authority_url, agent, auto)
     what = "--undo" if undo else "--auto" if auto else f"--agent {shlex.quote(agent or 'AGENT')}"
     file = _file(config, what, everywhere)
     if undo:
@@ -146,13 +155,17 @@ def _named(
             " for which interop is there, check no claim of an issuing CA's",
             hint=f"notme-git setup --agent {shlex.quote(agent)}",
         )
-    with opened(config.home) as authority:
-        usable = grants.select_acting(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
-        actor = grants.actor_of(usable, agent)
-        key, allowed = sshfiles.write(config.home, authority, agent) if form == "ssh" else (None, None)
-    identity = (actor.display, actor.email)
+    if place.exists(config.home):
+        identity, key = _named_elsewhere(config, agent, form, blind)
+        allowed = None  # stock ssh-keygen is a verifier, and what it goes by is for a person to pin
+    else:
+        with opened(config.home) as authority:
+            usable = grants.select_acting(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)
+            actor = grants.actor_of(usable, agent)
+            key, allowed = sshfiles.write(config.home, authority, agent) if form == "ssh" else (None, None)
+        identity = (actor.display, actor.email)
     about: dict[str, Any] = {"agent": agent, "format": form, "profile": profile}
-    about["sentence"] = f"git signs as {agent} <{actor.email}> from now on"
+    about["sentence"] = f"git signs as {identity[0]} <{identity[1]}> from now on"
     if blind:
         key = agent_setting.enable(config.home, agent)
         socket = daemon_cli.offer_ssh_agent(config)
@@ -165,6 +178,36 @@ def _named(
     if allowed is not None:
         values |= _allowed_signers(config, file, allowed)
     return values, about
+
+
+def _adopted(config: Config, url: str, agent: str | None, auto: bool) -> str | None:
+    """Take the authority, sign in where a person is needed, and say which agent was meant where none was named."""
+    from notme_git.remote import ambient
+    from notme_git.remote import cli as remote_cli
+
+    remote_cli.adopt(config, url)
+    if ambient.find(config.environ) is not None:
+        return None if auto else agent or WORKLOAD
+    if place.read_login(config.home) is None:
+        if not sys.stdin.isatty():
+            raise UsageError("nobody is signed in at that authority", hint="notme-git login --code, then setup again")
+        remote_cli.sign_in(config, (agent,) if agent else (), headless=False)
+    return agent
+
+
+def _named_elsewhere(config: Config, agent: str, form: str, blind: bool) -> tuple[tuple[str, str], Path | None]:
+    """Name and address as the authority certifies them, from an enrolment of now."""
+    from notme_git.remote import cli as remote_cli
+
+    if blind:
+        raise UsageError("the ssh-agent serves agents of this machine's authority alone", hint="leave --ssh-agent away")
+    credential = remote_cli.trial(config, agent)
+    claims = credential.chain.leaf.claims
+    if claims is None:
+        return (credential.chain.leaf.subject, f"{agent}@{place.read(config.home).authority}.invalid"), None
+    root = credential.chain.anchor.key
+    key = sshfiles.write_key(config.home, agent, root) if form == "ssh" else None
+    return (claims.actor_name, claims.actor_email), key
 
 
 def _detected(config: Config, file: Path) -> tuple[dict[str, str], dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attest import asn1, sshwire
 from attest.certificate import Anchor
+from attest.keys import PublicKey
 from notme_git import gitconfig, sshtrust, wanted
 from notme_git.authority.embedded import Authority
 
@@ -29,14 +30,20 @@ def allowed_signers_file(home: Path) -> Path:
 
 def write(home: Path, authority: Authority, agent: str) -> tuple[Path, Path]:
     """Write both for `agent`, and return them."""
-    key, allowed = key_file(home, agent), allowed_signers_file(home)
-    with gitconfig.file_errors(key.parent):
-        key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    root = Anchor.read(asn1.load_certificate(authority.epoch.root)).key
-    line = sshwire.line(sshwire.ED25519, sshwire.ed25519_key(root.raw), wanted.key_name(agent, "notme"))
-    gitconfig.replace_file(key, line, mode=0o644)
+    allowed = allowed_signers_file(home)
+    key = write_key(home, agent, Anchor.read(asn1.load_certificate(authority.epoch.root)).key)
     gitconfig.replace_file(allowed, sshtrust.allowed_signers(authority).encode(), mode=0o644)
     return key, allowed
+
+
+def write_key(home: Path, agent: str, root: PublicKey) -> Path:
+    """Write the public key file of `agent` under an authority whose root key is `root`, and return it."""
+    key = key_file(home, agent)
+    with gitconfig.file_errors(key.parent):
+        key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    line = sshwire.line(sshwire.ED25519, sshwire.ed25519_key(root.raw), wanted.key_name(agent, "notme"))
+    gitconfig.replace_file(key, line, mode=0o644)
+    return key
 
 
 def refresh(home: Path, authority: Authority) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,12 +62,17 @@ def exists(home: Path) -> bool:
 
 def read(home: Path) -> Remote:
     """The authority that is remembered; `UnavailableError` for none, or one that cannot be read."""
-    data = _read_json(home / FOLDER / SETTINGS, "notme-git setup --authority URL")
+    return read_record(home / FOLDER)
+
+
+def read_record(folder: Path) -> Remote:
+    """What a folder says whose keys lie in it."""
+    data = _read_json(folder / SETTINGS, "notme-git setup --authority URL")
     try:
         return Remote(parse_url(data["url"]), str(data["authority"]), tuple(data["spki"]), str(data["pinned"]))
     except (KeyError, TypeError, ValueError):
         raise UnavailableError(
-            f"{home / FOLDER / SETTINGS} is no record of an authority", hint="notme-git setup --authority URL"
+            f"{folder / SETTINGS} is no record of an authority", hint="notme-git setup --authority URL"
         ) from None
 
 
@@ -147,14 +151,21 @@ def pin(home: Path, client: Client, spki: str) -> Trust:
     return bundle
 
 
-def update(home: Path, client: Client) -> Trust:
-    """Fetch the bundle of the remembered authority; an older or foreign one is refused and changes nothing."""
-    anchors = homes.read_anchors(home / FOLDER / ANCHORS.name, None, hint="notme-git setup --authority URL")
-    data, bundle = fetch(client, anchors)
-    _write(home / FOLDER / f"{BUNDLE.name}.new", data)
-    homes.read_bundle(home / FOLDER / f"{BUNDLE.name}.new", anchors, home)  # never back: the sequences seen before
-    os.replace(home / FOLDER / f"{BUNDLE.name}.new", home / FOLDER / BUNDLE.name)
-    return bundle
+def update(folder: Path, home: Path, client: Client) -> Trust:
+    """Fetch the bundle of the authority whose keys lie in `folder`; an older or foreign one changes nothing.
+
+    A new epoch's keys, which the keys before vouch for, are written beside them.
+    """
+    anchors = homes.read_anchors(folder / ANCHORS.name, None, hint="notme-git setup --authority URL")
+    data, _ = fetch(client, anchors)
+    draft = folder / f"{BUNDLE.name}.new"
+    _write(draft, data)
+    try:
+        found = homes.read_bundle(draft, anchors, home)  # never back: the sequences that were seen before
+        write_trust(folder, tuple(dict.fromkeys((*anchors, *found.epochs[-1][1]))), data)
+    finally:
+        draft.unlink(missing_ok=True)
+    return found
 
 
 def fetch(client: Client, anchors: Sequence[Anchor]) -> tuple[bytes, Trust]:

@@ -37,6 +37,7 @@ class RemoteSource:
     remote: place.Remote
     client: Client
     ambient: Callable[[], Proof | None] = ambient.find
+    login: bool = True
     _trust: Trust | None = field(default=None, repr=False)
 
     def trust(self) -> Trust:
@@ -60,7 +61,7 @@ class RemoteSource:
             except AuthorityError as refused:
                 raise self._explained(refused, who) from None
             except RefusedError:
-                if self._trust == place.update(self.home, self.client):
+                if self._trust == place.update(self.home / place.FOLDER, self.home, self.client):
                     raise
                 self._trust = None
             return self._enroll(shown, who, scope)
@@ -90,7 +91,7 @@ class RemoteSource:
         )
 
     def _shown(self, at: datetime) -> Proof:
-        login = place.read_login(self.home)
+        login = place.read_login(self.home) if self.login else None
         if login is not None and at < datetime.fromtimestamp(login.expires_at, UTC):
             return BySession(login.session)
         found = self.ambient()
@@ -105,7 +106,7 @@ class RemoteSource:
     def _refresh(self, at: datetime) -> None:
         age = self.trust().age(at)
         if age is None or age > FRESH:
-            place.update(self.home, self.client)
+            place.update(self.home / place.FOLDER, self.home, self.client)
             self._trust = None
 
     def _explained(self, refused: AuthorityError, who: Acting) -> RefusedError:
