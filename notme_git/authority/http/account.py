@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from notme_git.authority import accounts, epochs, invites, sessions
-from notme_git.authority.http import entry, forms, pages
+from notme_git.authority.http import connect, entry, forms, pages
 from notme_git.authority.http.answers import NO_STORE, HttpError, answer
 from notme_git.authority.http.desk import client_address, desk_of
 from notme_git.authority.http.html import friendly, render
@@ -61,13 +61,16 @@ async def join(request: Request) -> Response:
     desk = desk_of(request)
     at = desk.clock()
     desk.check_rate(f"join:{client_address(request)}", desk.settings.limits.code, at)
-    sent = await forms.read(request, {"token": str, "display": str, "email": str})
+    sent = await forms.read(request, {"token": str, "proof": dict, "display": str, "email": str})
     if "token" not in sent.fields:
         raise HttpError(400, "invite token required")
     display, email = accounts.parse_person(sent.fields.get("display", ""), sent.fields.get("email", ""))
+    linked = await connect.identity_of(desk, sent.fields["proof"], at) if "proof" in sent.fields else None
     domain, token = desk.settings.trust_domain, sent.fields["token"]
     with desk.authority.store.transaction(durable=True):
         account = invites.accept(desk.records, domain, token, display=display, email=email, at=at)
+        if linked is not None:
+            connect.link(desk, account.id, linked, at)
         session = entry.begin(desk, request, account, invites.KIND, at)
     told = {"joined": True, "principalId": account.id, "scopes": list(account.scopes)}
     return entry.with_cookie(sent.done(told, "/passkey"), desk, session)
