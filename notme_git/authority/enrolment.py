@@ -58,7 +58,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who asks, once proven: what it holds, and the grants it may use. `subject` is upstream's principal id."""
+    """Who asks, once proven: what it holds, and the grants it may use. `subject` is upstream's principal id.
+
+    One that `renews` goes by a certificate, and gets what that one was issued under: its grant, its session.
+    """
 
     subject: str
     method: str
@@ -67,6 +70,7 @@ class Applicant:
     own: Grant
     account: str = ""
     facts: Identity | None = None
+    renews: bool = False
 
 
 def of_session(authority: Authority, session: Session) -> Applicant:
@@ -156,7 +160,7 @@ def prepare(
         signing_key=ask.signing_key,
         proofs=ask.proofs,
         suffix=suffix,
-        session=ask.session or applicant.session,
+        session=applicant.session if applicant.renews else ask.session or applicant.session,
         task_digest=ask.task_digest,
         subject=applicant.subject if own else "",
         legacy_digest=settings.compat.legacy_digest,
@@ -184,6 +188,8 @@ def _grant(authority: Authority, applicant: Applicant, ask: Ask, at: datetime) -
         return _workload_grant(authority, applicant.own, at)
     if not (ask.agent or ask.grant):
         return applicant.own
+    if applicant.renews:
+        raise RefusedError("a certificate is renewed under its own grant", hint="ask without agent and grant")
     who = applicant.own.actor.id
     if ask.grant:
         named = authority.store.grant(ask.grant).grant

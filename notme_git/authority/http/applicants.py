@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy import bindparam, select
 from starlette.requests import Request
 
 from attest.errors import RefusedError
 from attest.types import Authentication
-from notme_git.authority import accounts, enrolment
+from notme_git.authority import accounts, enrolment, sessions
 from notme_git.authority.accounts import Account
 from notme_git.authority.enrolment import Applicant
 from notme_git.authority.http import body
 from notme_git.authority.http.answers import HttpError
 from notme_git.authority.http.desk import Desk, client_address
 from notme_git.authority.identity import Identity
-from notme_git.authority.proofs import oidc
+from notme_git.authority.proofs import bridge, oidc
 from notme_git.authority.proofs.github import METHOD as GITHUB
 from notme_git.authority.proofs.jwt import TokenError, shown
 from notme_git.authority.proofs.table import ProofContext
+from notme_git.authority.records import accounts as account_table
+from notme_git.authority.records import sessions as session_table
 from notme_git.authority.sessions import Session
 
 BOOTSTRAP = "bootstrap"
@@ -31,6 +34,10 @@ UNTIL_FORGOTTEN = timedelta(days=3650)
 """For how long a value of another package's proof is remembered that does not say when it ends."""
 
 T = TypeVar("T")
+
+_whose = select(account_table.c.principal_id).where(
+    session_table.c.id == bindparam("sid"), account_table.c.id == session_table.c.account
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,37 @@ async def by_other(call: Call) -> Proven:
     return _of_identity(call.desk, found, call.at)
 
 
+async def by_bridge(call: Call) -> Proven:
+    """`{"type": "bridge", "certificate": PEM, "signature": base64url}`: the holder of a certificate, for its grant."""
+    proof = body.take(call.proof, {"type": str, "certificate": str, "signature": str}, "proof")
+    if not call.nonce or not call.preimage:
+        raise HttpError(400, "nonce, public_keys and proofs required with a bridge certificate")
+    authority = call.desk.authority
+    read = bridge.verify(
+        proof.get("certificate", ""),
+        body.unbase64(proof.get("signature", "")),
+        nonce=call.nonce,
+        preimage=call.preimage,
+        authority=authority,
+        at=call.at,
+    )
+    granted = authority.store.grant(read.claims.grant_id).grant
+    held = tuple(scope for scope in granted.scopes if scope in read.scopes)
+    applicant = Applicant(read.subject, bridge.METHOD, held, read.claims.session, granted, renews=True)
+    return Proven(lambda: applicant, applicant)
+
+
+def check_renewable(desk: Desk, applicant: Applicant, at: datetime) -> None:
+    """Whoever renews by a certificate renews within a session of its own, or its human's, that is still live."""
+    if not applicant.renews:
+        return
+    row = desk.records.row(_whose, {"sid": applicant.session})
+    represented = applicant.own.represented
+    own = (applicant.own.actor.id, represented.id if represented else "")
+    if row is None or row["principal_id"] not in own or not sessions.is_live(desk.records, applicant.session, at):
+        raise HttpError(403, "the session of that certificate is over, or it had none: prove who you are anew")
+
+
 def _of_identity(desk: Desk, proven: Identity, at: datetime) -> Proven:
     """The workload that a rule takes, else the account that is connected, else a GitHub job of a permitted owner."""
     if desk.settings.proofs.rule_for(proven) is None:
@@ -177,11 +215,13 @@ def _token(call: Call) -> str:
     return str(token)
 
 
-_PROVERS: Mapping[str, Prover] = {"session": by_session, BOOTSTRAP: by_bootstrap, "oidc": by_oidc}
+_PROVERS: Mapping[str, Prover] = {
+    "session": by_session, BOOTSTRAP: by_bootstrap, "oidc": by_oidc, bridge.METHOD: by_bridge
+}  # fmt: skip
 
 
-def prover(desk: Desk, kind: str) -> Prover:
-    """The function for a proof's type, or an answer of 400."""
-    if kind not in _PROVERS and kind not in desk.proofs.others:
+def prover(kind: str, others: Container[str] = ()) -> Prover:
+    """The function for a proof's type, or an answer of 400. `others` are the types of other packages."""
+    if kind not in _PROVERS and kind not in others:
         raise HttpError(400, f"unknown proof type: {shown(kind)[:64]}")
     return _PROVERS.get(kind, by_other)

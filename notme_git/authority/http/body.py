@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +17,7 @@ MAX_BYTES = 64 * 1024
 TIMEOUT_S = 10.0
 MAX_DEPTH = 8
 MAX_ITEMS = 256
+MAX_SIGNATURE = 256
 
 Fields = Mapping[str, type]
 """Names and types of the fields that an object may have; `list` means a list of texts."""
@@ -69,6 +72,17 @@ def take(value: object, fields: Fields, where: str = "") -> dict[str, Any]:
         if isinstance(each, list) and (len(each) > MAX_ITEMS or not all(isinstance(item, str) for item in each)):
             raise HttpError(400, f"{path} must be {_NAMES[list]}, at most {MAX_ITEMS}")
     return found
+
+
+def unbase64(text: str) -> bytes:
+    """base64url or base64 of a signature, padded or not; what is neither is no signature, and fails as one."""
+    if len(text) > MAX_SIGNATURE:
+        return b""
+    bare = text.rstrip("=").replace("+", "-").replace("/", "_")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        return b""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

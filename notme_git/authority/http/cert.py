@@ -54,13 +54,15 @@ async def cert(request: Request) -> Response:
     proof = data.get("proof") or {}
     if not isinstance(proof.get("type"), str):
         raise HttpError(400, "proof.type required")
-    prover, nonce = applicants.prover(desk, proof["type"]), data.get("nonce", "")
+    prover, nonce = applicants.prover(proof["type"], desk.proofs.others), data.get("nonce", "")
     if "public_keys" not in data and "proofs" not in data:
         return _bearer(desk, await prover(Call(desk, request, proof, b"", nonce, at)), data, at)
     ask = read_ask(data)
     suffix, marks = _freshness(desk, nonce)
     preimage = binding_preimage(ask.mtls_key, ask.signing_key) + suffix
     proven = await prover(Call(desk, request, proof, preimage, nonce, at))
+    if proven.applicant is not None:
+        applicants.check_renewable(desk, proven.applicant, at)
     pair, applicant = _issue(desk, proven, ask, suffix=suffix, marks=marks, nonce=nonce, at=at)
     who = {"principal_id": applicant.subject, "auth_method": applicant.method}
     return answer({**described(pair), **who})
