@@ -121,6 +121,12 @@ def normal(url: str) -> str:
     return f"{scheme}://{where}{path or '/'}"
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, in one spelling."""
+    parts = urlsplit(normal(url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _text(found: jws.Jws, name: str) -> str:
     value = found.payload.get(name, "")
     if not isinstance(value, str):
