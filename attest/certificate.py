@@ -274,7 +274,7 @@ def _walk(
     remarks += _check_link(leaf, issuing, anchor.profile)
     remarks += _check_link(issuing, anchor.certificate, anchor.profile, below=1)
     if RULES[anchor.profile].ours:
-        above = _read_issuing(issuing, anchor.profile)
+        above = read_issuing(issuing, anchor.profile)
         delegation.verify_within(read, above)
         _check_alone(read)
         read = replace(read, delegator=above)
@@ -327,15 +327,18 @@ def verify_issuing(issuing: x509.Certificate, anchors: Sequence[Anchor], profile
         if anchor.profile is not profile:
             raise _mismatch(f"the certificate is of profile {anchor.profile}, not {profile}")
         _check_link(issuing, anchor.certificate, profile, below=1)
-        return _read_issuing(issuing, profile)
+        return read_issuing(issuing, profile)
     except VerificationError:
         raise
     except (Error, *UNREADABLE) as error:
         raise _invalid(str(error)) from None
 
 
-def _read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
-    """Checks 9 to 12 of the module's list, and of 13 what concerns the issuing CA alone."""
+def read_issuing(certificate: x509.Certificate, profile: Profile) -> BridgeCertificate:
+    """Read the certificate of an issuing CA under `profile`, whoever issued it.
+
+    Checks 9 to 12 of the module's list, and of 13 what concerns the issuing CA alone.
+    """
     if not RULES[profile].issuing:
         raise _mismatch(f"profile {profile} has no issuing CA between leaf and root")
     issuing = _read(certificate, profile, _extensions(certificate, profile, RULES[profile].issuing, CI))

@@ -13,14 +13,17 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from cryptography import x509
+
 from attest import canonical
 from attest.errors import RefusedError
-from attest.profile import Profile
+from attest.profile import CERT_MINT, Profile
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority import accounts, grants, identity
 from notme_git.authority.embedded import Authority
 from notme_git.authority.identity import Identity
 from notme_git.authority.issue import Draft, Proofs, Request, draft
+from notme_git.authority.issue_ca import CaRequest, issue_ca
 from notme_git.authority.proofs.configured import WorkloadRule
 from notme_git.authority.sessions import Session
 from notme_git.authority.settings import Settings
@@ -168,6 +171,24 @@ def prepare(
     )
     method = "+".join((applicant.method, *marks))
     return draft(authority, request, assurance=settings.assurance, auth_method=method, at=at)
+
+
+def certify_orchestrator(
+    authority: Authority, settings: Settings, applicant: Applicant, ask: Ask, *, suffix: bytes, at: datetime
+) -> x509.Certificate:
+    """An issuing CA over `ask.signing_key`, on record in the caller's transaction. Raises `RefusedError`."""
+    granted = _grant(authority, applicant, replace(ask, scopes=(CERT_MINT,)), at)
+    request = CaRequest(
+        grant=granted,
+        profile=ask.profile,
+        key=ask.signing_key,
+        proof=ask.proofs.signing,
+        suffix=suffix,
+        session=ask.session or applicant.session,
+        task_digest=ask.task_digest,
+        ci=applicant.facts.ci if applicant.facts else (),
+    )
+    return issue_ca(authority, request, assurance=settings.assurance, auth_method=applicant.method, at=at)
 
 
 def _local(names: tuple[str, ...]) -> str:

@@ -122,15 +122,15 @@ def read_ask(data: Mapping[str, Any], over: str = "over binding payload") -> Ask
         if len(data.get(name, "")) > MAX_TEXT:
             raise HttpError(400, f"{name} is longer than {MAX_TEXT} characters")
     return Ask(
-        mtls_key=_key(public["mtls"], KeyAlgorithm.P256),
-        signing_key=_key(public["signing"], RULES[profile].algorithm),
-        proofs=Proofs(mtls=_base64(proofs["mtls"]), signing=_base64(proofs["signing"])),
+        mtls_key=read_key(public["mtls"], KeyAlgorithm.P256),
+        signing_key=read_key(public["signing"], RULES[profile].algorithm),
+        proofs=Proofs(mtls=read_base64(proofs["mtls"]), signing=read_base64(proofs["signing"])),
         scopes=tuple(data["scopes"]) if "scopes" in data else None,
         agent=data.get("agent", ""),
         grant=data.get("grant", ""),
         profile=profile,
         session=data.get("session_id", ""),
-        task_digest=_digest(data.get("task_digest", "")),
+        task_digest=read_digest(data.get("task_digest", "")),
     )
 
 
@@ -143,7 +143,7 @@ def described(pair: Pair) -> dict[str, Any]:
         "scopes": list(spec.scopes),
         "expires_at": int((spec.issued_at + LIFETIME).timestamp()),
         "binding": spec.binding.hex(),
-        "authority": _described_authority(pair.epoch),
+        "authority": described_authority(pair.epoch),
         "profile": spec.profile.value,
     }
     if pair.ssh is not None:
@@ -163,7 +163,7 @@ def _issue(
     def prepare(applicant: Applicant) -> Draft:
         return enrolment.prepare(desk.authority, desk.settings, applicant, ask, suffix=suffix, marks=marks, at=at)
 
-    with _told():
+    with told():
         made = prepare(proven.applicant) if proven.applicant is not None else None
         with store.transaction(durable=proven.applicant is None):
             applicant = proven.spend()
@@ -181,7 +181,7 @@ def _issue(
 def _bearer(desk: Desk, proven: Proven, data: Mapping[str, Any], at: datetime) -> Response:
     """Upstream's answer to a request without any key: a token that nothing is bound to, for this authority alone."""
     ask = Ask(b"", b"", Proofs(b"", b""), scopes=tuple(data["scopes"]) if "scopes" in data else None)
-    with desk.authority.store.transaction(durable=proven.applicant is None), _told():
+    with desk.authority.store.transaction(durable=proven.applicant is None), told():
         applicant = proven.spend()
         scopes = enrolment.common(ask, applicant.held)
     epoch = desk.authority.epoch
@@ -201,7 +201,7 @@ def _bearer(desk: Desk, proven: Proven, data: Mapping[str, Any], at: datetime) -
             "token_type": "Bearer",
             "expires_in": tokens.LIFETIME_S,
             "subject": applicant.subject,
-            "authority": _described_authority(epoch),
+            "authority": described_authority(epoch),
             "principal_id": applicant.subject,
             "scopes": list(scopes),
             "auth_method": applicant.method,
@@ -209,12 +209,13 @@ def _bearer(desk: Desk, proven: Proven, data: Mapping[str, Any], at: datetime) -
     )
 
 
-def _described_authority(epoch: Epoch) -> dict[str, Any]:
+def described_authority(epoch: Epoch) -> dict[str, Any]:
+    """Which key of this authority signed."""
     return {"epoch": epoch.number, "key_id": certificate.key_of(certificate.read(epoch.root)).key_id}
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Refusals that have a status of their own."""
     try:
         yield
@@ -235,7 +236,7 @@ def _freshness(desk: Desk, nonce: str) -> tuple[bytes, tuple[str, ...]]:
     return b"", (enrolment.NO_NONCE,)
 
 
-def _key(text: str, wanted: KeyAlgorithm) -> bytes:
+def read_key(text: str, wanted: KeyAlgorithm) -> bytes:
     """Canonical SubjectPublicKeyInfo of a key in PEM; its label lines and white space do not matter (upstream)."""
     if len(text) > MAX_KEY_TEXT:
         raise HttpError(400, "invalid public key: too long")
@@ -251,7 +252,7 @@ def _key(text: str, wanted: KeyAlgorithm) -> bytes:
     return key.spki
 
 
-def _base64(text: str) -> bytes:
+def read_base64(text: str) -> bytes:
     """base64url or base64, padded or not; what is neither is no proof, and fails as one."""
     if len(text) > MAX_TEXT:
         return b""
@@ -262,7 +263,8 @@ def _base64(text: str) -> bytes:
         return b""
 
 
-def _digest(text: str) -> bytes:
+def read_digest(text: str) -> bytes:
+    """A SHA-256 in hex, or nothing."""
     try:
         found = bytes.fromhex(text)
     except ValueError:
