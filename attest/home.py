@@ -22,11 +22,13 @@ ANCHORS = Path("authority", "anchors.pem")
 BUNDLE = Path("authority", "bundle")
 SEQUENCES = Path("verifier", "sequences")
 PINNED = Path("verifier", "authorities")
+ELSEWHERE = Path("remote")
 MAX_ANCHOR_BYTES = 1024 * 1024
 MAX_SEQUENCE_DIGITS = 20
 
 _MAKE = 'make an authority (notme-git init --human "NAME <ADDRESS>"), or name an anchor with --anchor'
 _MEND = "notme-git doctor says how to mend this home (a verifier takes --anchor in its place)"
+_PIN = "compare its key with the operator's, then: notme-git trust add URL --spki sha256:HEX"
 _PIN_AGAIN = "pin it again: notme-git trust add URL --spki sha256:HEX"
 _EXPORT = "make one with notme-git trust export --format bundle > FILE, where the authority is"
 
@@ -39,6 +41,8 @@ def read_trust(home: Path) -> Trust:
     made, pinned = (home / ANCHORS).parent.is_dir(), [read_pinned(folder, home) for folder in pinned_in(home)]
     if not made and pinned:
         return trust.join(pinned[0], pinned[1:])
+    if not made and (home / ELSEWHERE).is_dir():
+        raise UnavailableError("this home enrols with an authority that no verifier here was told to go by", hint=_PIN)
     anchors = read_anchors(home / ANCHORS, None, hint=_MEND if made else _MAKE)
     own = read_bundle(home / BUNDLE, anchors, home, hint=_MEND)
     return trust.join(own, pinned) if pinned else own

@@ -22,7 +22,7 @@ from attest.signed import GitObject
 from attest.trust import Trust
 from attest.types import Assurance
 from notme_git import agents, sign
-from notme_git.daemon.protocol import AUTO, Request
+from notme_git.daemon.protocol import AUTO, SAID, Request
 from notme_git.session import record
 from notme_git.session.record import Session
 from notme_git.sign import Signed
@@ -109,7 +109,7 @@ def sign_for(
 
 def warned(signed: Signed) -> list[tuple[str, bytes]]:
     """What the person should know of a signature that was made, as events of a reply."""
-    return [("2", f"notme-git: warning: {signed.warning}\n".encode())] if signed.warning else []
+    return [(SAID, f"notme-git: warning: {signed.warning}\n".encode())] if signed.warning else []
 
 
 def replaying(request: Request, parsed: GitObject) -> bool:

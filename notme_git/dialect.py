@@ -13,7 +13,7 @@ import os
 import sys
 
 from notme_git import gpg, ssh
-from notme_git.daemon.protocol import AUTO, SIGNATURE_FILE, Reply, Request
+from notme_git.daemon.protocol import AUTO, SAID, SIGNATURE_FILE, Reply, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _apply(reply: Reply, words: Sequence[str]) -> None:
     for where, data in reply.events:
         if where == SIGNATURE_FILE:
             shim.write_beside(words[-1], data)
+        elif where == SAID:
+            _write(2, shim.past_git(data, list(words), made=True))
         elif where == "2" and reply.status:
             _write(2, shim.past_git(data, list(words)))
         else:

@@ -59,7 +59,9 @@ def main(name: str, words: list[str]) -> int:
     if status == b"own":
         return _elsewhere(name, dialect, automatic, words, environ, stdin, "--own")
     for where, data in zip(events[::2], events[1::2], strict=True):
-        if where == b"2" and status != b"0":
+        if where == b"said":
+            where, data = b"2", past_git(data, words, made=True)
+        elif where == b"2" and status != b"0":
             data = past_git(data, words)
         _write(words, where, data)
     return int(status)
@@ -164,10 +166,11 @@ def _receive(server: "_socket.socket", count: int) -> bytes:
     return b"".join(parts)
 
 
-def past_git(reason: bytes, words: list[str]) -> bytes:
-    """Tell git's own stderr why there is no signature, and return what is left to say on ours.
+def past_git(reason: bytes, words: list[str], made: bool = False) -> bytes:
+    """Tell git's own stderr why there is no signature, or what is odd about the one that was `made`.
 
-    git up to 2.42 reads the stderr of its signing program and shows none of it (gpg-interface.c, sign_buffer_gpg).
+    Returns what is left to say on ours. git up to 2.42 reads the stderr of its signing program and shows none of it,
+    and no git does of one that succeeded (gpg-interface.c, sign_buffer_gpg).
     """
     if not _signs(words):
         return reason
@@ -176,13 +179,14 @@ def past_git(reason: bytes, words: list[str]) -> bytes:
         told = posix.open(f"/proc/{parent}/fd/2", posix.O_WRONLY | posix.O_APPEND | posix.O_NOCTTY | posix.O_CLOEXEC)
         ours, theirs = posix.fstat(2), posix.fstat(told)
         # git would write over what stands in a file: the offset is its own. One that is ended writes no more.
-        regular = theirs.st_mode & 0o170000 == 0o100000 and not _is_tag(words)
+        # With a signature made it has nothing more to say.
+        regular = theirs.st_mode & 0o170000 == 0o100000 and not made and not _is_tag(words)
         if regular or (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino):
             return reason
         _put(told, reason)
     except OSError:
         return reason
-    return b"notme-git: not signed, for the reason above\n"
+    return b"" if made else b"notme-git: not signed, for the reason above\n"
 
 
 def end_tag(words: list[str]) -> None:

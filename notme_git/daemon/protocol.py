@@ -31,6 +31,9 @@ MAX_MESSAGE_BYTES = MAX_OBJECT_BYTES + 4 * 1024 * 1024
 MAX_FIELDS = 4096
 OWN = "own"
 SIGNATURE_FILE = "sig"
+SAID = "said"
+"""An event for the person behind git, beside a signature that was made."""
+
 AUTO = "auto-"
 """Before a dialect: whoever calls signs, as the marks of its environment say (`setup --auto`)."""
 
