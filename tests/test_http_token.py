@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attest import certificate
-from notme_git.authority import accounts
+from attest.types import Grant
+from notme_git.authority import accounts, grants
+from notme_git.authority.accounts import Account
+from notme_git.authority.http import token
+from notme_git.authority.http.desk import Desk
+from notme_git.authority.proofs import bridge
 from notme_git.authority.settings import Limits, Rate, Settings
+from notme_git.enroll.keys import proof as signature
 from notme_git.tokens import jws
 from notme_git.tokens.proof import ProofKey
-from tests.served import Answer, Served, served
+from tests.served import Answer, Keys, Served, served
 from tests.world import World
 
 AUDIENCE = "https://mcp.example.org"
@@ -58,11 +66,11 @@ def test_a_session_gets_a_token_that_is_bound_to_the_proofs_key(server: Served) 
     assert (got.status, got.json["token_type"], got.json["expires_in"]) == (200, "DPoP", 300)
     assert "dpop-nonce" in got.headers
     assert got.headers["cache-control"] == "no-store"
-    token, now = jws.parse(got.json["access_token"]), int(server.world.now.timestamp())
+    made, now = jws.parse(got.json["access_token"]), int(server.world.now.timestamp())
     root = server.world.trust().anchors[0]
-    token.verify(root.key)
-    assert token.header == {"typ": "at+jwt", "alg": "EdDSA", "kid": certificate.key_of(root.certificate).key_id}
-    told = {name: value for name, value in token.payload.items() if name != "jti"}
+    made.verify(root.key)
+    assert made.header == {"typ": "at+jwt", "alg": "EdDSA", "kid": certificate.key_of(root.certificate).key_id}
+    told = {name: value for name, value in made.payload.items() if name != "jti"}
     assert told == {
         "sub": account.id,
         "iss": server.url,
@@ -153,3 +161,80 @@ def test_more_than_the_rate_is_refused_with_429(tmp_path: Path) -> None:
 )
 def test_a_bad_body_is_refused_with_400(server: Served, name: str, body: Any) -> None:
     assert ask(server, proof="x", body=body).status == 400, name
+
+
+def granted(server: Served, account: Account, agent: str) -> Grant:
+    """A grant of an account to its agent."""
+
+    def make(desk: Desk) -> Grant:
+        new = grants.new_grant(
+            desk.authority.id,
+            agent,
+            account.principal,
+            email=None,
+            scopes=("sign:git",),
+            expires=timedelta(days=1),
+            repositories=(),
+            branches=(),
+            at=server.world.now,
+            grant_id=str(uuid.uuid4()),
+        )
+        desk.authority.store.add_grant(new)
+        return new
+
+    return server.within(make)  # type: ignore[no-any-return]
+
+
+def bridged(server: Served, account: Account, keys: Keys, **asked: Any) -> tuple[Answer, ProofKey]:
+    """A token for the holder of a certificate, which the account's session enrolled."""
+    pair = server.cert({"type": "session"}, keys=keys, cookie=server.cookie(account), **asked)
+    assert pair.status == 200, pair.body
+    key = ProofKey()
+    made = key.prove("POST", server.url + "/token", server.world.now, nonce=fresh(server))
+    nonce = server.nonce()
+    signed = bridge.message(nonce, token.preimage(AUDIENCE, made))
+    proof = {
+        "type": "bridge",
+        "certificate": pair.json["certificates"]["mtls"],
+        "signature": jws.b64(signature(keys.mtls, signed)),
+    }
+    return ask(server, proof=made, body={"audience": AUDIENCE, "nonce": nonce, "proof": proof}), key
+
+
+def test_an_agent_gets_a_token_by_its_certificate_that_names_it_and_its_human(server: Served) -> None:
+    account = server.account()
+    given = granted(server, account, "claude-code")
+    got, key = bridged(server, account, Keys(), agent="claude-code")
+    assert got.status == 200, got.body
+    claims = jws.parse(got.json["access_token"]).payload
+    assert (claims["sub"], claims["act"]) == (account.id, {"sub": given.actor.id})
+    assert (claims["scope"], claims["cnf"]) == ("sign:git", {"jkt": key.thumbprint})
+
+
+def test_a_human_gets_the_same_subject_by_certificate_and_by_session(server: Served) -> None:
+    account = server.account()
+    got, _ = bridged(server, account, Keys())
+    claims = jws.parse(got.json["access_token"]).payload
+    assert claims["sub"] == account.id
+    assert "act" not in claims
+
+
+def test_a_certificates_proof_is_for_one_token(server: Served) -> None:
+    account, keys = server.account(), Keys()
+    pair = server.cert({"type": "session"}, keys=keys, cookie=server.cookie(account))
+    certificate_, nonce = pair.json["certificates"]["mtls"], server.nonce()
+    first, second = (
+        ProofKey().prove("POST", server.url + "/token", server.world.now, nonce=fresh(server)) for _ in range(2)
+    )
+    signed = jws.b64(signature(keys.mtls, bridge.message(nonce, token.preimage(AUDIENCE, first))))
+    proof = {"type": "bridge", "certificate": certificate_, "signature": signed}
+    body = {"audience": AUDIENCE, "nonce": nonce, "proof": proof}
+    statuses = [
+        ask(server, proof=second, body=body).status,
+        ask(server, proof=first, body={**body, "audience": "https://notme.bot"}).status,
+        ask(server, proof=first, body={**body, "nonce": server.nonce()}).status,
+        ask(server, proof=first, body={"audience": AUDIENCE, "proof": proof}).status,
+        ask(server, proof=first, body=body).status,
+        ask(server, proof=first, body=body).status,
+    ]
+    assert statuses == [403, 403, 403, 400, 200, 401]
