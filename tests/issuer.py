@@ -39,7 +39,10 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer that a test chose. With `hold` half of it comes, and the rest only when that is set."""
+    """An answer that a test chose. A header that is empty is not sent, and closes the connection at the end.
+
+    With `hold` half of the body comes, and the rest only when that is set.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -115,12 +118,13 @@ class Issuer:
         return {"keys": [jwk(kid) for kid in self.keys]}
 
     def token(self, *, kid: str = "", header: Mapping[str, Any] | None = None, **claims: Any) -> str:
-        """A token of five minutes for `AUDIENCE`; a claim of None is left out. Signed by the first key."""
+        """A token of five minutes for `AUDIENCE`; a claim or header of None is left out. Signed by the first key."""
         signer, now = kid or self.keys[0], int(self.clock().timestamp())
         base = {"iss": self.url, "sub": "someone", "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 300}
         said = {**base, "jti": str(uuid.uuid4()), **claims}
         payload = {name: value for name, value in said.items() if value is not None}
-        return jwt.encode(payload, private_key(signer), algorithm(signer), headers={"kid": signer, **(header or {})})
+        headers = {name: value for name, value in {"kid": signer, **(header or {})}.items() if value is not None}
+        return jwt.encode(payload, private_key(signer), algorithm(signer), headers=headers)
 
     def github_token(self, repository: str = "example/tool", *, kid: str = "", **overrides: Any) -> str:
         """As GitHub Actions writes one for a push to main."""
@@ -231,8 +235,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(said.status)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(said.body)), **said.headers}
         for name, value in headers.items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         self.end_headers()
+        self.close_connection |= "" in headers.values()
         half = len(said.body) // 2 if said.hold else len(said.body)
         try:
             self.wfile.write(said.body[:half])

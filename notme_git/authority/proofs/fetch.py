@@ -59,12 +59,13 @@ async def get(url: str, access: Access) -> bytes:
 async def _get(parts: SplitResult, access: Access) -> bytes:
     secure = parts.scheme == "https"
     host = parts.hostname or ""
-    if not secure and not (parts.scheme == "http" and is_loopback(host)):
+    if not host or (not secure and not (parts.scheme == "http" and is_loopback(host))):
         raise ValueError("it is neither https nor on this machine")
+    request = _request(parts, access)
     context = ssl.create_default_context(cafile=access.ca_file or None) if secure else None
     reader, writer = await asyncio.open_connection(host, parts.port or (443 if secure else 80), ssl=context)
     try:
-        writer.write(_request(parts, access))
+        writer.write(request)
         return await _read(reader)
     finally:
         writer.transport.abort()  # a farewell over TLS would wait for the other side
