@@ -20,12 +20,11 @@ from attest.errors import Error, RefusedError
 from attest.profile import LIFETIME, LeafSpec, Profile
 from attest.types import Assurance, Grant, PrincipalKind
 from notme_git.authority import ca, grants
-from notme_git.authority.ca import Stamper
 from notme_git.authority.embedded import Authority
 from notme_git.authority.issue_ca import CaRequest, issue_ca, preimage
 from notme_git.authority.keystore import PrivateKey
 from notme_git.enroll.keys import new_signing_key, proof, spki
-from notme_git.enroll.local import AUTH_METHOD, Credential
+from notme_git.enroll.local import AUTH_METHOD, Credential, Stamps
 
 MAX_HELD = 16
 """One an orchestrator, profile and session."""
@@ -39,7 +38,7 @@ class IssuingCA:
     certificate: x509.Certificate = field(repr=False)
     anchors: tuple[Anchor, ...] = field(repr=False)
     _key: PrivateKey = field(repr=False)
-    _stamper: Stamper = field(repr=False)
+    _stamper: Stamps = field(repr=False)
 
     @property
     def until(self) -> datetime:

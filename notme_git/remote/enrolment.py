@@ -61,8 +61,8 @@ class Keys:
         """`public_keys` and `proofs` of a request, over the pre-image with `suffix` (`authority-protocol.md` 2)."""
         message = binding_preimage(spki(self.mtls), spki(self.signing)) + suffix
         return {
-            "public_keys": {"mtls": _pem(self.mtls), "signing": _pem(self.signing)},
-            "proofs": {"mtls": _b64(proof(self.mtls, message)), "signing": _b64(proof(self.signing, message))},
+            "public_keys": {"mtls": pem(self.mtls), "signing": pem(self.signing)},
+            "proofs": {"mtls": b64(proof(self.mtls, message)), "signing": b64(proof(self.signing, message))},
         }
 
 
@@ -75,7 +75,7 @@ class BySession:
 
     def send(self, client: Client, body: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
         """See `Proof`."""
-        return send_with_nonce(client, {**body, "proof": {"type": "session"}}, keys, {"Cookie": _cookie(self.session)})
+        return send_with_nonce(client, {**body, "proof": {"type": "session"}}, keys, {"Cookie": cookie(self.session)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,16 @@ def enroll(
     try:
         return _checked(answer, keys, client, profile, scope, anchors)
     except (Error, KeyError, TypeError, ValueError) as error:
-        why = error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
-        raise RefusedError(
-            f"the authority {client.url} answered what was not asked for: {why}",
-            hint="is the right authority pinned? notme-git trust list",
-        ) from None
+        raise other_answer(client, error) from None
+
+
+def other_answer(client: Client, error: Exception) -> RefusedError:
+    """For an answer that does not hold; `error` says why."""
+    why = error.message if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+    return RefusedError(
+        f"the authority {client.url} answered what was not asked for: {why}",
+        hint="is the right authority pinned? notme-git trust list",
+    )
 
 
 def send_with_nonce(
@@ -150,7 +155,7 @@ def _checked(
     scope: str,
     anchors: tuple[Anchor, ...],
 ) -> Credential:
-    signing, mtls = (_certificate(answer["certificates"][which]) for which in ("signing", "mtls"))
+    signing, mtls = (read_certificate(answer["certificates"][which]) for which in ("signing", "mtls"))
     chain = certificate.verify_chain(signing, (), anchors)
     leaf = chain.leaf
     if leaf.key.spki != spki(keys.signing) or certificate.key_of(mtls).spki != spki(keys.mtls):
@@ -189,7 +194,8 @@ def _ssh_chain(blob: bytes, raw: bytes, anchors: tuple[Anchor, ...], profile: Pr
     return chain
 
 
-def _certificate(text: object) -> x509.Certificate:
+def read_certificate(text: object) -> x509.Certificate:
+    """The one certificate in PEM text; `MalformedError`, or `ValueError` for another number of them."""
     if not isinstance(text, str) or len(text) > MAX_CERTIFICATE:
         raise MalformedError("a certificate is no text, or a long one")
     (found,) = certificate.load_pem(text.encode())
@@ -207,13 +213,16 @@ def _ssh(line: object) -> bytes:
         raise MalformedError("the OpenSSH certificate is no base64") from None
 
 
-def _cookie(value: str) -> str:
+def cookie(value: str) -> str:
+    """The header's value that shows a session."""
     return f"{COOKIE}={value}"
 
 
-def _pem(key: PrivateKey) -> str:
+def pem(key: PrivateKey) -> str:
+    """SubjectPublicKeyInfo, PEM."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def _b64(data: bytes) -> str:
+def b64(data: bytes) -> str:
+    """base64url without padding (RFC 4648 section 5)."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")

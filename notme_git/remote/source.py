@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attest.errors import Error, RefusedError
+from attest.errors import Error, RefusedError, UnavailableError
 from attest.trust import Trust
 from notme_git.acting import Acting
 from notme_git.config import environment
 from notme_git.daemon.credential import Embedded, Source
+from notme_git.enroll import issuing
+from notme_git.enroll.issuing import IssuingCA
 from notme_git.enroll.local import Credential
 from notme_git.gitconfig import GitConfig
 from notme_git.remote import ambient, enrolment, place
+from notme_git.remote import issuing as remote_issuing
 from notme_git.remote.client import AuthorityError, Client
 from notme_git.remote.enrolment import BySession, Proof
 
 PATIENCE_S = 4.5
 """For one signature's requests together: git, and whoever waits for it, is told within five seconds."""
+
+BRIEF_S = 0.4
+"""For asking whether there is a newer bundle before something that can be done without: what follows has the rest."""
 
 FRESH = timedelta(hours=1)
 """A bundle older than this is fetched anew before the next enrolment."""
@@ -39,6 +46,7 @@ class RemoteSource:
     ambient: Callable[[], Proof | None] = ambient.find
     login: bool = True
     _trust: Trust | None = field(default=None, repr=False)
+    _issuing: issuing.Held = field(default_factory=issuing.Held, repr=False)
 
     def trust(self) -> Trust:
         """What is pinned for this authority, with its latest bundle."""
@@ -52,7 +60,13 @@ class RemoteSource:
         return self.remote.url, login.session if login else ""
 
     def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
-        """See `Source`. Where the authority has begun a new epoch its bundle says so, signed by the key before."""
+        """See `Source`. Where the authority has begun a new epoch its bundle says so, signed by the key before.
+
+        An orchestrator's agent gets what its orchestrator's issuing CA mints, without a question to the authority.
+        """
+        holder, slash, child = who.agent.partition("/")
+        if slash:
+            return self._issuing_of(holder, who, scope, at).mint(child, scope, at)
         shown = self._shown(at)
         with self.client.within(PATIENCE_S):
             self._refresh(at)
@@ -75,7 +89,8 @@ class RemoteSource:
         return found.get(OPTION, ("",))[-1:] == ("optional",)
 
     def forget(self) -> None:
-        """See `Source`. It holds none."""
+        """See `Source`."""
+        self._issuing.clear()
 
     def _enroll(self, shown: Proof, who: Acting, scope: str) -> Credential:
         session = who.session
@@ -89,6 +104,34 @@ class RemoteSource:
             session=session.id if session else "",
             task_digest=bytes.fromhex(session.task_digest) if session else b"",
         )
+
+    def _issuing_of(self, holder: str, who: Acting, scope: str, at: datetime) -> IssuingCA:
+        """The one in memory, as long as no newer epoch is known of: without the authority that is not found out."""
+        with contextlib.suppress(UnavailableError), self.client.within(BRIEF_S):
+            self._refresh(at)
+        bundle, session = self.trust().bundle, who.session
+        epoch = str(bundle.epochs[-1].number) if bundle else ""
+        key = (*self.ticket(who, scope, at), holder, str(who.profile), session.id if session else "", epoch)
+        return self._issuing.get(key, at, lambda: self._enroll_issuing(holder, who, at))
+
+    def _enroll_issuing(self, holder: str, who: Acting, at: datetime) -> IssuingCA:
+        session, shown = who.session, self._shown(at)
+        if not isinstance(shown, BySession):
+            raise RefusedError(f"a workload has no agents of its own, so none signs as {who.agent}")
+        with self.client.within(PATIENCE_S):
+            self._refresh(at)
+            try:
+                return remote_issuing.enroll(
+                    self.client,
+                    shown,
+                    agent=holder,
+                    profile=who.profile,
+                    anchors=self.trust().anchors,
+                    session=session.id if session else "",
+                    task_digest=bytes.fromhex(session.task_digest) if session else b"",
+                )
+            except AuthorityError as refused:
+                raise self._explained(refused, who) from None
 
     def _shown(self, at: datetime) -> Proof:
         login = place.read_login(self.home) if self.login else None
