@@ -79,6 +79,8 @@ PEERS: Mapping[str, Peer] = {
         Peer("bubblewrap", "apt install bubblewrap", ("bwrap",)),
         Peer("capnp", "apt install capnproto", ("capnp",)),
         Peer("certtool", "apt install gnutls-bin", ("certtool",)),
+        Peer("chromedriver", "apt install chromium-driver", ("chromedriver",)),
+        Peer("chromium", "apt install chromium", ("chromium",)),
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),
         Peer("faketime", "apt install faketime", ("faketime",)),
         Peer("fish", "apt install fish", ("fish",)),

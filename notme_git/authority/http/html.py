@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -26,7 +27,11 @@ HEADERS = {
     "Vary": "Accept, Cookie",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-FILES = {"style.css": "text/css; charset=utf-8", "webauthn.js": "text/javascript; charset=utf-8"}
+FILES = {
+    "style.css": "text/css; charset=utf-8",
+    "webauthn.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def render(template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
@@ -70,7 +75,7 @@ def _when(value: datetime | int | None) -> str:
     if value is None:
         return "never"
     at = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return Markup(f'<time datetime="{at:%Y-%m-%dT%H:%MZ}">{at:%Y-%m-%d %H:%M} UTC</time>')
 
 
 def _left(until: int, at: datetime) -> str:

@@ -24,7 +24,6 @@ from notme_git.authority.http.desk import Desk, desk_of
 from notme_git.authority.http.html import friendly, render
 from notme_git.authority.http.program import LIFETIMES
 from notme_git.authority.sessions import Session
-from notme_git.authority.store import Issued
 
 THEN = ("/me", "/account", "/admin", "/passkey")
 """Where signing in may lead; anywhere else would be an open door for other sites."""
@@ -55,11 +54,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A certificate that is still valid, by the name of who acts with it, and until when (unix seconds)."""
+    """The certificates of one enrolment that are still valid: who acts with them, and since and until when."""
 
     name: str
-    issued: Issued
+    profile: str
+    issued_at: int
     until: int
+    serials: tuple[str, ...]
 
 
 async def start(request: Request) -> Response:
@@ -187,8 +188,13 @@ def _described(url: str) -> dict[str, object]:
 def _live(desk: Desk, session: Session, at: datetime) -> list[Live]:
     store, lifetime = desk.authority.store, int(LIFETIME.total_seconds())
     since = int(at.timestamp()) - lifetime
-    found = store.issued_since(since, session.account.principal.id, MAX_SHOWN)
-    return [Live(store.grant(each.grant_id).grant.actor.display, each, each.issued_at + lifetime) for each in found]
+    made: dict[tuple[str, str, int], list[str]] = {}
+    for each in store.issued_since(since, session.account.principal.id, MAX_SHOWN):
+        made.setdefault((each.grant_id, each.profile, each.issued_at), []).append(each.serial)
+    return [
+        Live(store.grant(grant).grant.actor.display, profile, issued, issued + lifetime, tuple(serials))
+        for (grant, profile, issued), serials in made.items()
+    ]
 
 
 def _held(table: Sequence[tuple[str, str]], scopes: Sequence[str]) -> list[tuple[str, str]]:
