@@ -261,7 +261,7 @@ def trust_list(as_json: bool) -> None:
     for item in items:
         click.echo(
             f"{item['use']:<8} {item['authority']}  sha256:{item['spki'][0]}  {item['pinned']}"
-            f"  bundle {item['sequence']}, {item['ageSeconds']} s old  {item['url'] or ''}".rstrip()
+            f"  bundle {item['sequence']}, {text.age(item['ageSeconds'])} old  {item['url'] or ''}".rstrip()
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from notme_git.authority.store import StoredGrant
 from notme_git.daemon.agent_setting import CURRENT
 from notme_git.doctor.facts import agent_of, is_on
 from notme_git.gitconfig import GitConfig
+from notme_git.remote import ambient, place
+from notme_git.remote.place import Remote
 
 SCOPE = "sign:git"
 SESSION = "NOTME_SESSION"
@@ -41,7 +43,8 @@ MAX_SHOWN = 256
 class Identity:
     """The answer of `notme-git whoami`. `reason` and `remedy` say why there is no `grant`; empty where there is.
 
-    `configured`: the agent as which git here signs every commit, whoever acts.
+    `configured`: the agent as which git here signs every commit, whoever acts. `remote`: the authority elsewhere that
+    agents here enrol with, None where it is this machine's.
     """
 
     detection: Detection
@@ -53,6 +56,7 @@ class Identity:
     reason: str
     remedy: str
     git: Mapping[str, str | None]
+    remote: Remote | None = None
 
     @property
     def exit_status(self) -> int:
@@ -75,11 +79,17 @@ def look(home: Path, environ: Mapping[str, str], *, at: datetime, directory: Pat
     authority: str | None = None
     human: Principal | None = None
     stored: list[StoredGrant] | None = None
-    if embedded.exists(home):
+    remote = place.read(home) if place.exists(home) else None
+    if remote is not None:
+        authority = remote.authority
+    elif embedded.exists(home):
         with embedded.opened(home) as opened:
             authority, human, stored = opened.id, opened.human, opened.store.grants()
     signer, scope = _configured(configured, home)
-    grant, reason, remedy = _granted(found, signer, scope, home, stored, at)
+    if remote is None:
+        grant, reason, remedy = _granted(found, signer, scope, home, stored, at)
+    else:
+        grant, reason, remedy = None, *_elsewhere(found, signer, home, remote, environ, at)
     return Identity(
         detection=found,
         configured=signer,
@@ -90,6 +100,7 @@ def look(home: Path, environ: Mapping[str, str], *, at: datetime, directory: Pat
         reason=reason,
         remedy=remedy,
         git={key: _shown(values[-1]) if values else None for key, values in configured.items()},
+        remote=remote,
     )
 
 
@@ -107,6 +118,8 @@ def data(who: Identity) -> dict[str, Any]:
         "worth": WORTH,
         "session": who.session,
         "authority": who.authority,
+        "authorityUrl": who.remote.url if who.remote else None,
+        "pinned": who.remote.pinned if who.remote else None,
         "human": None if human is None else _person_data(human),
         "grant": None if grant is None else _grant_data(grant),
         "assurance": None if who.assurance is None else who.assurance.value,
@@ -148,6 +161,21 @@ def _granted(
         return None, refused.message, refused.hint
 
 
+def _elsewhere(
+    found: Detection, configured: str | None, home: Path, remote: Remote, environ: Mapping[str, str], at: datetime
+) -> tuple[str, str]:
+    """Why no grant is shown where the authority is elsewhere, and what shows it."""
+    agent = found.agent or configured
+    if found.problem or agent is None:
+        _, reason, remedy = _granted(found, configured, SCOPE, home, None, at)
+        return reason, remedy
+    login = place.read_login(home)
+    signed_in = login is not None and at < datetime.fromtimestamp(login.expires_at, UTC)
+    if not signed_in and ambient.find(environ) is None:
+        return f"nobody is signed in at {remote.url}", "notme-git login"
+    return f"{remote.url} decides when it is asked", f"ask it: notme-git enroll --agent {agent}"
+
+
 def _entries(who: Identity) -> Iterator[tuple[str, str]]:
     found = who.detection
     yield "agent", _told(found)
@@ -166,6 +194,10 @@ def _entries(who: Identity) -> Iterator[tuple[str, str]]:
         yield "grant", f"none: {who.reason}"
     if who.remedy:
         yield "remedy", who.remedy
+    if who.remote:
+        yield "authority", f"{who.authority} at {who.remote.url} ({who.remote.pinned})"
+    elif who.authority:
+        yield "authority", f"{who.authority} on this machine"
     if who.human:
         yield "human", f"{who.human.display} <{who.human.email}> ({who.human.authentication.value})"
     if who.configured:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from attest.errors import Step
 from attest.types import Finding, Findings, Outcome, Principal, StepStatus, Verdict
 
+HOUR = 3600
+
 _HEADLINES = {
     Outcome.ACCEPTED: "accepted",
     Outcome.ACCEPTED_TIME_UNPROVEN: "accepted, time unproven",
@@ -26,7 +28,16 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield f"{findings.object_kind} {findings.object_id}: {_HEADLINES[verdict.outcome]}"
     yield from _body(findings)
     sequence = f", trust bundle {verdict.bundle_sequence}" if verdict.bundle_sequence else ""
-    yield f"  policy {verdict.policy}{sequence}"
+    old = f", {age(verdict.bundle_age)} old" if sequence and verdict.bundle_age >= HOUR else ""
+    yield f"  policy {verdict.policy}{sequence}{old}"
+
+
+def age(seconds: int) -> str:
+    """In the largest unit of which it is at least one: `40 s`, `5 min`, `3 h`, `9 d`."""
+    for unit, length in (("d", 24 * HOUR), ("h", HOUR), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def findings_lines(findings: Findings) -> Iterator[str]:

@@ -90,6 +90,11 @@ CODES: Mapping[str, Code] = {
     "bundle-behind": Code(_ERROR, "The trust bundle is not the latest of the database."),
     "bundle-future": Code(_ERROR, "The trust bundle was issued in the future."),
     "clock-behind": Code(_ERROR, "The clock is before a time at which the authority already issued something."),
+    # an authority elsewhere
+    "remote-damaged": Code(_ERROR, "What the home remembers of the authority elsewhere cannot be read."),
+    "login-missing": Code(_ERROR, "Agents here enrol with an authority elsewhere, and nobody is signed in there."),
+    "login-over": Code(_ERROR, "The session at the authority elsewhere is over."),
+    "authority-unpinned": Code(_NOTE, "Verifiers here were not told to go by the authority that agents enrol with."),
     # the daemon
     "daemon-dead": Code(_WARNING, "The daemon's address names a socket at which nobody listens."),
     "daemon-silent": Code(_WARNING, "A daemon listens and gives no answer: each signature waits for it."),

@@ -9,8 +9,9 @@ from pathlib import Path
 from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git import __version__, wanted
 from notme_git.daemon.client import BROKER, SOCKET
-from notme_git.doctor import look_authority, look_daemon, look_files, look_git
-from notme_git.doctor.facts import Facts, Git, Session
+from notme_git.doctor import look_authority, look_daemon, look_files, look_git, look_remote
+from notme_git.doctor.facts import Facts, Git, Session, Ssh
+from notme_git.remote import place
 from notme_git.session import record
 from notme_git.whoami import SESSION
 
@@ -24,7 +25,10 @@ def gather(home: Path, environ: Mapping[str, str], *, directory: Path, python: s
         raise UsageError(f"{directory} is no folder", hint="name a repository")
     git = look_git.look(environ, directory)
     key = look_files.key(git, environ, directory)
-    authority, ssh = look_authority.look(home, git, key, environ, directory)
+    if place.exists(home):
+        authority, ssh = look_remote.look(home, environ, at), Ssh()
+    else:
+        authority, ssh = look_authority.look(home, git, key, environ, directory)
     daemon = look_daemon.look(home, environ, version=__version__)
     return Facts(
         home=home,

@@ -7,9 +7,12 @@ A client branches on the status, never on the text (`authority-protocol.md` 1).
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import io
 import json
 import math
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +25,7 @@ from notme_git import __version__
 from notme_git.loopback import is_loopback
 
 TIMEOUT_S = 4.0
-"""For connecting and for each wait after it; git waits for us, and is told within five seconds."""
+"""For one request with its answer, however slowly that drips; git waits for us, and is told within five seconds."""
 
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_BUNDLE_BYTES = 4 * 1024 * 1024
@@ -119,13 +122,13 @@ class Client:
     def _once(
         self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], limit: int
     ) -> tuple[int, bytes]:
-        left = min(self.timeout_s, self._end - time.monotonic())
-        if left <= 0:
-            raise TimeoutError
+        end = min(self._end, time.monotonic() + self.timeout_s)
+        left = _left(end)
         if self._kept is None:
             self._kept = _connection(self.url, left)
         elif self._kept.sock is not None:
             self._kept.sock.settimeout(left)
+        self._kept.response_class = functools.partial(_Answer, end)  # type: ignore[assignment]  # as it is called
         self._kept.request(method, path, data, {"User-Agent": f"notme-git/{__version__}", **headers})
         answer = self._kept.getresponse()
         body = answer.read(limit + 1)
@@ -140,7 +143,38 @@ class Client:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
         if isinstance(error, TimeoutError):
             why = "no answer in time"
-        return UnavailableError(f"the authority {self.url} cannot be reached: {why}", hint="is it running?")
+        return UnavailableError(f"the authority {self.url} cannot be reached: {why}")
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that has to be read whole before `end`, by the monotonic clock."""
+
+    def __init__(self, end: float, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp = io.BufferedReader(_Until(end, sock, self.fp.detach()))
+
+
+class _Until(io.RawIOBase):
+    def __init__(self, end: float, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._end, self._sock, self._raw = end, sock, raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left(self._end))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _left(end: float) -> float:
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:

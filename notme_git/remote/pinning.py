@@ -60,6 +60,7 @@ def update(home: Path) -> list[dict[str, Any]]:
 
 def _item(use: str, found: Trust, pinned: str, url: str, at: datetime) -> dict[str, Any]:
     age = found.age(at)
+    assert age is not None
     return {
         "use": use,
         "authority": _id(found),
@@ -67,7 +68,7 @@ def _item(use: str, found: Trust, pinned: str, url: str, at: datetime) -> dict[s
         "pinned": pinned,
         "spki": [anchor.key.spki_sha256.hex() for anchor in found.anchors],
         "sequence": _sequence(found),
-        "ageSeconds": None if age is None else max(0, int(age.total_seconds())),
+        "ageSeconds": max(0, int(age.total_seconds())),
     }
 
 
