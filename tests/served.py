@@ -27,7 +27,7 @@ from notme_git.authority.http import app
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.issue import binding_preimage
 from notme_git.authority.settings import Settings
-from notme_git.enroll.local import _proof, _spki
+from notme_git.enroll.keys import proof, spki
 from tests.disk import unsynced
 from tests.world import World
 
@@ -57,10 +57,10 @@ class Keys:
 
     def body(self, suffix: bytes = b"") -> dict[str, Any]:
         """`public_keys` and `proofs` of a request, over the pre-image with `suffix`."""
-        message = binding_preimage(_spki(self.mtls), _spki(self.signing)) + suffix
+        message = binding_preimage(spki(self.mtls), spki(self.signing)) + suffix
         return {
             "public_keys": {"mtls": pem(self.mtls), "signing": pem(self.signing)},
-            "proofs": {"mtls": b64(_proof(self.mtls, message)), "signing": b64(_proof(self.signing, message))},
+            "proofs": {"mtls": b64(proof(self.mtls, message)), "signing": b64(proof(self.signing, message))},
         }
 
 

@@ -23,9 +23,7 @@ from notme_git.authority import ca
 from notme_git.authority.embedded import Authority
 from notme_git.authority.issue import Proofs, Request, binding_preimage, issue
 from notme_git.authority.keystore import PrivateKey
-from notme_git.enroll.keys import new_signing_key
-from notme_git.enroll.keys import proof as _proof
-from notme_git.enroll.keys import spki as _spki
+from notme_git.enroll.keys import new_signing_key, proof, spki
 
 AUTH_METHOD = "local"
 
@@ -85,17 +83,17 @@ def enroll(
     """
     mtls = ec.generate_private_key(ec.SECP256R1())
     signing = new_signing_key(profile)
-    spki = tuple(_spki(key) for key in (mtls, signing))
-    message = binding_preimage(*spki)
+    public = tuple(spki(key) for key in (mtls, signing))
+    message = binding_preimage(*public)
     pair = issue(
         authority,
         Request(
             grant=grant,
             profile=profile,
             scopes=(scope,),
-            mtls_key=spki[0],
-            signing_key=spki[1],
-            proofs=Proofs(mtls=_proof(mtls, message), signing=_proof(signing, message)),
+            mtls_key=public[0],
+            signing_key=public[1],
+            proofs=Proofs(mtls=proof(mtls, message), signing=proof(signing, message)),
             session=session,
             task_digest=task_digest,
         ),

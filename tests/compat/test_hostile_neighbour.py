@@ -39,6 +39,7 @@ from notme_git.authority import grants, issue
 from notme_git.authority.embedded import opened
 from notme_git.daemon import agent_setting, client
 from notme_git.daemon.protocol import NOT_OURS, Reply, Request
+from notme_git.enroll import keys as keys_of
 from notme_git.enroll import local
 from tests.compat import humans
 from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, SUMMARY, Sandbox, failed, found, machine, without_daemon
@@ -234,9 +235,9 @@ def test_the_sibling_certificate(sandbox: Sandbox) -> None:
     at = now()
     tls, signing = generate_private_key(SECP256R1()), Ed25519PrivateKey.generate()
     with opened(sandbox.home) as authority:
-        keys = local._spki(tls), local._spki(signing)
+        keys = keys_of.spki(tls), keys_of.spki(signing)
         message = issue.binding_preimage(*keys)
-        proofs = issue.Proofs(mtls=local._proof(tls, message), signing=local._proof(signing, message))
+        proofs = issue.Proofs(mtls=keys_of.proof(tls, message), signing=keys_of.proof(signing, message))
         request = issue.Request(own_grant(sandbox), Profile.NOTME, ("sign:git",), *keys, proofs)
         pair = issue.issue(authority, request, assurance=Assurance.SAME_USER, auth_method="local", at=at)
     verdict = judged(sandbox, signed(Leaf(tls, pair.mtls), sandbox.payload(), at), at)
