@@ -3,7 +3,8 @@
 A ceremony begins with options, which hold a challenge of 32 bytes, and ends with an answer over it. What was begun is
 kept under its challenge and used up by the first answer, good or bad. py_webauthn judges the answer: type, challenge,
 origin, relying party, presence of the user, signature. User verification is preferred, as upstream has it; presence is
-required. A signature counter that did not grow is refused: there may be a second authenticator with this key.
+required, and which of them it was is kept with the session. A signature counter that did not grow is refused: there may
+be a second authenticator with this key.
 """
 
 from __future__ import annotations
@@ -53,6 +54,24 @@ class Newcomer:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A passkey that was verified. `public_key` is a COSE key; `verified` as in `Login`."""
+
+    id: bytes
+    public_key: bytes
+    sign_count: int
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Whose passkey it was, and whether its device asked for a PIN or the like and not only for a touch."""
+
+    account: str
+    verified: bool
+
+
 def begin_registration(records: Records, settings: Settings, newcomer: Newcomer, at: datetime) -> dict[str, Any]:
     """PublicKeyCredentialCreationOptionsJSON. The caller holds the transaction."""
     challenge = bytes_to_base64url(secrets.token_bytes(32))
@@ -90,8 +109,8 @@ def claim_registration(records: Records, user_id: str, response: Mapping[str, An
     return newcomer
 
 
-def verify_registration(settings: Settings, response: Mapping[str, Any]) -> tuple[bytes, bytes, int]:
-    """The credential's id, its COSE key and its counter, from an answer whose challenge was claimed."""
+def verify_registration(settings: Settings, response: Mapping[str, Any]) -> Credential:
+    """The new credential, from an answer whose challenge was claimed."""
     with _judged("registration"):
         found = webauthn.verify_registration_response(
             credential=dict(response),
@@ -101,17 +120,20 @@ def verify_registration(settings: Settings, response: Mapping[str, Any]) -> tupl
         )
     if len(found.credential_id) > MAX_CREDENTIAL_ID:
         raise RefusedError("the credential's id is too long")
-    return found.credential_id, found.credential_public_key, found.sign_count
+    return Credential(found.credential_id, found.credential_public_key, found.sign_count, found.user_verified)
 
 
-def add(records: Records, account_id: str, credential: tuple[bytes, bytes, int], at: datetime) -> None:
+def add(records: Records, account_id: str, credential: Credential, at: datetime) -> None:
     """Put a verified credential on record; `RefusedError` for one that is there already."""
-    key_id, public_key, count = credential
-    if records.row(select(table.c.id).where(table.c.id == key_id)) is not None:
+    if records.row(select(table.c.id).where(table.c.id == credential.id)) is not None:
         raise RefusedError("that passkey is registered already")
     records.run(
         insert(table).values(
-            id=key_id, account=account_id, public_key=public_key, sign_count=count, created_at=int(at.timestamp())
+            id=credential.id,
+            account=account_id,
+            public_key=credential.public_key,
+            sign_count=credential.sign_count,
+            created_at=int(at.timestamp()),
         )
     )
 
@@ -133,8 +155,8 @@ def claim_login(records: Records, response: Mapping[str, Any], at: datetime) -> 
     records.claim(LOGIN, _challenge(response, _GET), int(at.timestamp()))
 
 
-def verify_login(records: Records, settings: Settings, response: Mapping[str, Any], at: datetime) -> str:
-    """The id of the account whose passkey answered a claimed challenge, its counter put on record.
+def verify_login(records: Records, settings: Settings, response: Mapping[str, Any], at: datetime) -> Login:
+    """Whose passkey answered a claimed challenge, its counter put on record.
 
     The caller holds the transaction, so that of two answers with one counter only one is good.
     """
@@ -152,7 +174,7 @@ def verify_login(records: Records, settings: Settings, response: Mapping[str, An
         )
     used = update(table).where(table.c.id == row["id"])
     records.run(used.values(sign_count=found.new_sign_count, used_at=int(at.timestamp())))
-    return str(row["account"])
+    return Login(row["account"], found.user_verified)
 
 
 def count(records: Records) -> tuple[int, int]:

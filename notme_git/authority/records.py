@@ -57,6 +57,7 @@ sessions = Table(
     Column("created_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
     Column("present_at", Integer),
+    Column("verified", Integer, nullable=False),
     Column("revoked_at", Integer),
 )  # fmt: skip
 

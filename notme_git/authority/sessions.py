@@ -79,11 +79,13 @@ def begin(
     label: str,
     lifetime: timedelta,
     program: bool = False,
+    verified: bool = False,
     at: datetime,
 ) -> Session:
     """A new session with the scopes that are also the account's. The caller holds the transaction.
 
-    A `program` gets one that never counts as somebody's presence.
+    A `program` gets one that never counts as somebody's presence. `verified`: the passkey's device asked for a PIN or
+    the like (WebAuthn's user verification), and not only for a touch.
     """
     present = int(at.timestamp()) if method in BY_PERSON and not program else None
     expires, sid, key = at + lifetime, secrets.token_hex(16), secrets.token_urlsafe(24)
@@ -99,6 +101,7 @@ def begin(
             created_at=int(at.timestamp()),
             expires_at=int(expires.timestamp()),
             present_at=present,
+            verified=int(verified),
         )
     )
     payload = {
@@ -142,7 +145,7 @@ def of_account(records: Records, account_id: str, at: datetime) -> list[dict[str
     live = select(table).where(
         table.c.account == account_id, table.c.revoked_at.is_(None), table.c.expires_at > int(at.timestamp())
     )
-    names = ("id", "method", "label", "created_at", "expires_at", "present_at")
+    names = ("id", "method", "label", "created_at", "expires_at", "present_at", "verified")
     return [{name: row[name] for name in names} for row in records.rows(live.order_by(table.c.created_at))]
 
 

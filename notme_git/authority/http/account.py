@@ -25,7 +25,7 @@ async def me(request: Request) -> Response:
     session = entry.maybe(desk, request, at)
     if session is None:
         return RedirectResponse(f"{desk.settings.url}/login", 302, NO_STORE)
-    if forms.wants_html(request):
+    if not forms.wants_json(request):
         return pages.me(desk, session, at)
     told = {"authenticated": True, "userId": session.account.id, "isAdmin": session.manages}
     return answer({**told, "expiresAt": int(session.expires_at.timestamp())})

@@ -20,7 +20,14 @@ _SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows":
 
 
 def begin(
-    desk: Desk, request: Request, account: Account, method: str, at: datetime, *, without: tuple[str, ...] = ()
+    desk: Desk,
+    request: Request,
+    account: Account,
+    method: str,
+    at: datetime,
+    *,
+    without: tuple[str, ...] = (),
+    verified: bool = False,
 ) -> Session:
     """A new session of a browser, with the account's scopes but those `without`. In the open transaction."""
     return sessions.begin(
@@ -30,6 +37,7 @@ def begin(
         scopes=tuple(scope for scope in account.scopes if scope not in without),
         label=_label(request.headers.get("user-agent", "")),
         lifetime=desk.settings.session_lifetime,
+        verified=verified,
         at=at,
     )
 

@@ -71,6 +71,11 @@ def wants_html(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
+def wants_json(request: Request) -> bool:
+    """Whether a program asks, that says so: what a page and a program may both ask for is a page without (upstream)."""
+    return "application/json" in request.headers.get("accept", "")
+
+
 def _marked_own(request: Request) -> bool:
     return request.headers.get("origin", "null") != "null" or request.headers.get("sec-fetch-site") == OURS
 

@@ -81,10 +81,10 @@ async def disable(request: Request) -> Response:
     account = accounts.find(desk.records, request.path_params["account"])
     if account.id == session.account.id:
         raise HttpError(400, "you cannot disable your own account")
+    _revoke(desk, RevocationKind.PRINCIPAL, account.principal.id, sent.fields.get("reason", "")[:MAX_REASON], at)
     with desk.authority.store.transaction(durable=True):
         accounts.disable(desk.records, account.id, at)
         sessions.revoke_of(desk.records, account.id, at)
-    _revoke(desk, RevocationKind.PRINCIPAL, account.principal.id, sent.fields.get("reason", "")[:MAX_REASON], at)
     return sent.done({"disabled": account.id}, "/admin")
 
 

@@ -66,7 +66,7 @@ class Live:
 async def start(request: Request) -> Response:
     """`GET /`: for a person the way in, for a program where things are (`authority-protocol.md` 1.1)."""
     desk = desk_of(request)
-    if not forms.wants_html(request):
+    if forms.wants_json(request):
         return answer(_described(desk.settings.url), headers={"Cache-Control": "max-age=3600", "Vary": "Accept"})
     session = entry.maybe(desk, request, desk.clock())
     epoch = desk.authority.epoch

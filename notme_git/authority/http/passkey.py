@@ -56,7 +56,7 @@ async def register_verify(request: Request) -> Response:
     with desk.authority.store.transaction(durable=True):
         account = _admit(desk, newcomer, at)
         passkeys.add(desk.records, account.id, credential, at)
-        session = entry.begin(desk, request, account, PASSKEY, at)
+        session = entry.begin(desk, request, account, PASSKEY, at, verified=credential.verified)
     return entry.with_cookie(answer({"verified": True, "scopes": list(account.scopes)}), desk, session)
 
 
@@ -76,13 +76,14 @@ async def login_verify(request: Request) -> Response:
         with desk.authority.store.transaction(durable=False):
             passkeys.claim_login(desk.records, data["response"], at)
         with desk.authority.store.transaction(durable=True):
-            name = passkeys.verify_login(desk.records, desk.settings, data["response"], at)
-            session = entry.begin(desk, request, accounts.find(desk.records, name), PASSKEY, at)
+            found = passkeys.verify_login(desk.records, desk.settings, data["response"], at)
+            account = accounts.find(desk.records, found.account)
+            session = entry.begin(desk, request, account, PASSKEY, at, verified=found.verified)
     except MalformedError as malformed:
         raise HttpError(400, f"verification error: {malformed.message}") from None
     except RefusedError:
         raise HttpError(401, "authentication failed (verified=false, userId=null)") from None
-    told = {"verified": True, "userId": name, "isAdmin": session.manages}
+    told = {"verified": True, "userId": account.id, "isAdmin": session.manages}
     return entry.with_cookie(answer(told), desk, session)
 
 
