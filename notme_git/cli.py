@@ -47,9 +47,11 @@ _ELSEWHERE = {
     "login": "notme_git.remote.cli:login_command",
     "logout": "notme_git.remote.cli:logout_command",
     "man": "notme_git.reading.cli:man_command",
+    "proxy": "notme_git.proxy.cli:command",
     "run": "notme_git.session.cli:run_command",
     "sessions": "notme_git.session.cli:sessions",
     "setup": "notme_git.setup_cli:setup_command",
+    "token": "notme_git.token_cli:command",
     "whoami": "notme_git.whoami_cli:command",
 }
 

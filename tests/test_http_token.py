@@ -15,13 +15,12 @@ from attest import certificate
 from attest.types import Grant
 from notme_git.authority import accounts, grants
 from notme_git.authority.accounts import Account
-from notme_git.authority.http import token
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.proofs import bridge
 from notme_git.authority.settings import Limits, Rate, Settings
 from notme_git.enroll.keys import proof as signature
 from notme_git.tokens import jws
-from notme_git.tokens.proof import ProofKey
+from notme_git.tokens.proof import ProofKey, preimage
 from tests.served import Answer, Keys, Served, served
 from tests.world import World
 
@@ -192,7 +191,7 @@ def bridged(server: Served, account: Account, keys: Keys, **asked: Any) -> tuple
     key = ProofKey()
     made = key.prove("POST", server.url + "/token", server.world.now, nonce=fresh(server))
     nonce = server.nonce()
-    signed = bridge.message(nonce, token.preimage(AUDIENCE, made))
+    signed = bridge.message(nonce, preimage(AUDIENCE, made))
     proof = {
         "type": "bridge",
         "certificate": pair.json["certificates"]["mtls"],
@@ -226,7 +225,7 @@ def test_a_certificates_proof_is_for_one_token(server: Served) -> None:
     first, second = (
         ProofKey().prove("POST", server.url + "/token", server.world.now, nonce=fresh(server)) for _ in range(2)
     )
-    signed = jws.b64(signature(keys.mtls, bridge.message(nonce, token.preimage(AUDIENCE, first))))
+    signed = jws.b64(signature(keys.mtls, bridge.message(nonce, preimage(AUDIENCE, first))))
     proof = {"type": "bridge", "certificate": certificate_, "signature": signed}
     body = {"audience": AUDIENCE, "nonce": nonce, "proof": proof}
     statuses = [

@@ -100,6 +100,11 @@ def verify_proof(
     return Proof(jws.thumbprint(key), jti, nonce, made + SKEW_S)
 
 
+def preimage(audience: str, dpop_proof: str) -> bytes:
+    """What a bridge certificate's proof covers at `POST /token`: the audience, and the DPoP proof with its key."""
+    return f"notme-token-v1\n{audience}\n{dpop_proof}".encode()
+
+
 def token_hash(token: str) -> str:
     """`ath`: SHA-256 of the access token, base64url."""
     return jws.b64(hashlib.sha256(token.encode()).digest())

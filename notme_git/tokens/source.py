@@ -14,10 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest.errors import MalformedError, RefusedError, UnavailableError
+from notme_git.authority.proofs import bridge
+from notme_git.enroll.tls import TlsIdentity
 from notme_git.remote.client import parse_url
-from notme_git.tokens.proof import ProofKey
+from notme_git.tokens import jws
+from notme_git.tokens.proof import ProofKey, preimage
 
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -41,6 +45,21 @@ class AccessToken:
 def by_session(value: str) -> Login:
     """With the cookie of whoever signed in (`notme-git login`)."""
     return lambda _source, _audience, _proof: ({"Cookie": f"notme_session={value}"}, {})
+
+
+def by_certificate(enroll: Callable[[], TlsIdentity]) -> Login:
+    """With a bridge certificate, which `enroll` gives: an agent, or a workload, without a human's session."""
+
+    def show(source: Source, audience: str, dpop_proof: str) -> tuple[Mapping[str, str], Body]:
+        held, nonce = enroll(), str(source.get("/nonce").get("nonce", ""))
+        proof = {
+            "type": bridge.METHOD,
+            "certificate": held.certificate.public_bytes(Encoding.PEM).decode(),
+            "signature": jws.b64(held.sign(bridge.message(nonce, preimage(audience, dpop_proof)))),
+        }
+        return {}, {"nonce": nonce, "proof": proof}
+
+    return show
 
 
 @dataclass(slots=True)

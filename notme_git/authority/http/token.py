@@ -1,7 +1,7 @@
 """`POST /token`: an access token for a service, bound to the key of a DPoP proof (RFC 9449, `authority-protocol.md` 7).
 
 Asked for by a session (cookie, as upstream) or by an agent or a workload with its bridge certificate (ours):
-`{"audience": URL, "nonce": NONCE, "proof": {"type": "bridge", ...}}`, whose pre-image is `preimage`. Its token names
+`{"audience": URL, "nonce": NONCE, "proof": {"type": "bridge", ...}}`, over `tokens.proof.preimage`. Its token names
 the represented human, the one whom that human's own token names, and who acts (`act`, RFC 8693 section 4.1).
 
 Departure from upstream: `authorityManage` and `certMint` go into a token only when `scopes` asks for them.
@@ -38,11 +38,6 @@ MAX_PROOF = 8192
 _account = select(account_table.c.id, account_table.c.disabled_at).where(
     account_table.c.principal_id == bindparam("principal")
 )
-
-
-def preimage(audience: str, dpop_proof: str) -> bytes:
-    """What the proof of a bridge certificate covers: this audience, and this DPoP proof with its key."""
-    return f"notme-token-v1\n{audience}\n{dpop_proof}".encode()
 
 
 async def token(request: Request) -> Response:
@@ -82,7 +77,7 @@ async def _proven(desk: Desk, request: Request, data: Mapping[str, Any], dpop_pr
         raise HttpError(400, f"proof.type must be {BY_CERTIFICATE}; a session goes by its cookie")
     if "nonce" not in data:
         raise HttpError(400, "nonce required", more={"error_description": "GET /nonce, and have the proof cover it"})
-    covered = preimage(data["audience"], dpop_proof)
+    covered = dpop.preimage(data["audience"], dpop_proof)
     return await applicants.prover(BY_CERTIFICATE)(Call(desk, request, proof, covered, data["nonce"], at))
 
 
