@@ -114,7 +114,7 @@ async def passkey(request: Request) -> Response:
 def me(desk: Desk, session: Session, at: datetime) -> Response:
     """`GET /me` for a person: their agents, grants and live certificates."""
     store = desk.authority.store
-    stored = agents.of_account(store, session.account)
+    stored, held = agents.of_account(store, session.account), store.grant(session.account.grant_id).grant.scopes
     shown = [Shown(each.grant, each.revoked_at, agents.is_open(each, at)) for each in stored]
     return render(
         "me.html",
@@ -126,7 +126,8 @@ def me(desk: Desk, session: Session, at: datetime) -> Response:
         live=_live(desk, session, at),
         recent=session.method == "passkey" and session.was_present(at),
         lifetimes=LIFETIMES,
-        scopes=_held(AGENT_SCOPES, store.grant(session.account.grant_id).grant.scopes),
+        scopes=_held(AGENT_SCOPES, held),
+        may_delegate=accounts.MINT in held,
     )
 
 

@@ -130,6 +130,7 @@ async def status(request: Request) -> Response:
 async def _begin(request: Request, fields: body.Fields) -> tuple[Desk, datetime, dict[str, Any]]:
     desk = desk_of(request)
     at = desk.clock()
+    desk.tidy(at)
     desk.check_rate(f"passkey:{client_address(request)}", desk.settings.limits.passkey, at)
     forms.check_origin(request)
     return desk, at, await body.read_json(request, fields)
