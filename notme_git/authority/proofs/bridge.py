@@ -53,7 +53,7 @@ def verify(pem: str, signature: bytes, *, nonce: str, preimage: bytes, authority
         key = _check_shape(found)
         read = _read(found)
         keys.verify_p1363(key, signature, message(nonce, preimage))
-    except (Error, *certificate.UNREADABLE) as error:
+    except (Error, x509.ExtensionNotFound, *certificate.UNREADABLE) as error:
         raise RefusedError(f"bridge certificate: {error}") from None
     if not found.not_valid_before_utc <= at < read.not_after:
         raise RefusedError("bridge certificate: it is not in force now", hint="prove who you are anew")
