@@ -1,6 +1,7 @@
 """Environment and clock, read once at the edge and handed on.
 
-Two homes never mix: everything comes from the one that `attest.location.default` names.
+Two homes never mix: everything comes from the one that `attest.location.default` names. A key-encryption key is taken
+out of the environment first, so that no child gets it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from attest import location
 from attest.errors import UsageError
+from notme_git.authority import kek
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Config:
     @classmethod
     def read(cls) -> Config:
         """From this process's environment and clock."""
+        kek.take(os.environ)
         environ = dict(os.environ)
         return cls(location.default(environ), environ, datetime.now(UTC), sys.executable)
 
@@ -44,4 +47,5 @@ class Config:
 
 def environment() -> dict[str, str]:
     """This process's environment, for calls that need no home."""
+    kek.take(os.environ)
     return dict(os.environ)

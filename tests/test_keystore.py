@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git.authority import keystore
-from notme_git.authority.keystore import Choice, FileKeys, KeyringKeys, KeyStoreKind
+from notme_git.authority.keystore import Choice, FileKeys, KeyringKeys, KeyStoreKind, desktop, private
 from tests.peers import ROOT
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).private_bytes(
@@ -97,7 +97,7 @@ class Hanging(Memory):
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(keystore, "KEYRING_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(desktop, "KEYRING_TIMEOUT_S", 0.1)
     Hanging.released.clear()
     yield
     Hanging.released.set()
@@ -109,7 +109,7 @@ def named(backend: type[Memory]) -> str:
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, *backends: type[Memory]) -> None:
-    monkeypatch.setattr(keystore, "ALLOWED_BACKENDS", tuple(named(backend) for backend in backends))
+    monkeypatch.setattr(desktop, "ALLOWED_BACKENDS", tuple(named(backend) for backend in backends))
 
 
 def open_keyring(monkeypatch: pytest.MonkeyPatch, backend: type[Memory] = Memory) -> KeyringKeys:
@@ -176,7 +176,7 @@ def test_a_backend_of_the_environment_is_never_used(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_allowed_backend_is_one_of_keyring() -> None:
-    for name in keystore.ALLOWED_BACKENDS:
+    for name in desktop.ALLOWED_BACKENDS:
         module, _, kind = name.rpartition(".")
         assert module.startswith("keyring.backends.")
         command = [sys.executable, "-c", f"import {module} as m; print(m.{kind}.__qualname__)"]
@@ -218,8 +218,8 @@ def test_another_backend_is_never_opened_in_place_of_the_recorded_one(
 
 def test_a_backend_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"{__name__}.Uninstalled"
-    monkeypatch.setattr(keystore, "ALLOWED_BACKENDS", (name, "no.such.module.Keyring"))
-    for backend in keystore.ALLOWED_BACKENDS:
+    monkeypatch.setattr(desktop, "ALLOWED_BACKENDS", (name, "no.such.module.Keyring"))
+    for backend in desktop.ALLOWED_BACKENDS:
         with pytest.raises(UnavailableError, match="could not open the keyring"):
             keystore.open_store(KeyStoreKind.KEYRING, backend, Path("/nowhere"), "a1b2")
     assert keystore.choose("auto") == FILE
@@ -478,7 +478,7 @@ def test_a_name_that_could_leave_its_place_is_refused(
         keystore.open_store(KeyStoreKind.KEYRING, named(Memory), Path("/nowhere"), name)
 
 
-@pytest.mark.parametrize("size", [0, keystore.MAX_KEY_BYTES + 1])
+@pytest.mark.parametrize("size", [0, private.MAX_KEY_BYTES + 1])
 def test_a_key_of_no_sensible_size_is_refused(
     files: FileKeys, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
@@ -488,7 +488,7 @@ def test_a_key_of_no_sensible_size_is_refused(
 
 
 def test_a_key_of_the_greatest_size_is_kept(files: FileKeys, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = bytes(range(256)) * (keystore.MAX_KEY_BYTES // 256)
+    key = bytes(range(256)) * (private.MAX_KEY_BYTES // 256)
     for keys in (files, open_keyring(monkeypatch)):
         keys.save("epoch-1-root", key)
         assert keys.load("epoch-1-root") == key
@@ -502,17 +502,17 @@ def test_a_directory_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(
-    st.one_of(st.binary(max_size=200), st.binary(max_size=90).map(lambda body: keystore._pem(body + b"x")))
+    st.one_of(st.binary(max_size=200), st.binary(max_size=90).map(lambda body: private.to_pem(body + b"x")))
 )
 def test_any_bytes_are_no_key_or_the_file_of_one(text: bytes) -> None:
-    der = keystore._parse_pem(text)
-    assert der is None or keystore._pem(der) == text
+    der = private.parse_pem(text)
+    assert der is None or private.to_pem(der) == text
 
 
 @settings(derandomize=True, max_examples=300, deadline=None)
-@given(st.integers(0, len(keystore._pem(KEY)) * 8 - 1))
+@given(st.integers(0, len(private.to_pem(KEY)) * 8 - 1))
 def test_any_flipped_bit_gives_no_key_or_another_key_in_the_same_form(bit: int) -> None:
-    text = bytearray(keystore._pem(KEY))
+    text = bytearray(private.to_pem(KEY))
     text[bit // 8] ^= 1 << bit % 8
-    der = keystore._parse_pem(bytes(text))
-    assert der is None or (der != KEY and keystore._pem(der) == bytes(text))
+    der = private.parse_pem(bytes(text))
+    assert der is None or (der != KEY and private.to_pem(der) == bytes(text))

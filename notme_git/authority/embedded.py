@@ -19,11 +19,11 @@ from typing import Literal
 
 from attest.errors import RefusedError, UnavailableError
 from attest.types import Authentication, Epoch, Principal, PrincipalKind, Retirement
-from notme_git.authority import keystore
+from notme_git.authority import kek, keystore
 from notme_git.authority.keystore import KeyStore, KeyStoreKind
 from notme_git.authority.store import Store
 
-Preference = Literal["auto", "keyring", "file", "memory"]
+Preference = Literal["auto", "keyring", "file", "encrypted", "memory"]
 """Where the keys of a new authority shall lie (`keystore.choose`)."""
 
 ID_BYTES = 8
@@ -64,8 +64,11 @@ def exists(home: Path) -> bool:
 
 
 @contextmanager
-def creating(home: Path, preference: Preference) -> Iterator[tuple[Authority, str]]:
-    """A new authority being built beside its place, and the key store's warning; moved into place on success."""
+def creating(home: Path, preference: Preference, kek_file: str = "") -> Iterator[tuple[Authority, str]]:
+    """A new authority being built beside its place, and the key store's warning; moved into place on success.
+
+    `kek_file` holds the key-encryption key of `encrypted` keys, where the environment names none.
+    """
     if exists(home):
         raise RefusedError(
             f"there is an authority in {home} already",
@@ -84,7 +87,9 @@ def creating(home: Path, preference: Preference) -> Iterator[tuple[Authority, st
             store.set_setting("authority_id", authority_id)
             store.set_setting("key_store", str(choice.kind))
             store.set_setting("key_backend", choice.backend_name)
-            keys = keystore.open_store(choice.kind, choice.backend_name, staging / "keys", authority_id)
+            keys = keystore.open_store(
+                choice.kind, choice.backend_name, staging / "keys", authority_id, lambda: kek.current(kek_file)
+            )
             yield Authority(staging, authority_id, store, keys), choice.warning or ""
         _move_into_place(staging, home / "authority")
     finally:
@@ -103,11 +108,17 @@ def opened(home: Path) -> Iterator[Authority]:
         authority_id = store.setting("authority_id")
         kind, backend = store.setting("key_store"), store.setting("key_backend")
         if not authority_id or kind not in tuple(KeyStoreKind):
-            raise UnavailableError(
-                "the authority's database lacks its settings", hint="restore it from a backup"
-            )
-        keys = keystore.open_store(KeyStoreKind(kind), backend or "", directory / "keys", authority_id)
+            raise UnavailableError("the authority's database lacks its settings", hint="restore it from a backup")
+        keys = keystore.open_store(
+            KeyStoreKind(kind), backend or "", directory / "keys", authority_id, lambda: _kek(directory)
+        )
         yield Authority(directory, authority_id, store, keys)
+
+
+def _kek(directory: Path) -> bytes:
+    from notme_git.authority import settings  # what only encrypted keys need is not loaded for others
+
+    return kek.current(settings.read(directory).kek_file)
 
 
 def principal(authority_id: str, kind: PrincipalKind, name: str, display: str, email: str) -> Principal:

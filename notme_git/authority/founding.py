@@ -57,9 +57,12 @@ class Team:
     recovery_key: bytes = field(repr=False)
 
 
-def found_team(home: Path, organization: str, key_store: Preference, at: datetime) -> Team:
-    """Make an authority without a human of its own: people join it, and workloads act for the organization."""
-    with embedded.creating(home, key_store) as (authority, warning):
+def found_team(home: Path, organization: str, key_store: Preference, at: datetime, kek_file: str = "") -> Team:
+    """Make an authority without a human of its own: people join it, and workloads act for the organization.
+
+    `kek_file` names the key-encryption key of `encrypted` keys, where the environment names none.
+    """
+    with embedded.creating(home, key_store, kek_file) as (authority, warning):
         principal = embedded.principal(
             authority.id,
             PrincipalKind.ORGANIZATION,
@@ -87,9 +90,7 @@ def _verifier_grant(authority_id: str, represented: Principal, at: datetime) -> 
     return Grant(
         version=grants.GRANT_VERSION,
         id=str(uuid.uuid4()),
-        actor=embedded.principal(
-            authority_id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority_id}.invalid"
-        ),
+        actor=embedded.principal(authority_id, PrincipalKind.VERIFIER, name, name, f"{name}@{authority_id}.invalid"),
         represented=represented,
         scopes=("sign:attestation",),
         created_at=int(at.timestamp()),

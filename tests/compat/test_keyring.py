@@ -18,6 +18,7 @@ exec "$0" -c "$1"
 
 SAVE = """
 from pathlib import Path
+from attest.errors import RefusedError
 from notme_git.authority import keystore
 
 choice = keystore.choose("auto")
@@ -26,20 +27,21 @@ keys = keystore.open_store(choice.kind, choice.backend_name, Path("/nowhere"), "
 keys.save("epoch-1-root", bytes(range(48)))
 try:
     keys.save("epoch-1-root", bytes(48))
-except keystore.RefusedError:
+except RefusedError:
     print("refused")
 print(keys.load("epoch-1-root").hex())
 """
 
 LOAD = """
 from pathlib import Path
+from attest.errors import UnavailableError
 from notme_git.authority import keystore
 
 name = "keyring.backends.SecretService.Keyring"
 try:
     keys = keystore.open_store(keystore.KeyStoreKind.KEYRING, name, Path("/nowhere"), "a1b2")
     print(keys.load("epoch-1-root").hex())
-except keystore.UnavailableError as error:
+except UnavailableError as error:
     print("unavailable:", bool(error.hint))
 """
 
