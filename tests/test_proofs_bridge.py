@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from attest.errors import RefusedError
 from attest.types import PrincipalKind, Revocation, RevocationKind
-from notme_git.authority import accounts, embedded, epochs, sessions, settings
+from notme_git.authority import accounts, embedded, epochs, grants, issue_ca, sessions, settings
 from notme_git.authority.accounts import Account
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.proofs import bridge
 from notme_git.enroll.keys import proof as sign
+from notme_git.enroll.keys import spki
 from tests.issuer import Issuer
-from tests.served import Answer, Keys, Served, b64, served
+from tests.served import Answer, Keys, Served, b64, pem, served
 from tests.test_http_applicants import leaf, preimage
 from tests.world import World
 
@@ -95,7 +96,7 @@ def test_an_agent_renews_under_its_own_grant(server: Served) -> None:
     assert agent.renew(agent="claude-code", scopes=["sign:git"]).status == 403
 
 
-def agent_grant(desk: Desk, account: Account) -> str:
+def agent_grant(desk: Desk, account: Account, *more: str, depth: int = 0) -> str:
     """A grant for an agent of that account."""
     authority, at = desk.authority, desk.clock()
     actor = embedded.principal(authority.id, PrincipalKind.AGENT, "claude-code", "claude-code", "claude-code@x.invalid")
@@ -104,7 +105,8 @@ def agent_grant(desk: Desk, account: Account) -> str:
         id=str(uuid.uuid4()),
         actor=actor,
         represented=account.principal,
-        scopes=("sign:git",),
+        scopes=tuple(scope for scope in grants.SCOPES if scope in ("sign:git", *more)),
+        delegation_depth=depth,
         expires_at=int((at + timedelta(days=1)).timestamp()),
     )
     with authority.store.transaction(durable=True):
@@ -119,6 +121,23 @@ def test_nothing_beyond_the_certificate_is_given(server: Served) -> None:
     assert who.renew(scopes=["sign:git"]).status == 403
     assert who.renew(grant="x").status == 403
     assert leaf(server, who.renew(session_id="mine")).claims == leaf(server, who.answer).claims
+
+
+def test_nobody_becomes_an_issuing_ca_by_a_certificate(server: Served) -> None:
+    account = server.account()
+    server.within(lambda desk: agent_grant(desk, account, "certMint", depth=1))
+    agent = holder(server, server.cookie(account), agent="claude-code", scopes=["sign:git"])
+    key, nonce = Keys(), server.nonce()
+    suffix = hashlib.sha256(nonce.encode()).digest()
+    covered = issue_ca.preimage(spki(key.signing)) + suffix
+    proof = {
+        "type": "bridge",
+        "certificate": agent.answer.json["certificates"]["mtls"],
+        "signature": b64(sign(agent.keys.mtls, bridge.message(nonce, covered))),
+    }
+    body = {"public_key": pem(key.signing), "possession": b64(sign(key.signing, covered)), "nonce": nonce}
+    refused = server.request("POST", "/cert/ca", {**body, "proof": proof})
+    assert (refused.status, "no issuing CA" in refused.json["error"]) == (403, True)
 
 
 def test_a_session_that_the_holder_made_up_or_that_is_anothers_renews_nothing(server: Served) -> None:

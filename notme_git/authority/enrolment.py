@@ -177,6 +177,8 @@ def certify_orchestrator(
     authority: Authority, settings: Settings, applicant: Applicant, ask: Ask, *, suffix: bytes, at: datetime
 ) -> x509.Certificate:
     """An issuing CA over `ask.signing_key`, on record in the caller's transaction. Raises `RefusedError`."""
+    if applicant.renews:
+        raise RefusedError("a certificate for five minutes gets no issuing CA", hint="prove who you are anew")
     granted = _grant(authority, applicant, replace(ask, scopes=(CERT_MINT,)), at)
     request = CaRequest(
         grant=granted,
