@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -111,6 +112,37 @@ def test_after_a_quarter_of_an_hour_a_page_asks_for_the_passkey_again(tmp_path_f
         for path in ("/me", "/admin", "/passkey"):
             assert b"Show it again" in page(server, path, cookie).body
         assert b'name="recovery_key"' not in page(server, "/admin", cookie).body
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://127.0.0.1:8788", "http://localhost:8788"),
+        ("http://[::1]:8788", "http://localhost:8788"),
+        ("http://127.0.0.1", "http://localhost"),
+        ("http://localhost:8788", "http://localhost:8788"),
+        ("https://authority.example", "https://authority.example"),
+        ("https://authority.example:8443", "https://authority.example:8443"),
+    ],
+)
+def test_people_come_by_a_name(url: str, origin: str) -> None:
+    assert Settings(url=url).origin == origin
+
+
+def test_an_authority_at_a_loopback_address_has_its_passkeys_under_localhost(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with served(World(tmp_path_factory.mktemp("address"))) as server:
+        named, numbered = server.url, server.url.replace("localhost", "127.0.0.1")
+        server.desk.settings = replace(server.desk.settings, url=numbered)
+        host = numbered.removeprefix("http://")
+        for path in ("/", "/login?then=/admin", "/me", "/join?t=x"):
+            got = page(server, path, Host=host)
+            assert (got.status, got.headers["location"]) == (303, named + path)
+        begun = server.request("POST", "/auth/passkey/register/options", {"bootstrapCode": server.code()}).json
+        assert begun["options"]["rp"]["id"] == "localhost"
+        body = {"userId": begun["userId"], "response": Authenticator(named).create(begun["options"])}
+        assert server.request("POST", "/auth/passkey/register/verify", body, {"Origin": named}).status == 200
 
 
 def test_an_error_is_a_page_for_a_person_and_json_for_a_program(server: Served) -> None:

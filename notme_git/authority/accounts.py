@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import func as sql
 
-from attest.errors import RefusedError, UnavailableError
+from attest.errors import RefusedError, UnavailableError, UsageError
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority import grants, identity
 from notme_git.authority.records import Records, connections
@@ -121,10 +121,13 @@ def disable(records: Records, account_id: str, at: datetime) -> None:
 
 def parse_person(display: str, email: str) -> tuple[str, str]:
     """Name and address as somebody gives them of themselves, either of which may be empty; else `UsageError`."""
-    if display:
-        grants.parse_human(f"{display} <{email or 'nobody@example.org'}>")
-    elif email:
+    if email:
         grants.parse_email(email)
+    try:
+        grants.parse_human(f"{display or UNNAMED} <nobody@example.org>")
+    except UsageError:
+        limit = grants.MAX_DISPLAY_BYTES
+        raise UsageError(f"a name has no brackets, no line ends and at most {limit} bytes") from None
     return display, email
 
 

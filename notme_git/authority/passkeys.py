@@ -116,7 +116,7 @@ def verify_registration(settings: Settings, response: Mapping[str, Any]) -> Cred
             credential=dict(response),
             expected_challenge=base64url_to_bytes(_challenge(response, _CREATE)),
             expected_rp_id=settings.relying_party,
-            expected_origin=settings.url,
+            expected_origin=settings.origin,
         )
     if len(found.credential_id) > MAX_CREDENTIAL_ID:
         raise RefusedError("the credential's id is too long")
@@ -168,7 +168,7 @@ def verify_login(records: Records, settings: Settings, response: Mapping[str, An
             credential=dict(response),
             expected_challenge=base64url_to_bytes(_challenge(response, _GET)),
             expected_rp_id=settings.relying_party,
-            expected_origin=settings.url,
+            expected_origin=settings.origin,
             credential_public_key=row["public_key"],
             credential_current_sign_count=row["sign_count"],
         )

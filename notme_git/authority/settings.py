@@ -20,7 +20,7 @@ from attest.types import Assurance
 from notme_git.authority import grants
 from notme_git.authority.proofs import configured
 from notme_git.authority.proofs.configured import Proofs
-from notme_git.loopback import is_loopback
+from notme_git.loopback import LOCALHOST, is_loopback
 
 NAME = "settings.toml"
 MAX_BYTES = 256 * 1024
@@ -90,9 +90,17 @@ class Settings:
         return urlsplit(self.url).netloc
 
     @property
+    def origin(self) -> str:
+        """Where people's browsers come. A passkey belongs to a name, so for a loopback address it is `localhost`."""
+        parts = urlsplit(self.url)
+        if not self.loopback or parts.hostname == LOCALHOST:
+            return self.url
+        return f"{parts.scheme}://{LOCALHOST}" + (f":{parts.port}" if parts.port else "")
+
+    @property
     def relying_party(self) -> str:
-        """The passkey's relying party: the URL's host. A browser takes no address for it, only a name."""
-        return urlsplit(self.url).hostname or ""
+        """The passkey's relying party: the origin's host."""
+        return urlsplit(self.origin).hostname or ""
 
     @property
     def loopback(self) -> bool:

@@ -15,16 +15,17 @@ from notme_git.authority import accounts, epochs, invites, sessions
 from notme_git.authority.http import connect, entry, forms, pages
 from notme_git.authority.http.answers import NO_STORE, HttpError, answer
 from notme_git.authority.http.desk import client_address, desk_of
-from notme_git.authority.http.html import friendly, render
+from notme_git.authority.http.html import friendly, page, render
 
 
+@page
 async def me(request: Request) -> Response:
     """`GET /me`: JSON for a program, the page for a person, `/login` for somebody unknown."""
     desk = desk_of(request)
     at = desk.clock()
     session = entry.maybe(desk, request, at)
     if session is None:
-        return RedirectResponse(f"{desk.settings.url}/login", 302, NO_STORE)
+        return RedirectResponse(f"{desk.settings.origin}/login", 302, NO_STORE)
     if not forms.wants_json(request):
         return pages.me(desk, session, at)
     told = {"authenticated": True, "userId": session.account.id, "isAdmin": session.manages}
@@ -48,7 +49,7 @@ async def invite(request: Request) -> Response:
     accounts.check_free(desk.records, email)
     with desk.authority.store.transaction(durable=True):
         made = invites.create(desk.records, session.account, scopes, lifetime, display=display, email=email, at=at)
-    url = f"{desk.settings.url}/join?t={made.token}"
+    url = f"{desk.settings.origin}/join?t={made.token}"
     if sent.form:
         return render("invited.html", session=session, url=url, invite=made, name=display or email)
     expires = f"{made.expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.000Z}"

@@ -61,7 +61,8 @@ def check_origin(request: Request) -> None:
     header decides.
     """
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    ours = origin in (None, desk_of(request).settings.url) or (origin == "null" and site == OURS)
+    settings = desk_of(request).settings
+    ours = origin in (None, settings.origin, settings.url) or (origin == "null" and site == OURS)
     if not ours or site not in (None, OURS, "none"):
         raise HttpError(403, "cross-site request refused")
 

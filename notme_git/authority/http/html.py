@@ -11,11 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from attest.errors import Error
-from notme_git.authority.http.answers import HttpError, of_error
+from notme_git.authority.http.answers import NO_STORE, HttpError, of_error
+from notme_git.authority.http.desk import desk_of
 from notme_git.authority.http.forms import wants_html
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -50,6 +51,21 @@ def friendly(handler: Handler) -> Handler:
             if not wants_html(request):
                 raise
             return _failed(error if isinstance(error, HttpError) else of_error(error), error)
+
+    return handle
+
+
+def page(handler: Handler) -> Handler:
+    """`handler` of a page: friendly, and on loopback under the name that passkeys and cookies belong to (303)."""
+    shown = friendly(handler)
+
+    @functools.wraps(handler)
+    async def handle(request: Request) -> Response:
+        settings = desk_of(request).settings
+        if settings.origin != settings.url and request.headers.get("host") == settings.trust_domain:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{settings.origin}{request.url.path}{query}", 303, NO_STORE)
+        return await shown(request)
 
     return handle
 

@@ -21,7 +21,7 @@ from notme_git.authority import accounts, agents, invites, passkeys, sessions
 from notme_git.authority.http import entry, forms
 from notme_git.authority.http.answers import NO_STORE, HttpError, answer
 from notme_git.authority.http.desk import Desk, desk_of
-from notme_git.authority.http.html import friendly, render
+from notme_git.authority.http.html import page, render
 from notme_git.authority.http.program import LIFETIMES
 from notme_git.authority.sessions import Session
 
@@ -63,6 +63,7 @@ class Live:
     serials: tuple[str, ...]
 
 
+@page
 async def start(request: Request) -> Response:
     """`GET /`: for a person the way in, for a program where things are (`authority-protocol.md` 1.1)."""
     desk = desk_of(request)
@@ -81,6 +82,7 @@ async def start(request: Request) -> Response:
     )
 
 
+@page
 async def login(request: Request) -> Response:
     """`GET /login`; before anybody has a passkey, the form for the operator's code."""
     desk = desk_of(request)
@@ -90,7 +92,7 @@ async def login(request: Request) -> Response:
     return render("login.html", why="", then=then if then in THEN else THEN[0])
 
 
-@friendly
+@page
 async def join(request: Request) -> Response:
     """`GET /join?t=TOKEN`: the form that takes an invite."""
     desk = desk_of(request)
@@ -100,6 +102,7 @@ async def join(request: Request) -> Response:
     return render("join.html", token=token, open=invites.is_open(desk.records, token, desk.clock()))
 
 
+@page
 async def passkey(request: Request) -> Response:
     """`GET /passkey`: register a passkey for the account that is signed in."""
     desk = desk_of(request)
@@ -131,6 +134,7 @@ def me(desk: Desk, session: Session, at: datetime) -> Response:
     )
 
 
+@page
 async def account(request: Request) -> Response:
     """`GET /account`: who one is here, passkeys, sessions, other identities."""
     desk = desk_of(request)
@@ -150,7 +154,7 @@ async def account(request: Request) -> Response:
     )
 
 
-@friendly
+@page
 async def admin(request: Request) -> Response:
     """`GET /admin`: people, invites, and the authority's key."""
     desk = desk_of(request)

@@ -140,8 +140,8 @@ def _newcomer(desk: Desk, request: Request, code: str | None, display: str, emai
     """For whom a passkey may be registered now, or an answer of 401 or 403."""
     if code is not None:
         desk.check_rate(f"code:{client_address(request)}", desk.settings.limits.code, at)
-        accounts.check_free(desk.records, email)
         used = _check_code(desk, digest(BOOTSTRAP, code), at)
+        accounts.check_free(desk.records, email)
         return Newcomer(accounts.new_id(), accounts.ADMIN, display=display, email=email, code=used)
     session = entry.maybe(desk, request, at)
     if session is not None:

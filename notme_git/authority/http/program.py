@@ -33,7 +33,7 @@ from notme_git.authority.agents import Wish
 from notme_git.authority.http import body, entry, forms
 from notme_git.authority.http.answers import NO_STORE, HttpError, answer
 from notme_git.authority.http.desk import Desk, client_address, desk_of
-from notme_git.authority.http.html import friendly, render
+from notme_git.authority.http.html import friendly, page, render
 
 CODE = "login"
 CODE_S = 300
@@ -76,7 +76,7 @@ class Allowed:
     agents: tuple[str, ...]
 
 
-@friendly
+@page
 async def ask(request: Request) -> Response:
     """`GET /login/program`: the page on which a person allows it, after signing in."""
     desk = desk_of(request)
