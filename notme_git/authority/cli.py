@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
 from attest.cli import json_option
 from attest.errors import UnavailableError, UsageError
-from attest.evidence import rfc3339
-from notme_git.authority import embedded, epochs, founding, grants, settings
+from notme_git.authority import embedded, epochs, founding, grants, settings, upkeep
 from notme_git.authority.embedded import Preference
+from notme_git.authority.founding import Team
 from notme_git.authority.settings import Settings
 from notme_git.config import Config
 from notme_git.loopback import is_loopback
 
-MAX_CODE_LIFE = timedelta(days=1)
 ORGANIZATION = "organization"
 
 _TEMPLATE = """\
 # How this authority is run; docs/authority.md says what each setting means. `notme-git authority serve` reads it once.
 url = {url}
-
+{kek}
 # Whose GitHub Actions jobs get certificates, and what they may do (docs/proofs.md):
 # [github]
 # owners = ["example"]
@@ -36,6 +32,14 @@ url = {url}
 # match = {{ repository = "example/*" }}
 # scopes = ["sign:git"]
 """
+
+KEY_STORES = ("auto", "keyring", "file", "encrypted")
+KEY_STORE_HELP = "Where a new authority's keys are kept; auto takes the desktop's keyring if there is one, else files."
+KEK_FILE = click.option(
+    "--kek-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
+    help="The file with the key-encryption key of encrypted keys, 32 bytes or more; else NOTME_KEK or NOTME_KEK_FILE.",
+)
 
 
 @click.group(name="authority")
@@ -46,21 +50,14 @@ def authority() -> None:
 @authority.command(name="init")
 @click.option("--url", default=settings.DEFAULT_URL, show_default=True, help="Its public origin.")
 @click.option("--organization", "name", default=ORGANIZATION, show_default=True, help="For whom workloads act.")
-@click.option(
-    "--key-store",
-    type=click.Choice(["auto", "keyring", "file"]),
-    default="auto",
-    help="Where the authority's keys are kept; auto takes the desktop's keyring if there is one.",
-)
+@click.option("--key-store", type=click.Choice(KEY_STORES), default="auto", show_default=True, help=KEY_STORE_HELP)
+@KEK_FILE
 @json_option
-def init(url: str, name: str, key_store: Preference, as_json: bool) -> None:
+def init(url: str, name: str, key_store: Preference, kek_file: Path | None, as_json: bool) -> None:
     """Make an authority for a team: people join it by invite, CI jobs by its settings."""
     config = Config.read()
     origin = _origin(url)
-    new = founding.found_team(config.home, _organization(name), key_store, config.at)
-    _write_settings(config.home / "authority" / settings.NAME, origin)
-    if new.warning:
-        click.echo(f"warning: {new.warning}", err=True)
+    new = _found(config, origin, _organization(name), key_store, kek_file)
     fingerprint, recovery = new.anchor.key.spki_sha256.hex(), new.recovery_key.decode()
     if as_json:
         _print_json(
@@ -87,8 +84,24 @@ def init(url: str, name: str, key_store: Preference, as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the port of the URL in the settings; 0: any.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--url", help="Its public origin, in place of the one in the settings.")
+@click.option(
+    "--key-store",
+    type=click.Choice((*KEY_STORES, "memory")),
+    default="auto",
+    show_default=True,
+    help=f"{KEY_STORE_HELP} In memory they end with this process, and one worker serves.",
+)
+@KEK_FILE
 @json_option
-def serve(host: str, port: int | None, workers: int, url: str | None, as_json: bool) -> None:
+def serve(
+    host: str,
+    port: int | None,
+    workers: int,
+    url: str | None,
+    key_store: Preference,
+    kek_file: Path | None,
+    as_json: bool,
+) -> None:
     """Serve this home's authority over HTTP until SIGTERM; make one first where there is none.
 
     Loopback without TLS; before anything else goes a front proxy with TLS (docs/authority.md).
@@ -96,8 +109,10 @@ def serve(host: str, port: int | None, workers: int, url: str | None, as_json: b
     from notme_git.authority import serving
 
     config = Config.read()
+    if key_store == "memory" and workers > 1:
+        raise UsageError("keys in memory are one worker's: no other would have those of the next epoch")
     if not embedded.exists(config.home):
-        _found_for_serving(config)
+        _found_for_serving(config, key_store, kek_file)
     found = settings.read(config.home / "authority")
     with closing(serving.listen(host, _port(found) if port is None else port)) as listening:
         chosen = _served_url(found, url, host, listening.getsockname()[1])
@@ -115,60 +130,20 @@ def serve(host: str, port: int | None, workers: int, url: str | None, as_json: b
         server.run(lambda: click.echo(json.dumps(told) if as_json else f"authority {name} serves {chosen.url}"))
 
 
-@authority.command(name="code")
-@click.option("--expires", default="15m", show_default=True, help="90s, 15m or 12h from now; a day at most.")
-@click.option("--recovery", is_flag=True, help="Also lets somebody in where there are administrators already.")
-@json_option
-def code(expires: str, recovery: bool, as_json: bool) -> None:
-    """Make the operator's code that lets the first administrator in. It works once."""
-    from notme_git.authority.http.applicants import BOOTSTRAP
-    from notme_git.authority.records import Records
-
-    config = Config.read()
-    life = grants.parse_duration(expires)
-    if life > MAX_CODE_LIFE:
-        raise UsageError(f"a code lives at most {MAX_CODE_LIFE}", hint="make it when it is wanted")
-    ends, made = config.at + life, secrets.token_urlsafe(24)
-    with embedded.opened(config.home) as opened:
-        records = Records(opened.store)
-        with opened.store.transaction(durable=True):
-            records.keep(BOOTSTRAP, made, json.dumps({"recovery": recovery}), int(ends.timestamp()))
-    if as_json:
-        _print_json({"code": made, "expiresAt": rfc3339(int(ends.timestamp())), "recovery": recovery})
-        return
-    click.echo(made)
-    click.echo(f"good once, until {rfc3339(int(ends.timestamp()))}: open the authority's page and register", err=True)
-
-
-@authority.command(name="status")
-@json_option
-def status(as_json: bool) -> None:
-    """What this home's authority is: its epoch, its bundle's sequence and age, its settings."""
-    config = Config.read()
-    found = settings.read(config.home / "authority")
-    with embedded.opened(config.home) as opened:
-        told: dict[str, Any] = {
-            "authority": opened.id,
-            "url": found.url,
-            "epoch": opened.epoch.number,
-            "bundleSequence": opened.store.latest_sequence(),
-            "keyStore": opened.store.setting("key_store"),
-            "lastIssuedAt": _instant(opened.store.last_issued_at()),
-            "assurance": str(found.assurance),
-        }
-    if as_json:
-        _print_json(told)
-        return
-    for name, value in told.items():
-        click.echo(f"{name:<15} {value if value is not None else '-'}")
-
-
-def _found_for_serving(config: Config) -> None:
-    """The first `serve` on one's own machine makes the authority, and says so."""
-    new = founding.found_team(config.home, ORGANIZATION, "auto", config.at)
-    _write_settings(config.home / "authority" / settings.NAME, settings.DEFAULT_URL)
+def _found(config: Config, url: str, name: str, key_store: Preference, kek_file: Path | None) -> Team:
+    if kek_file is not None and key_store not in ("auto", "encrypted"):
+        raise UsageError(f"keys in {key_store} are not encrypted under a key of yours", hint="leave out --kek-file")
+    place: Preference = "encrypted" if kek_file is not None else key_store
+    new = founding.found_team(config.home, name, place, config.at, str(kek_file or ""))
+    _write_settings(config.home / "authority" / settings.NAME, url, kek_file)
     if new.warning:
         click.echo(f"warning: {new.warning}", err=True)
+    return new
+
+
+def _found_for_serving(config: Config, key_store: Preference, kek_file: Path | None) -> None:
+    """The first `serve` on one's own machine makes the authority, and says so."""
+    new = _found(config, settings.DEFAULT_URL, ORGANIZATION, key_store, kek_file)
     click.echo(f"made authority {new.authority_id} in {config.home}", err=True)
     click.echo(f"anchor SHA-256 {new.anchor.key.spki_sha256.hex()}", err=True)
     click.echo("its recovery key, shown once and kept nowhere; store it offline:", err=True)
@@ -206,18 +181,19 @@ def _organization(name: str) -> str:
     return name
 
 
-def _write_settings(path: Path, url: str) -> None:
+def _write_settings(path: Path, url: str, kek_file: Path | None) -> None:
+    kek = "" if kek_file is None else f"kek_file = {json.dumps(str(kek_file))}\n"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(_TEMPLATE.format(url=json.dumps(url)))
+            file.write(_TEMPLATE.format(url=json.dumps(url), kek=kek))
     except OSError as error:
         raise UnavailableError(f"cannot write {path}: {error.strerror}", hint="make room or mend it") from None
 
 
-def _instant(seconds: int | None) -> str | None:
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+for _command in (upkeep.code, upkeep.status, upkeep.backup, upkeep.rewrap):
+    authority.add_command(_command)
