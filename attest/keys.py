@@ -11,6 +11,7 @@ A `PublicKey` that exists has passed the rule, so a signature costs only the che
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ _ED25519_SPKI_SIZE = 44
 _P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 _P256_SPKI_SIZE = 91
 _P256_POINT_SIZE = 65
+
+KEPT = 256
+"""Keys that are remembered as parsed: what an authority or a verifier meets, it meets more than once."""
 
 MAX_SPKI_SIZE = 4096
 """Bytes read to name the algorithm of a refused key; an RSA key of 16384 bits takes some 2100."""
@@ -119,6 +123,7 @@ class PublicKey:
         return self.spki_sha256[:16].hex()
 
 
+@functools.lru_cache(maxsize=KEPT)
 def parse_spki(der: bytes) -> PublicKey:
     """The key in a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), canonical DER without trailing bytes.
 

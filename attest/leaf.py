@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from attest import asn1, certificate, fulcio
 from attest import claims as claims_codec
 from attest.claims import Claims
+from attest.fulcio import Ci
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import (
     AUTH_METHOD,
@@ -73,58 +74,76 @@ def to_be_signed(spec: LeafSpec, key: PublicKey, issuer: x509.Certificate, *, se
     )
 
 
-def assemble(signed: bytes, signature: bytes, issuer: x509.Certificate) -> x509.Certificate:
-    """The certificate of what was signed by `issuer`'s key."""
+def assemble(signed: bytes, signature: bytes, issuer: x509.Certificate) -> bytes:
+    """DER of the certificate of what was signed by `issuer`'s key."""
     _, _, algorithm = _issuer(issuer)
-    return x509.load_der_x509_certificate(
-        _tlv(_SEQUENCE, signed, algorithm, _tlv(_BIT_STRING, b"\0", signature))
+    return _tlv(_SEQUENCE, signed, algorithm, _tlv(_BIT_STRING, b"\0", signature))
+
+
+def _extensions(spec: LeafSpec, key: PublicKey, above: bytes, use: Use) -> tuple[bytes, ...]:
+    """In upstream's order (`authority-protocol.md` 3), ours after it."""
+    said = (spec.subject, spec.scopes, spec.epoch, spec.auth_method, spec.claims, spec.ci)
+    first, second, third = _said(*said)
+    return (
+        _MTLS_FIRST if use is Use.MTLS else _SIGNING_FIRST,
+        first,
+        _issued_at(spec.issued_at),
+        second,
+        _extension(BINDING, spec.binding),  # upstream writes the 32 bytes bare, without an inner OCTET STRING
+        third,
+        _extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, _tlv(_OCTET_STRING, _key_identifier(key))),
+        above,
+        _named(spec.profile, spec.claims.actor_kind, spec.claims.actor_email, spec.uri, spec.issuer_url, use),
     )
 
 
-def _extensions(spec: LeafSpec, key: PublicKey, above: bytes, use: Use) -> list[bytes]:
-    """In upstream's order (`authority-protocol.md` 3), ours after it."""
-    mtls = use is Use.MTLS
-    found = [
-        _extension(ExtensionOID.BASIC_CONSTRAINTS, b"\x30\0", critical=True),
-        _extension(ExtensionOID.KEY_USAGE, _MTLS_USAGE if mtls else _SIGNING_USAGE, critical=True),
-        _extension(SUBJECT, _utf8(spec.subject)),
-        _extension(ISSUED_AT, _utf8(instant(spec.issued_at))),
-        _extension(SCOPES, _tlv(_SEQUENCE, *(_utf8(scope) for scope in spec.scopes))),
-        _extension(EPOCH, _integer(spec.epoch)),
-        _extension(AUTH_METHOD, _utf8(spec.auth_method)),
-        _extension(BINDING, spec.binding),  # upstream writes the 32 bytes bare, without an inner OCTET STRING
-        _extension(CLAIMS, _claims(spec.claims)),
-        *(_extension(fact.oid, fact.value) for fact in fulcio.extensions(spec.ci)),
-        _extension(ExtensionOID.SUBJECT_KEY_IDENTIFIER, _tlv(_OCTET_STRING, _key_identifier(key))),
-        _extension(ExtensionOID.AUTHORITY_KEY_IDENTIFIER, above),
-    ]
-    names = [_tlv(_URI_NAME, spec.uri.encode("ascii"))]
-    if mtls:
-        found.append(_purposes(ExtendedKeyUsageOID.CLIENT_AUTH))
-    elif spec.profile is Profile.INTEROP:
-        names.append(_tlv(_EMAIL_NAME, spec.claims.actor_email.encode("ascii")))
-        found.append(_purposes(ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION))
-    elif spec.claims.actor_kind is PrincipalKind.VERIFIER:
+@functools.lru_cache(maxsize=KEPT)
+def _said(
+    subject: str, scopes: tuple[str, ...], epoch: int, auth_method: str, claims: Claims, ci: Ci
+) -> tuple[bytes, bytes, bytes]:
+    """What does not change from one enrolment under a grant to the next: before the time, after it, and at the end."""
+    return (
+        _extension(SUBJECT, _utf8(subject)),
+        _extension(SCOPES, _tlv(_SEQUENCE, *(_utf8(scope) for scope in scopes)))
+        + _extension(EPOCH, _integer(epoch))
+        + _extension(AUTH_METHOD, _utf8(auth_method)),
+        _extension(CLAIMS, claims_codec.encode(claims))
+        + b"".join(_extension(fact.oid, fact.value) for fact in fulcio.extensions(ci)),
+    )
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _issued_at(when: datetime) -> bytes:
+    return _extension(ISSUED_AT, _utf8(instant(when)))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _named(
+    profile: Profile, kind: PrincipalKind, email: str, uri: str, issuer_url: str, use: Use
+) -> bytes:
+    """What the certificate is for, and the names it is for."""
+    names, purposes = [_tlv(_URI_NAME, uri.encode("ascii"))], b""
+    if use is Use.MTLS:
+        purposes = _purposes(ExtendedKeyUsageOID.CLIENT_AUTH)
+    elif profile is Profile.INTEROP:
+        names.append(_tlv(_EMAIL_NAME, email.encode("ascii")))
+        purposes = _purposes(ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION)
+    elif kind is PrincipalKind.VERIFIER:
         # Stock Sigstore verifiers ask for code signing and for an issuer (Fulcio's OID, a DER UTF8String).
-        found.append(_purposes(ExtendedKeyUsageOID.CODE_SIGNING))
-        found.append(_extension(FULCIO_ISSUER, _utf8(spec.issuer_url)))
-    critical = mtls or spec.profile is Profile.NOTME
-    found.append(_extension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, _tlv(_SEQUENCE, *names), critical=critical))
-    return found
+        purposes = _purposes(ExtendedKeyUsageOID.CODE_SIGNING) + _extension(FULCIO_ISSUER, _utf8(issuer_url))
+    critical = use is Use.MTLS or profile is Profile.NOTME
+    alternative = _extension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, _tlv(_SEQUENCE, *names), critical=critical)
+    return purposes + alternative
 
 
 @certificate.kept
 def _issuer(issuer: x509.Certificate) -> tuple[bytes, bytes, bytes]:
-    """What every leaf under it repeats: its name, its key identifier (as an extension's value), its algorithm."""
+    """What every leaf under it repeats: its name, its key identifier as an extension, its algorithm."""
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     key = certificate.key_of(issuer)
     algorithm = _ED25519 if key.algorithm is KeyAlgorithm.ED25519 else _ECDSA_SHA256
-    return issuer.subject.public_bytes(), _tlv(_SEQUENCE, _tlv(_KEY_ID, identifier)), algorithm
-
-
-@functools.lru_cache(maxsize=KEPT)
-def _claims(claims: Claims) -> bytes:
-    return claims_codec.encode(claims)
+    above = _extension(ExtensionOID.AUTHORITY_KEY_IDENTIFIER, _tlv(_SEQUENCE, _tlv(_KEY_ID, identifier)))
+    return issuer.subject.public_bytes(), above, algorithm
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -164,6 +183,7 @@ def _integer(number: int) -> bytes:
     return _tlv(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _time(when: datetime) -> bytes:
     """UTCTime through 2049, GeneralizedTime after it (section 4.1.2.5)."""
     if when.year < 2050:
@@ -183,3 +203,8 @@ def _tlv(tag: int, *parts: bytes) -> bytes:
 
 _ED25519 = _tlv(_SEQUENCE, _oid(x509.SignatureAlgorithmOID.ED25519))
 _ECDSA_SHA256 = _tlv(_SEQUENCE, _oid(x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256))
+_SIGNING_FIRST, _MTLS_FIRST = (
+    _extension(ExtensionOID.BASIC_CONSTRAINTS, b"\x30\0", critical=True)
+    + _extension(ExtensionOID.KEY_USAGE, usage, critical=True)
+    for usage in (_SIGNING_USAGE, _MTLS_USAGE)
+)

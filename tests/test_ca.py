@@ -76,7 +76,9 @@ def test_serial_numbers_are_positive_and_of_at_most_sixteen_bytes() -> None:
 def test_a_leaf_is_signed_by_the_root_of_its_profile(epoch: Epoch, store: FileKeys, of: Profile) -> None:
     forge = Forge(of)
     key = keys.from_cryptography(forge.key().public_key())
-    leaf = ca.sign_leaf(store, epoch, forge.spec(), key, Use.SIGNING, NOW)
+    leaf = certificate.read(
+        ca.sign_leaf(store, epoch, forge.spec(), key, Use.SIGNING, ca.new_serial(NOW))
+    )
     anchors = tuple(Anchor.read(root) for root in roots(epoch))
     assert certificate.verify_chain(leaf, (), anchors, of).anchor.certificate == ca.issuer(epoch, of)
 

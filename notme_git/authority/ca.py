@@ -32,8 +32,8 @@ from attest.types import BundleSignature, Epoch, Retirement, SignerRole
 from notme_git.authority.keystore import KeyStore, PrivateKey
 
 ROOT_LIFETIME = timedelta(days=3650)
-SSH_SERIAL_RANDOM_BITS = 12
-"""After the microseconds since 1970, in 64 bits (PROTOCOL.certkeys, `serial`)."""
+SSH_SERIAL_RANDOM_BITS = 22
+"""After the milliseconds since 1970, in 64 bits (PROTOCOL.certkeys, `serial`)."""
 
 _JSON_HEADER = b"eyJ"
 _CBOR_MAP = b"\xa6\x01"
@@ -72,11 +72,11 @@ def make_epoch(keys: KeyStore, authority_id: str, number: int, at: datetime) -> 
 
 
 def sign_leaf(
-    keys: KeyStore, epoch: Epoch, spec: LeafSpec, key: public_keys.PublicKey, use: Use, at: datetime
-) -> x509.Certificate:
-    """A leaf of `spec` over `key`, by the root of its profile."""
+    keys: KeyStore, epoch: Epoch, spec: LeafSpec, key: public_keys.PublicKey, use: Use, serial: int
+) -> bytes:
+    """DER of a leaf of `spec` over `key`, by the root of its profile."""
     root = issuer(epoch, spec.profile)
-    signed = leaf.to_be_signed(spec, key, root, serial=new_serial(at), use=use)
+    signed = leaf.to_be_signed(spec, key, root, serial=serial, use=use)
     name = "interop" if spec.profile is Profile.INTEROP else "root"
     return leaf.assemble(signed, sign_with(_load(keys, epoch, name), signed), root)
 
@@ -170,7 +170,7 @@ def new_serial(at: datetime) -> int:
 
 
 def _new_ssh_serial(at: datetime) -> int:
-    return int(at.timestamp() * 1e6) << SSH_SERIAL_RANDOM_BITS | secrets.randbits(SSH_SERIAL_RANDOM_BITS)
+    return int(at.timestamp() * 1e3) << SSH_SERIAL_RANDOM_BITS | secrets.randbits(SSH_SERIAL_RANDOM_BITS)
 
 
 def _root(name: str, key: PrivateKey, at: datetime) -> x509.Certificate:

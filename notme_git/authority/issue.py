@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import keys, sshcert
+from attest import certificate, keys, sshcert
 from attest.claims import Claims
 from attest.errors import Error, RefusedError
 from attest.evidence import SKEW
@@ -72,17 +71,27 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair of bridge certificates over one actor's two keys, and an OpenSSH one (its blob) over the signing key.
+    """A pair of bridge certificates over one actor's two keys (DER), and an OpenSSH one (blob) over the signing key.
 
     `spec` is what they say.
     """
 
-    mtls: x509.Certificate
-    signing: x509.Certificate
+    mtls_der: bytes
+    signing_der: bytes
     ssh: bytes | None
     epoch: Epoch
     spec: LeafSpec
     legacy_digest: bool
+
+    @property
+    def mtls(self) -> x509.Certificate:
+        """The certificate for mutual TLS."""
+        return certificate.read(self.mtls_der)
+
+    @property
+    def signing(self) -> x509.Certificate:
+        """The certificate that signs."""
+        return certificate.read(self.signing_der)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +131,16 @@ def draft(authority: Authority, request: Request, *, assurance: Assurance, auth_
     spec = _spec(authority, epoch, request, assurance, method, at)
     with_ssh = request.profile is Profile.NOTME and any(scope in SSH_SCOPES for scope in request.scopes)
 
+    serials = ca.new_serial(at), ca.new_serial(at)
     pair = Pair(
-        mtls=ca.sign_leaf(authority.keys, epoch, spec, mtls, Use.MTLS, at),
-        signing=ca.sign_leaf(authority.keys, epoch, spec, signing, Use.SIGNING, at),
+        mtls_der=ca.sign_leaf(authority.keys, epoch, spec, mtls, Use.MTLS, serials[0]),
+        signing_der=ca.sign_leaf(authority.keys, epoch, spec, signing, Use.SIGNING, serials[1]),
         ssh=ca.sign_ssh_certificate(authority.keys, epoch, spec, signing.raw) if with_ssh else None,
         epoch=epoch,
         spec=spec,
         legacy_digest=legacy,
     )
-    return Draft(pair, _issued(request, pair, at))
+    return Draft(pair, _issued(request, pair, serials, at))
 
 
 def check_granted(authority: Authority, grant: Grant, scopes: tuple[str, ...], at: datetime) -> None:
@@ -222,11 +232,9 @@ def claims_of(grant: Grant, assurance: Assurance, session: str, task_digest: byt
     )
 
 
-def _issued(request: Request, pair: Pair, at: datetime) -> tuple[Issued, ...]:
-    made = [
-        (certificate.serial_number, spki, certificate.public_bytes(Encoding.DER))
-        for certificate, spki in ((pair.mtls, request.mtls_key), (pair.signing, request.signing_key))
-    ]
+def _issued(request: Request, pair: Pair, serials: tuple[int, int], at: datetime) -> tuple[Issued, ...]:
+    keys_and_bytes = ((request.mtls_key, pair.mtls_der), (request.signing_key, pair.signing_der))
+    made = [(serial, *each) for serial, each in zip(serials, keys_and_bytes, strict=True)]
     if pair.ssh is not None:
         made.append((sshcert.parse(pair.ssh).serial, request.signing_key, pair.ssh))
     return tuple(entry(request.grant, request.profile, pair.epoch, each, at) for each in made)

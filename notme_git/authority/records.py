@@ -152,6 +152,7 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.remembered: dict[str, tuple[float, bytes]] = {}
         with store.transaction(durable=True):
             for table in metadata.sorted_tables:
                 store.run(str(CreateTable(table, if_not_exists=True).compile(dialect=_DIALECT)), {})

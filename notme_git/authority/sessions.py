@@ -14,6 +14,7 @@ import hmac
 import json
 import secrets
 import sqlite3
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +36,8 @@ RECENT = timedelta(minutes=15)
 
 MAX_COOKIE = 4096
 SECRET = "session_secret"
+REMEMBERED_S = 1.0
+_RESTORE = "restore it from a backup"
 
 _find = select(
     table,
@@ -166,6 +169,7 @@ def revoke_all(records: Records, at: datetime) -> None:
     """End every session, and let no cookie of before be read again."""
     records.run(update(table).where(table.c.revoked_at.is_(None)).values(revoked_at=int(at.timestamp())))
     records.store.set_setting(SECRET, secrets.token_hex(32))
+    records.remembered.clear()
 
 
 def prepare(records: Records) -> None:
@@ -176,11 +180,18 @@ def prepare(records: Records) -> None:
 
 
 def server_secret(records: Records, purpose: str) -> bytes:
-    """A key for HMAC that all processes of this authority share, apart for each purpose."""
-    kept = records.store.setting(SECRET)
-    if kept is None:
-        raise UnavailableError("the authority's database has no secret for sessions", hint="restore it from a backup")
-    return hmac.digest(bytes.fromhex(kept), purpose.encode(), "sha256")
+    """A key for HMAC that all processes of this authority share, apart for each purpose.
+
+    Remembered for a second: a session that another process has ended is refused by its row, whatever its HMAC.
+    """
+    kept = records.remembered.get(purpose)
+    if kept is None or time.monotonic() >= kept[0]:
+        secret = records.store.setting(SECRET)
+        if secret is None:
+            raise UnavailableError("the authority's database has no secret for sessions", hint=_RESTORE)
+        key = hmac.digest(bytes.fromhex(secret), purpose.encode(), "sha256")
+        kept = records.remembered[purpose] = (time.monotonic() + REMEMBERED_S, key)
+    return kept[1]
 
 
 def _open_row(row: sqlite3.Row, at: datetime) -> bool:

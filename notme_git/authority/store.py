@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from attest import canonical
-from attest.errors import MalformedError, RefusedError, UnavailableError
+from attest.errors import Error, MalformedError, RefusedError, UnavailableError
 from attest.types import Epoch, Grant, Principal, Revocation, RevocationKind
 
 SCHEMA_VERSION = 1
@@ -93,6 +93,7 @@ class Store:
         self._path = path
         self._connection = connection
         self._written = 0
+        self._durable: bool | None = None
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -158,7 +159,9 @@ class Store:
         """
         if self._connection.in_transaction:
             raise RuntimeError("a transaction of the store is open already")
-        self._execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        if durable is not self._durable:
+            self._execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
         self._execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -181,15 +184,19 @@ class Store:
 
     def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run one statement on a further table; only within a transaction are several of them one."""
-        with _translated(self._path):
+        try:
             return self._connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise _told(self._path, error) from None
 
     def fetch(self, sql: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
         """Its rows, whose columns have their names."""
-        with _translated(self._path):
+        try:
             cursor = self._connection.cursor()
             cursor.row_factory = sqlite3.Row
             return cursor.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _told(self._path, error) from None
 
     def version(self) -> int:
         """A number that changes when another connection has written (PRAGMA data_version), or this one a record.
@@ -341,8 +348,10 @@ class Store:
         return UnavailableError(f"the database {self._path} is damaged: {what}", hint=_RESTORE)
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with _translated(self._path):
+        try:
             return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _told(self._path, error) from None
 
     def _row(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         rows = self._rows(sql, *values)
@@ -357,8 +366,10 @@ class Store:
             return self._execute(sql, *values)
 
     def _execute(self, sql: str, *values: object) -> int:
-        with _translated(self._path):
+        try:
             return self._connection.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise _told(self._path, error) from None
 
 
 def _decode(kind: type[T], record: bytes) -> T:
@@ -424,16 +435,21 @@ def _check_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:
-    """Turn what `sqlite3` raises into this project's errors, by result code and not by message."""
+    """Turn what `sqlite3` raises into this project's errors."""
     try:
         yield
-    except sqlite3.IntegrityError as error:
-        raise RefusedError(f"{path} has such an entry already: {error}") from None
     except sqlite3.Error as error:
-        # The low byte is the primary code; errors of the module itself carry none.
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        what, hint = _MEANING.get(code, (str(error), _RESTORE))
-        raise UnavailableError(f"the database {path} cannot be used: {what}", hint=hint) from None
+        raise _told(path, error) from None
+
+
+def _told(path: Path, error: sqlite3.Error) -> Error:
+    """An error of `sqlite3` as one of ours, by its result code and not by its message."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return RefusedError(f"{path} has such an entry already: {error}")
+    # The low byte is the primary code; errors of the module itself carry none.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    what, hint = _MEANING.get(code, (str(error), _RESTORE))
+    return UnavailableError(f"the database {path} cannot be used: {what}", hint=hint)
 
 
 _MEANING = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import hashlib
+import ssl
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from attest import certificate, keys, sshcert, sshwire
 from attest.errors import MalformedError, RefusedError
-from attest.keys import KeyAlgorithm
+from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import LIFETIME, RULES, Profile
 from attest.types import Epoch
 from notme_git.authority import enrolment, nonces, sessions, tokens
@@ -138,7 +139,7 @@ def described(pair: Pair) -> dict[str, Any]:
     """The part of an answer that is the same on every route."""
     spec = pair.spec
     made: dict[str, Any] = {
-        "certificates": {"mtls": _pem(pair.mtls), "signing": _pem(pair.signing)},
+        "certificates": {"mtls": _pem(pair.mtls_der), "signing": _pem(pair.signing_der)},
         "identity": spec.uri,
         "scopes": list(spec.scopes),
         "expires_at": int((spec.issued_at + LIFETIME).timestamp()),
@@ -243,13 +244,22 @@ def read_key(text: str, wanted: KeyAlgorithm) -> bytes:
     lines = "".join(line for line in text.split("\n") if not line.startswith("-----"))
     try:
         der = base64.b64decode("".join(lines.split()), validate=True)
-        spki = load_der_public_key(der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        key = keys.parse_spki(spki)
+        key = _canonical(der)
     except (ValueError, TypeError, MalformedError, UnsupportedAlgorithm):
         raise HttpError(400, "invalid public key: not P-256 or Ed25519 in SubjectPublicKeyInfo (PEM)") from None
     if key.algorithm is not wanted:
         raise HttpError(401, f"{'P-256' if wanted is KeyAlgorithm.P256 else 'Ed25519'} proof-of-possession failed")
     return key.spki
+
+
+@functools.lru_cache(maxsize=256)
+def _canonical(der: bytes) -> PublicKey:
+    """The key in its one spelling; another spelling (a compressed point, say) is rewritten, as upstream does."""
+    try:
+        return keys.parse_spki(der)
+    except MalformedError:
+        spki = load_der_public_key(der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return keys.parse_spki(spki)
 
 
 def read_base64(text: str) -> bytes:
@@ -274,8 +284,9 @@ def read_digest(text: str) -> bytes:
     return found
 
 
-def _pem(made: x509.Certificate) -> str:
-    return made.public_bytes(Encoding.PEM).decode()
+def _pem(der: bytes) -> str:
+    """RFC 7468 section 5."""
+    return ssl.DER_cert_to_PEM_cert(der)
 
 
 ROUTES = [
