@@ -12,19 +12,17 @@ child gets it, and no argument, log or error shows it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-from attest.errors import RefusedError, UnavailableError
-from notme_git.loopback import is_loopback
-from notme_git.remote.client import Client
+from attest.errors import Error, UnavailableError
+from notme_git.remote.client import Client, parse_url
 from notme_git.remote.enrolment import Keys, Proof, send_with_nonce
 
 GITHUB_URL, GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
@@ -37,7 +35,6 @@ NAMES = (GITHUB_URL, GITHUB_TOKEN, GITLAB_TOKEN, TOKEN_FILE, AUDIENCE)
 
 DEFAULT_AUDIENCE = "notme.bot"
 MAX_TOKEN_BYTES = 16 * 1024
-TIMEOUT_S = 4.0
 
 _kept: dict[str, str] = {}
 
@@ -79,22 +76,17 @@ class GitHub:
         return client.post("/cert/gha", {**body, **proven}, {"Authorization": f"Bearer {token}"})
 
     def _new_token(self) -> str:
-        separator = "&" if "?" in self.url else "?"
-        url = f"{self.url}{separator}{urllib.parse.urlencode({'audience': self.audience})}"
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-            raise RefusedError(f"{GITHUB_URL} is without TLS")
-        asking = urllib.request.Request(url, headers={"Authorization": f"Bearer {self.token}"})
+        parts = urlsplit(self.url)
+        query = f"{parts.query}&{urlencode({'audience': self.audience})}".lstrip("&")
         try:
-            with urllib.request.urlopen(asking, timeout=TIMEOUT_S) as answer:
-                data = json.loads(answer.read(MAX_TOKEN_BYTES))
-        except (OSError, ValueError) as error:
+            runner = Client(parse_url(f"{parts.scheme}://{parts.netloc}"))
+            with contextlib.closing(runner):
+                value = runner.get(f"{parts.path}?{query}", {"Authorization": f"Bearer {self.token}"}).get("value")
+        except Error as error:
             raise UnavailableError(
-                f"the runner gave no ID token: {getattr(error, 'reason', None) or type(error).__name__}",
-                hint="the job needs permissions: id-token: write",
+                f"the runner gave no ID token: {error.message}", hint="the job needs permissions: id-token: write"
             ) from None
-        value = data.get("value") if isinstance(data, dict) else None
-        if not isinstance(value, str):
+        if not isinstance(value, str) or len(value) > MAX_TOKEN_BYTES:
             raise UnavailableError("the runner's answer holds no ID token")
         return value
 

@@ -45,8 +45,11 @@ class AuthorityError(RefusedError):
 
 def parse_url(text: str) -> str:
     """The origin of an authority: https, or http on this machine; `UsageError`."""
-    parts = urlsplit(text.rstrip("/"))
     hint = "write it like https://authority.example.com"
+    try:
+        parts = urlsplit(text.rstrip("/"))
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
         raise UsageError(f"{text[:MAX_TEXT]!r} is no authority's URL", hint=hint)
     if parts.path or parts.query or parts.fragment:
@@ -54,7 +57,8 @@ def parse_url(text: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageError(f"{text[:MAX_TEXT]!r} is without TLS and not on this machine", hint=hint)
     with contextlib.suppress(ValueError):
-        return f"{parts.scheme}://{parts.netloc}" if parts.port != 0 else ""
+        if parts.port != 0:
+            return f"{parts.scheme}://{parts.netloc}"
     raise UsageError(f"{text[:MAX_TEXT]!r} has no usable port", hint=hint)
 
 
@@ -76,9 +80,9 @@ class Client:
         finally:
             self._end = before
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """A JSON object."""
-        return _object(*self._ask("GET", path, None, {}, MAX_ANSWER_BYTES))
+        return _object(*self._ask("GET", path, None, headers or {}, MAX_ANSWER_BYTES))
 
     def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """A JSON object for a JSON object."""
