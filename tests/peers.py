@@ -35,6 +35,7 @@ BOUNCY_CASTLE_JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
 # Read when the module is loaded: the tests themselves run with another home, and some with another path.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notme-peers"  # .ci/peers fills it
 GIT_TESTS = CACHE / "git-tests"
+NODE_MODULES = CACHE / "npm" / "node_modules"
 SEARCH = os.pathsep.join([str(CACHE / "usr" / "bin"), os.environ.get("PATH", os.defpath)])
 
 
@@ -101,6 +102,12 @@ PEERS: Mapping[str, Peer] = {
         Peer("man", "apt install man-db", ("man",)),
         Peer("mandoc", "apt install mandoc", ("mandoc",)),
         Peer("node", "apt install nodejs", ("node",)),
+        Peer(
+            "oauth4webapi",
+            "oauth4webapi and jose from npm: .ci/peers",
+            ("node",),
+            tuple(NODE_MODULES / name / "package.json" for name in ("oauth4webapi", "jose")),
+        ),
         Peer("openssl", "apt install openssl", ("openssl",)),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
         Peer("zsh", "apt install zsh", ("zsh",)),
