@@ -23,6 +23,9 @@ GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_AUDIENCE = "notme.bot"
 KINDS = ("oidc", "gitlab", "kubernetes")
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
+SCOPES = tuple(scope for scope in grants.SCOPES if scope != "authorityManage")
+"""What a rule may give: no program administers."""
+
 MAX_TABLES = 256
 
 _CLAIM = re.compile(r"\{([^{}]+)\}")
@@ -107,12 +110,26 @@ class Proofs:
 def parse_proofs(document: Mapping[str, Any]) -> Proofs:
     """From the tables of the settings; `UsageError` names what is wrong."""
     enabled = _fields(document.get("proofs", {}), "proofs", {"enabled": _texts}).get("enabled", ())
-    return Proofs(
+    found = Proofs(
         github=_github(document.get("github", {})),
         issuers=tuple(_issuer(each, at) for each, at in _tables(document, "issuers")),
         workloads=tuple(_workload(each, at) for each, at in _tables(document, "workloads")),
         enabled=enabled,
     )
+    _check_issuers(found)
+    return found
+
+
+def _check_issuers(found: Proofs) -> None:
+    """Each provider once, and a rule for none that there is not; another package's proofs may name any."""
+    names = [found.github.issuer, *(each.issuer for each in found.issuers)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"setting 'issuers': {twice[0]} is there twice", hint="GitHub Actions is the table [github]")
+    unknown = [each.issuer for each in found.workloads if each.issuer not in names]
+    if unknown and not found.enabled:
+        raise UsageError(
+            f"setting 'workloads': {unknown[0]} is none of the issuers", hint=f"known are {', '.join(names)}"
+        )
 
 
 def _github(table: object) -> GitHub:
@@ -137,7 +154,7 @@ def _issuer(table: object, where: str) -> Issuer:
         {
             "issuer": _url,
             "kind": _one_of(KINDS),
-            "audiences": _texts,
+            "audiences": _some,
             "algorithms": _all_of(ALGORITHMS),
             "jwks_file": _text,
             "ca_file": _text,
@@ -156,7 +173,7 @@ def _workload(table: object, where: str) -> WorkloadRule:
         {
             "issuer": _url,
             "match": _match,
-            "scopes": _all_of(grants.SCOPES),
+            "scopes": _all_of(SCOPES),
             "name": _text,
             "email": grants.parse_email,
             "repositories": _patterns,
@@ -204,6 +221,13 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError("write a list of texts")
     return tuple(_text(each) for each in value)
+
+
+def _some(value: object) -> tuple[str, ...]:
+    found = _texts(value)
+    if not found or not all(found):
+        raise ValueError("write at least one")
+    return found
 
 
 def _flag(value: object) -> bool:
