@@ -62,7 +62,8 @@ def page(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def handle(request: Request) -> Response:
         settings = desk_of(request).settings
-        if settings.origin != settings.url and request.headers.get("host") == settings.trust_domain:
+        moved = settings.origin != settings.url and request.headers.get("host") == settings.trust_domain
+        if moved and wants_html(request):
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{settings.origin}{request.url.path}{query}", 303, NO_STORE)
         return await shown(request)
