@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +131,11 @@ VALUES = st.recursive(
 def test_any_tables_are_settings_or_a_documented_error(document: dict[str, Any]) -> None:
     with contextlib.suppress(UsageError):
         parse_proofs(document)
+
+
+def test_every_table_in_the_documentation_is_read_as_it_stands() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "proofs.md").read_text("utf-8")
+    blocks = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "entry-points" not in block]
+    for block in blocks:
+        assert parse_proofs(tomllib.loads(block)) != Proofs()
+    assert len(blocks) == 6

@@ -82,7 +82,7 @@ def test_a_proof_of_another_package_is_found_by_its_entry_point(tmp_path: Path) 
         proofs = Table(Proofs(enabled=("badge",)))
         badge = importlib.import_module("notme_badge").badge("reader", CONTEXT.nonce, CONTEXT.preimage)
         found = asyncio.run(proofs.other("badge", badge, CONTEXT))
-        assert (found.method, found.subject, found.names) == ("badge", "reader", ("badge", "reader"))
+        assert (found.method, found.subject, found.names) == ("badge", "reader", ("badge", "holders", "reader"))
         with pytest.raises(RefusedError, match="not for this request"):
             asyncio.run(proofs.other("badge", badge, replace(CONTEXT, nonce="another")))
 
@@ -122,8 +122,12 @@ def other(proof: Any) -> Identity:
 
 
 def test_another_packages_proof_cannot_pass_for_a_session_or_a_passkey() -> None:
-    found = other(lambda *_: replace(SOMEONE, method="passkey", account="a", session="s", scopes=("certMint",)))
+    names = ("gha", "example", "tool")
+    claimed = replace(SOMEONE, method="passkey", account="a", session="s", scopes=("certMint",), names=names)
+    found = other(lambda *_: claimed)
     assert (found.method, found.account, found.session, found.scopes) == ("x", "", "", ())
+    assert found.names == ("x", *names)
+    assert other(lambda *_: SOMEONE).names == ("x", "s")
 
 
 def broken(*_: object) -> Identity:

@@ -73,12 +73,13 @@ class Table:
         return _KINDS[keys.provider.kind](await _verified(keys, token, at), keys.provider)
 
     async def other(self, name: str, text: str, context: ProofContext) -> Identity:
-        """Whoever the proof of `others` under that name speaks of. Its method is its name."""
+        """Whoever the proof of `others` under that name speaks of. Its method and its URI say the name."""
         proof = self.others[name]
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 found = await asyncio.to_thread(proof, text, context)
-            return replace(found, method=name, account="", session="", scopes=())
+            names = (name, *(found.names or (found.subject,)))
+            return replace(found, method=name, names=names, account="", session="", scopes=())
         except Error:
             raise
         except TimeoutError:

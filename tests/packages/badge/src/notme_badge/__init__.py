@@ -31,7 +31,7 @@ def prove(token: str, context: ProofContext) -> Identity:
         issuer=ISSUER,
         subject=name,
         claims={"door": mac[:1]},
-        names=("badge", name),
+        names=("holders", name),
     )
 
 
