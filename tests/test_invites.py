@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import timedelta
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from attest.errors import RefusedError
 from attest.types import Authentication
-from notme_git.authority import accounts, invites
+from notme_git.authority import accounts, embedded, invites
 from notme_git.authority.accounts import Account
 from notme_git.authority.invites import Invite
 from notme_git.authority.records import Records
@@ -114,6 +116,43 @@ def test_all_invites_can_be_voided(office: Office) -> None:
     invites.void_all(office.records, office.world.now)
     with pytest.raises(RefusedError):
         office.accept(token)
+
+
+def _take_invite(records: Records, secret: str, at: datetime) -> object:
+    return invites.accept(records, "authority.example", secret, at=at)
+
+
+def _claim_code(records: Records, secret: str, at: datetime) -> object:
+    return records.claim("bootstrap", secret, int(at.timestamp()))
+
+
+def _take_nonce(records: Records, secret: str, at: datetime) -> None:
+    records.take("nonce", secret, int(at.timestamp()) + 300)
+
+
+@pytest.mark.parametrize("use", [_take_invite, _claim_code, _take_nonce])
+def test_of_twelve_connections_at_once_one_uses_what_is_good_once(
+    office: Office, use: Callable[[Records, str, datetime], object]
+) -> None:
+    """Each with a connection of its own, as the processes of a server have."""
+    secret, home, at = office.invite().token, office.world.home, office.world.now
+    with office.records.store.transaction(durable=False):
+        office.records.keep("bootstrap", secret, "{}", int(at.timestamp()) + 900)
+    together = threading.Barrier(12)
+
+    def attempt(_: int) -> bool:
+        with embedded.opened(home) as authority:
+            records = Records(authority.store)
+            together.wait(20)
+            try:
+                with authority.store.transaction(durable=False):
+                    use(records, secret, at)
+            except RefusedError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(attempt, range(12))) == 1
 
 
 @pytest.mark.parametrize(
