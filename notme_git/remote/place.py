@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Remote:
 class Login:
     """Who signed in on this machine: the session's value, until when (unix seconds), and for whom."""
 
-    session: str
+    session: str = field(repr=False)
     expires_at: int
     display: str
     email: str
