@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import importlib
@@ -18,7 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attest import certificate
 from attest.certificate import BridgeCertificate
 from attest.fulcio import named
-from notme_git.authority import accounts, settings
+from notme_git.authority import accounts, embedded, settings
+from notme_git.authority.http import applicants
+from notme_git.authority.http.answers import HttpError
+from notme_git.authority.http.desk import Desk
 from tests.badge import badge_installed
 from tests.issuer import Issuer
 from tests.served import Answer, Keys, Served, served
@@ -114,6 +118,16 @@ def test_a_token_pays_for_one_pair_at_any_concurrency(world: World, issuer: Issu
         answers = list(pool.map(lambda _: gha(server, token), range(16)))
     assert Counter(each.status for each in answers) == {200: 1, 401: 15}
     assert {each.json["error"] for each in answers if each.status == 401} == {"token already used"}
+
+
+def test_a_token_that_two_workers_have_checked_is_used_up_by_one(world: World, issuer: Issuer) -> None:
+    tables = github(issuer)
+    with server_with(world, **tables) as server, embedded.opened(world.home) as authority:
+        worker, token = Desk(authority, settings.parse(tables), lambda: world.now), issuer.github_token()
+        proven = asyncio.run(applicants.github(worker, token, world.now))
+        assert gha(server, token).status == 200
+        with pytest.raises(HttpError, match="token already used"), authority.store.transaction(durable=False):
+            proven.spend()
 
 
 def test_a_token_is_not_used_up_by_a_request_that_gets_nothing(world: World, issuer: Issuer) -> None:
