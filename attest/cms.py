@@ -109,8 +109,12 @@ def assemble(
     intermediates: Sequence[x509.Certificate] = (),
     timestamp: bytes | None = None,
     content: bytes | None = None,
+    with_signer: bool = True,
 ) -> bytes:
-    """DER ContentInfo around `signature` over `pending.data`; `content` is given where it is carried inside."""
+    """DER ContentInfo around `signature` over `pending.data`; `content` is given where it is carried inside.
+
+    Without `with_signer` there are no certificates in it: the receiver has them.
+    """
     digest_algorithm, signature_algorithm = _algorithms(pending.algorithm)
     unsigned = b""
     if timestamp is not None:
@@ -127,13 +131,13 @@ def assemble(
         unsigned,
     )
     carried = b"" if content is None else asn1.der(asn1.TAGGED_0, asn1.der(asn1.OCTETS, content))
-    certificates = sorted(certificate.der_of(c) for c in (signer, *intermediates))
+    certificates = sorted(certificate.der_of(c) for c in (signer, *intermediates)) if with_signer else []
     data = asn1.der(
         asn1.SEQUENCE,
         _ONE if pending.content_type == asn1.DATA else _THREE,  # RFC 5652 section 5.1
         asn1.der(asn1.SET, digest_algorithm),
         asn1.der(asn1.SEQUENCE, _oid(pending.content_type), carried),
-        asn1.der(asn1.TAGGED_0, *certificates),
+        asn1.der(asn1.TAGGED_0, *certificates) if certificates else b"",
         asn1.der(asn1.SET, info),
     )
     return asn1.der(asn1.SEQUENCE, _oid(asn1.SIGNED_DATA), asn1.der(asn1.TAGGED_0, data))

@@ -31,20 +31,29 @@ MAX_ACCURACY = timedelta(minutes=5)
 
 MAX_NONCE_BYTES = 32
 MAX_QUERY_BYTES = 4096
-REJECTED, _BIT_STRING, _NULL = 2, b"\x03", b"\x05\0"
-BAD_ALGORITHM, BAD_REQUEST, BAD_DATA_FORMAT = 0, 2, 5
-"""Bits of PKIFailureInfo."""
+REJECTED, _BIT_STRING = 2, b"\x03"
+BAD_ALGORITHM, BAD_REQUEST, BAD_DATA_FORMAT, UNACCEPTED_POLICY = 0, 2, 5, 15
+"""Bits of PKIFailureInfo (RFC 3161 section 2.4.2)."""
 
-_DIGESTS = {asn1.SHA256: hashlib.sha256, asn1.SHA512: hashlib.sha512}
+_DIGESTS = {asn1.SHA256: hashlib.sha256, asn1.SHA384: hashlib.sha384, asn1.SHA512: hashlib.sha512}
+
+
+class QueryError(MalformedError):
+    """A request for a time-stamp that is not answered with one; `failure` is the bit that says so to the client."""
+
+    def __init__(self, failure: int, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a client wants stamped: a digest, and perhaps a nonce to see again."""
+    """What a client wants stamped: a digest, perhaps a nonce to see again, and whether to get the certificate, too."""
 
     algorithm: x509.ObjectIdentifier
     digest: bytes
     nonce: int | None
+    certificate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +136,26 @@ def _generated_at(when: datetime) -> bytes:
 
 
 def parse_query(der: bytes) -> Query:
-    """A TimeStampReq (RFC 3161 section 2.4.1) that this authority answers; `MalformedError` says what is wrong.
+    """A TimeStampReq (RFC 3161 section 2.4.1) that this authority answers; `QueryError` says what is wrong.
 
     OpenSSL and others write NULL parameters beside the digest's algorithm; they mean the same (RFC 5754 section 2).
     """
-    asked = asn1.decode(asn1.TimeStampReq, der, limit=MAX_QUERY_BYTES)
+    try:
+        asked = asn1.decode(asn1.TimeStampReq, der, limit=MAX_QUERY_BYTES)
+    except MalformedError as error:
+        raise QueryError(BAD_DATA_FORMAT, error.message) from None
     imprint = asked.message_imprint
-    parameters = imprint.hash_algorithm.parameters
-    if asked.version != 1:
-        raise MalformedError("the request is not of version 1")
-    if not asked.certificates:
-        raise MalformedError("the request does not take the signer's certificate (certReq), which our tokens carry")
-    if parameters is not None and asn1.encode(parameters) != _NULL:
-        raise MalformedError("the digest's algorithm has parameters")
-    made = _DIGESTS.get(imprint.hash_algorithm.algorithm)
-    if made is None or len(imprint.hashed_message) != made().digest_size:
-        raise MalformedError("the digest is neither SHA-256 nor SHA-512")
-    if asked.policy not in (None, POLICY):
-        raise MalformedError("the policy asked for is not this authority's")
+    algorithm = imprint.hash_algorithm.algorithm
+    made = _DIGESTS.get(algorithm)
+    if made is None:
+        raise QueryError(BAD_ALGORITHM, "the digest is none of SHA-256, SHA-384 and SHA-512")
+    if asked.version != 1 or len(imprint.hashed_message) != made().digest_size:
+        raise QueryError(BAD_REQUEST, "the request is not of version 1, or its digest not of its algorithm's length")
     if asked.nonce is not None and (asked.nonce < 0 or asked.nonce.bit_length() > 8 * MAX_NONCE_BYTES):
-        raise MalformedError("the nonce is negative or too long")
-    return Query(imprint.hash_algorithm.algorithm, imprint.hashed_message, asked.nonce)
+        raise QueryError(BAD_REQUEST, "the nonce is negative or too long")
+    if asked.policy not in (None, POLICY):
+        raise QueryError(UNACCEPTED_POLICY, "the policy asked for is not this authority's")
+    return Query(algorithm, imprint.hashed_message, asked.nonce, asked.certificates)
 
 
 def query(data: bytes, nonce: int) -> bytes:
@@ -170,9 +178,11 @@ def rejection(failure: int) -> bytes:
     return asn1.der(asn1.SEQUENCE, asn1.der(asn1.SEQUENCE, asn1.encode(REJECTED) + info))
 
 
-def assemble(pending: Pending, signature: bytes, *, tsa: x509.Certificate) -> bytes:
-    """DER of the token (a ContentInfo), the signer's certificate included."""
-    return cms.assemble(pending.attributes, signature, signer=tsa, content=pending.content)
+def assemble(pending: Pending, signature: bytes, *, tsa: x509.Certificate, certificate: bool = True) -> bytes:
+    """DER of the token (a ContentInfo), with the signer's certificate unless the client has it (certReq)."""
+    return cms.assemble(
+        pending.attributes, signature, signer=tsa, content=pending.content, with_signer=certificate
+    )
 
 
 def response(token: bytes) -> bytes:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest.errors import RefusedError, UnavailableError, UsageError
@@ -303,6 +303,7 @@ def test_it_listens_on_loopback_alone(text: str) -> None:
 
 
 @given(st.text())
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_text_is_refused_or_an_origin_and_an_address(text: str) -> None:
     for parse in (cli.parse_origin, cli.parse_listen):
         with contextlib.suppress(UsageError):

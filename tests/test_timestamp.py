@@ -258,7 +258,7 @@ INFO = info(rest=integer(5))
 @given(st.integers(0, 8 * len(INFO) - 1) | st.binary(max_size=100))
 @settings(derandomize=True, max_examples=300, deadline=None)
 def test_any_content_that_was_signed_is_an_error_or_a_token_that_encodes_back(change: int | bytes) -> None:
-    content = change if isinstance(change, bytes) else _flipped(change)
+    content = change if isinstance(change, bytes) else _flipped(INFO, change)
     made = token(content)
     try:
         read = timestamp.parse(made)
@@ -268,7 +268,57 @@ def test_any_content_that_was_signed_is_an_error_or_a_token_that_encodes_back(ch
     assert asn1.encode(asn1.decode(asn1.TSTInfo, read.message.content or b"", limit=cms.MAX_CMS_BYTES)) == content
 
 
-def _flipped(bit: int) -> bytes:
-    content = bytearray(INFO)
+def _flipped(data: bytes, bit: int) -> bytes:
+    content = bytearray(data)
     content[bit // 8] ^= 1 << bit % 8
     return bytes(content)
+
+
+DIGEST = hashlib.sha256(DATA).digest()
+NULL = b"\x05\0"
+
+
+def asked(*, version: int = 1, imprint: bytes = IMPRINT, rest: bytes = b"\x01\x01\xff") -> bytes:
+    """TimeStampReq by a second encoder (RFC 3161 section 2.4.1)."""
+    return seq(integer(version), imprint, rest)
+
+
+def test_a_query_is_read_with_all_that_a_client_may_say() -> None:
+    found = timestamp.parse_query(asked(rest=oid(POLICY) + integer(7) + b"\x01\x01\xff"))
+    assert (found.algorithm, found.digest, found.nonce, found.certificate) == (asn1.SHA256, DIGEST, 7, True)
+    short = timestamp.parse_query(asked(imprint=seq(seq(oid(der.SHA256), NULL), octets(DIGEST)), rest=b""))
+    assert (short.digest, short.nonce, short.certificate) == (DIGEST, None, False)
+    assert timestamp.parse_query(timestamp.query(DATA, 7)) == replace(found, nonce=7)
+
+
+@pytest.mark.parametrize(
+    ("query", "failure"),
+    [
+        (b"", timestamp.BAD_DATA_FORMAT),
+        (asked() + b"x", timestamp.BAD_DATA_FORMAT),
+        (asked(rest=b"\x80\x01x"), timestamp.BAD_DATA_FORMAT),
+        (asked(version=2), timestamp.BAD_REQUEST),
+        (asked(imprint=seq(algorithm(der.SHA256), octets(DIGEST[1:]))), timestamp.BAD_REQUEST),
+        (asked(imprint=seq(algorithm("1.3.14.3.2.26"), octets(bytes(20)))), timestamp.BAD_ALGORITHM),
+        (asked(imprint=seq(seq(oid(der.SHA256), octets(b"x")), octets(DIGEST))), timestamp.BAD_DATA_FORMAT),
+        (asked(rest=oid("1.2.3")), timestamp.UNACCEPTED_POLICY),
+        (asked(rest=integer(-1)), timestamp.BAD_REQUEST),
+        (asked(rest=integer(1 << 256)), timestamp.BAD_REQUEST),
+        (asked(rest=octets(bytes(timestamp.MAX_QUERY_BYTES))), timestamp.BAD_DATA_FORMAT),
+    ],
+)
+def test_a_query_that_is_not_answered_is_told_why(query: bytes, failure: int) -> None:
+    with pytest.raises(timestamp.QueryError) as raised:
+        timestamp.parse_query(query)
+    assert raised.value.failure == failure
+
+
+@given(st.integers(0, 8 * len(asked()) - 1) | st.binary(max_size=200))
+@settings(derandomize=True, max_examples=300, deadline=None)
+def test_any_query_is_refused_or_read(change: int | bytes) -> None:
+    data = change if isinstance(change, bytes) else _flipped(asked(), change)
+    try:
+        found = timestamp.parse_query(data)
+    except timestamp.QueryError:
+        return
+    assert len(found.digest) in (32, 48, 64)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest import keys
@@ -235,6 +235,7 @@ def test_keys_are_not_used_for_ever_when_the_issuer_is_down() -> None:
 
 
 @given(st.binary())
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_bytes_are_refused_or_a_set_of_keys(data: bytes) -> None:
     with contextlib.suppress(UnavailableError):
         jwks.parse(data)
@@ -245,6 +246,7 @@ _names = st.sampled_from(["sub", "iss", "aud", "iat", "nbf", "exp", "scope", "ac
 
 
 @given(st.dictionaries(_names, _plain | st.lists(_plain) | st.dictionaries(st.text() | st.just("jkt"), _plain)))
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_signed_claims_are_refused_or_a_caller(claims: dict[str, Any]) -> None:
     class Fixed:
         async def key(self, _kid: str, _at: datetime) -> Any:

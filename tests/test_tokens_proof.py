@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest import keys
@@ -140,18 +140,21 @@ _json = _plain | st.lists(_plain) | st.dictionaries(st.text(), _plain)
 
 
 @given(st.text() | st.binary().map(lambda data: f"{jws.b64(data)}.{jws.b64(data)}.{jws.b64(data)}"))
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_text_is_refused_or_a_jws(text: str) -> None:
     with contextlib.suppress(MalformedError):
         jws.parse(text)
 
 
 @given(st.dictionaries(st.sampled_from(["jti", "htm", "htu", "iat", "nonce", "ath"]), _json))
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_signed_claims_are_refused_or_a_proof(claims: dict[str, Any]) -> None:
     with contextlib.suppress(Error):
         verify_proof(made({}, claims), method="GET", url=URL, at=NOW, token="t")
 
 
 @given(st.text())
+@settings(derandomize=True, max_examples=200, deadline=None)
 def test_any_text_is_refused_or_a_url(text: str) -> None:
     with contextlib.suppress(MalformedError):
         assert proof.normal(proof.normal(text)) == proof.normal(text)

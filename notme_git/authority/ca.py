@@ -117,10 +117,12 @@ class Stamper:
 
     def stamp_for(self, query: timestamp.Query, at: datetime) -> bytes:
         """The same for what a client asked over HTTP."""
-        return self._signed(timestamp.to_be_signed_for(query, at=at, serial=new_serial(at), tsa=self.certificate))
+        pending = timestamp.to_be_signed_for(query, at=at, serial=new_serial(at), tsa=self.certificate)
+        return self._signed(pending, query.certificate)
 
-    def _signed(self, pending: timestamp.Pending) -> bytes:
-        return timestamp.assemble(pending, sign_with(self._key, pending.attributes.data), tsa=self.certificate)
+    def _signed(self, pending: timestamp.Pending, certificate: bool = True) -> bytes:
+        signature = sign_with(self._key, pending.attributes.data)
+        return timestamp.assemble(pending, signature, tsa=self.certificate, certificate=certificate)
 
 
 def stamper(keys: KeyStore, epoch: Epoch, build: Profile) -> Stamper:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import timestamp
+from attest import certificate, timestamp
 from attest.profile import Profile
 from notme_git.authority.settings import Limits, Rate, Settings
 from tests.peers import peer
@@ -28,7 +30,7 @@ def ask(server: Served, query: bytes, profile: str = "notme") -> Answer:
     return server.request("POST", f"/timestamp?profile={profile}", raw=query, headers=QUERY)
 
 
-@pytest.mark.parametrize("digest", ["sha256", "sha512"])
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 @pytest.mark.parametrize("profile", ["notme", "interop"])
 def test_openssl_asks_and_verifies(server: Served, tmp_path: Path, profile: str, digest: str) -> None:
     openssl, data = peer("openssl"), tmp_path / "data"
@@ -49,6 +51,22 @@ def test_openssl_asks_and_verifies(server: Served, tmp_path: Path, profile: str,
         capture_output=True, check=False,
     )  # fmt: skip
     assert refused.returncode != 0
+
+
+def test_openssl_gets_no_certificate_that_it_did_not_ask_for(server: Served, tmp_path: Path) -> None:
+    openssl, data = peer("openssl"), tmp_path / "data"
+    data.write_bytes(b"what is to be dated")
+    query, reply, root, tsa = (tmp_path / name for name in ("query", "reply", "root.pem", "tsa.pem"))
+    run(openssl, "ts", "-query", "-data", data, "-out", query)
+    reply.write_bytes(ask(server, query.read_bytes()).body)
+    epoch = server.within(lambda desk: desk.authority.epoch)
+    root.write_bytes(pem(certificate.read(epoch.root)))
+    tsa.write_bytes(pem(certificate.read(epoch.timestamp_certificates[0])))
+    words = [openssl, "ts", "-verify", "-queryfile", query, "-in", reply, "-CAfile", root, "-attime",
+             int(server.world.now.timestamp())]  # fmt: skip
+    assert "Verification: OK" in run(*words, "-untrusted", tsa)
+    alone = subprocess.run([str(word) for word in words], capture_output=True, check=False)
+    assert alone.returncode != 0
 
 
 def test_our_own_query_is_answered_with_its_nonce(server: Served) -> None:
@@ -79,12 +97,10 @@ def test_another_content_type_and_too_many_queries_are_refused(server: Served) -
     assert [ask(server, timestamp.query(b"data", 1)).status for _ in range(6)] == [*[200] * 5, 429]
 
 
-def run(program: Path, *words: object) -> str:
-    done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, check=True)
+def run(*words: object) -> str:
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
 
 
-def pem(certificate: object) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.PEM)  # type: ignore[attr-defined,no-any-return]
+def pem(made: x509.Certificate) -> bytes:
+    return made.public_bytes(Encoding.PEM)

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from attest import timestamp
-from attest.errors import MalformedError
 from attest.profile import Profile
+from attest.timestamp import QueryError
 from notme_git.authority import ca
 from notme_git.authority.http import body
 from notme_git.authority.http.answers import NO_STORE, HttpError
@@ -33,8 +33,8 @@ async def stamp(request: Request) -> Response:
     desk.check_rate(f"timestamp:{client_address(request)}", desk.settings.limits.timestamp, at)
     try:
         query = timestamp.parse_query(data)
-    except MalformedError:
-        return _reply(timestamp.rejection(timestamp.BAD_REQUEST))
+    except QueryError as error:
+        return _reply(timestamp.rejection(error.failure))
     stamper = ca.stamper(desk.authority.keys, desk.authority.epoch, Profile(profile))
     token = stamper.stamp_for(query, at)
     desk.metrics.add("timestamps")
