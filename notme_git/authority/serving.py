@@ -8,6 +8,7 @@ whose parent is gone ends itself. SIGTERM and SIGINT end all of them in order, r
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -40,6 +41,8 @@ PAUSE_S = 1.0
 
 LONGEST_PAUSE_S = 30.0
 PARENT_CHECK_S = 2.0
+GARBAGE = 50_000
+"""Objects before the collector looks: a request leaves few cycles behind."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -105,6 +108,8 @@ class Server:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:
             front = app.build(replace(authority, keys=self.keys), self.settings, metrics=self.metrics)
+            gc.freeze()  # what is there now is there for good: no collection has to look at it again
+            gc.set_threshold(GARBAGE)
             uvicorn.Server(_config(front, self.settings)).run(sockets=[self.listening])
 
     def _mind(self) -> None:

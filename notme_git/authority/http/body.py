@@ -51,7 +51,8 @@ def parse(data: bytes) -> Any:
     """Strict JSON (RFC 8259): UTF-8, no duplicate names, no NaN, a bounded depth."""
     try:
         value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_constant)
-        _check(value, MAX_DEPTH)
+        if b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+            _check(value, MAX_DEPTH)
     except (ValueError, RecursionError):
         raise HttpError(400, "invalid JSON body") from None
     return value
