@@ -7,16 +7,15 @@ rule that matches its claims. Every key is known or an error; the text of an err
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 from attest import patterns
 from attest.errors import UsageError
 from notme_git.authority import grants
 from notme_git.authority.identity import Identity
-from notme_git.loopback import is_loopback
+from notme_git.authority.proofs import reading
 
 KEYS = ("github", "issuers", "workloads", "proofs")
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
@@ -26,11 +25,7 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SCOPES = tuple(scope for scope in grants.SCOPES if scope != "authorityManage")
 """What a rule may give: no program administers."""
 
-MAX_TABLES = 256
-
 _CLAIM = re.compile(r"\{([^{}]+)\}")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +104,11 @@ class Proofs:
 
 def parse_proofs(document: Mapping[str, Any]) -> Proofs:
     """From the tables of the settings; `UsageError` names what is wrong."""
-    enabled = _fields(document.get("proofs", {}), "proofs", {"enabled": _texts}).get("enabled", ())
+    enabled = reading.fields(document.get("proofs", {}), "proofs", {"enabled": reading.texts}).get("enabled", ())
     found = Proofs(
         github=_github(document.get("github", {})),
-        issuers=tuple(_issuer(each, at) for each, at in _tables(document, "issuers")),
-        workloads=tuple(_workload(each, at) for each, at in _tables(document, "workloads")),
+        issuers=tuple(_issuer(each, at) for each, at in reading.tables(document, "issuers")),
+        workloads=tuple(_workload(each, at) for each, at in reading.tables(document, "workloads")),
         enabled=enabled,
     )
     _check_issuers(found)
@@ -133,33 +128,33 @@ def _check_issuers(found: Proofs) -> None:
 
 
 def _github(table: object) -> GitHub:
-    found = _fields(
+    found = reading.fields(
         table,
         "github",
         {
-            "owners": _texts,
-            "audience": _text,
-            "allow_pull_request": _flag,
-            "issuer": _url,
-            "ca_file": _text,
+            "owners": reading.texts,
+            "audience": reading.text,
+            "allow_pull_request": reading.flag,
+            "issuer": reading.url,
+            "ca_file": reading.text,
         },
     )
     return GitHub(**{**found, "owners": tuple(each.lower() for each in found.get("owners", ()))})
 
 
 def _issuer(table: object, where: str) -> Issuer:
-    found = _fields(
+    found = reading.fields(
         table,
         where,
         {
-            "issuer": _url,
-            "kind": _one_of(KINDS),
-            "audiences": _some,
-            "algorithms": _all_of(ALGORITHMS),
-            "jwks_file": _text,
-            "ca_file": _text,
-            "bearer_file": _text,
-            "reuse": _flag,
+            "issuer": reading.url,
+            "kind": reading.one_of(KINDS),
+            "audiences": reading.some,
+            "algorithms": reading.all_of(ALGORITHMS),
+            "jwks_file": reading.text,
+            "ca_file": reading.text,
+            "bearer_file": reading.text,
+            "reuse": reading.flag,
         },
         needed=("issuer", "audiences"),
     )
@@ -167,115 +162,18 @@ def _issuer(table: object, where: str) -> Issuer:
 
 
 def _workload(table: object, where: str) -> WorkloadRule:
-    found = _fields(
+    found = reading.fields(
         table,
         where,
         {
-            "issuer": _url,
-            "match": _match,
-            "scopes": _all_of(SCOPES),
-            "name": _text,
+            "issuer": reading.url,
+            "match": reading.matching,
+            "scopes": reading.all_of(SCOPES),
+            "name": reading.text,
             "email": grants.parse_email,
-            "repositories": _patterns,
-            "branches": _patterns,
+            "repositories": reading.texts_of_patterns,
+            "branches": reading.texts_of_patterns,
         },
         needed=("issuer", "match", "scopes"),
     )
     return WorkloadRule(**found)
-
-
-def _fields(
-    table: object, where: str, readers: Mapping[str, Callable[[Any], Any]], *, needed: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        raise UsageError(f"setting {where!r}: write a table")
-    for name in (*table, *needed):
-        if name not in readers:
-            raise UsageError(f"unknown setting '{where}.{name}'", hint=f"known are {', '.join(readers)}")
-        if name not in table:
-            raise UsageError(f"setting '{where}.{name}' is missing")
-    return {name: _value(f"{where}.{name}", readers[name], value) for name, value in table.items()}
-
-
-def _value(where: str, reader: Callable[[Any], T], value: object) -> T:
-    try:
-        return reader(value)
-    except (ValueError, TypeError, UsageError) as error:
-        raise UsageError(f"setting '{where}': {error}", hint="docs/proofs.md lists the settings") from None
-
-
-def _tables(document: Mapping[str, Any], key: str) -> list[tuple[object, str]]:
-    found = document.get(key, [])
-    if not isinstance(found, list) or len(found) > MAX_TABLES:
-        raise UsageError(f"setting {key!r}: write [[{key}]] before each, at most {MAX_TABLES}")
-    return [(each, f"{key}[{index}]") for index, each in enumerate(found)]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise ValueError("write a printable text")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError("write a list of texts")
-    return tuple(_text(each) for each in value)
-
-
-def _some(value: object) -> tuple[str, ...]:
-    found = _texts(value)
-    if not found or not all(found):
-        raise ValueError("write at least one")
-    return found
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("write true or false")
-    return value
-
-
-def _url(value: object) -> str:
-    """An issuer: https, or http on loopback (a stand-in for tests, a provider on this machine)."""
-    parts = urlsplit(_text(value))
-    plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-    if not parts.hostname or parts.scheme not in ("https", "http") or not plain:
-        raise ValueError("write the issuer's URL")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("an issuer that is asked without TLS proves nothing; write https://")
-    return _text(value)
-
-
-def _match(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not value:
-        raise ValueError('write claims and patterns, as { repository = "example/*" }')
-    for pattern in value.values():
-        patterns.check(_text(pattern))
-    return dict(value)
-
-
-def _patterns(value: object) -> tuple[str, ...]:
-    found = _texts(value)
-    for pattern in found:
-        patterns.check(pattern)
-    return found
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if value not in known:
-            raise ValueError(f"write one of {', '.join(known)}")
-        return str(value)
-
-    return read
-
-
-def _all_of(known: tuple[str, ...]) -> Callable[[object], tuple[str, ...]]:
-    def read(value: object) -> tuple[str, ...]:
-        found = _texts(value)
-        if unknown := [each for each in found if each not in known]:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(known)}")
-        return found
-
-    return read
