@@ -97,10 +97,6 @@ class Proofs:
         """The first rule that takes an identity."""
         return next((rule for rule in self.workloads if rule.takes(identity)), None)
 
-    def issuer(self, name: str) -> Issuer | None:
-        """The configured provider of that name."""
-        return next((each for each in self.issuers if each.issuer == name), None)
-
 
 def parse_proofs(document: Mapping[str, Any]) -> Proofs:
     """From the tables of the settings; `UsageError` names what is wrong."""
