@@ -6,15 +6,13 @@ itself, overflow a phone) is asked of the browser, too.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import http.server
-import threading
+import queue
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from selenium import webdriver
@@ -22,6 +20,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
 from notme_git.authority.settings import Limits, Rate, Settings
+from notme_git.remote import login
 from tests.peers import peer
 from tests.served import Served, served
 from tests.world import World
@@ -40,8 +39,7 @@ AUTHENTICATOR = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
+CHALLENGE = "A" * 43
 
 
 class Browser:
@@ -196,16 +194,16 @@ def test_an_administrator_rotates_the_key(alice: Browser, server: Served) -> Non
 
 
 def test_a_program_is_allowed_by_a_page_that_goes_back_to_its_listener(alice: Browser, server: Served) -> None:
-    with listener() as (port, got):
-        asked = {"port": port, "state": "S", "challenge": CHALLENGE, "agents": "a,b", "label": "laptop <b>"}
-        alice.open(f"/login/program?{urlencode(asked)}")
+    """The program is `notme-git login` itself, as far as it has to do with the browser."""
+    attempt, pages = login.Attempt(server.url, ("a", "b"), "laptop <b>"), queue.Queue[str]()
+    with ThreadPoolExecutor(1) as pool:
+        code = pool.submit(login.through_browser, attempt, pages.put, SECONDS)
+        alice.open(pages.get(timeout=SECONDS))
         assert alice.texts("h1") == ["laptop <b> asks to act for you"]
         alice.press("Allow")
-        alice.until(lambda: got, "call of the listener")
-    told = {name: values[0] for name, values in parse_qs(urlsplit(got[0]).query).items()}
-    assert told.pop("state") == "S"
-    redeemed = server.request("POST", "/login/redeem", {**told, "verifier": VERIFIER})
-    assert [each["agent"] for each in redeemed.json["agents"]] == ["a", "b"]
+        sent = {"code": code.result(SECONDS), "verifier": attempt.verifier}
+    assert alice.texts("h1") == ["You are signed in"]
+    assert [each["agent"] for each in server.request("POST", "/login/redeem", sent).json["agents"]] == ["a", "b"]
 
 
 def test_a_session_of_another_browser_is_ended_from_this_one(bob: Browser) -> None:
@@ -260,28 +258,3 @@ return Math.min(...[...document.querySelectorAll('main *, header *')].filter(
 ).map((each) => { const pair = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a);
   return (pair[0] + 0.05) / (pair[1] + 0.05); }));
 """
-
-
-@contextmanager
-def listener() -> Iterator[tuple[int, list[str]]]:
-    """What `notme-git login` has on loopback: the port, and the paths that were asked for."""
-    got: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/?"):
-                got.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield running.server_port, got
-        finally:
-            running.shutdown()
-            thread.join()
