@@ -2,7 +2,7 @@
 
 The database is copied by SQLite itself, as it stands at one moment. Keys in a desktop's keyring or in memory are not in
 it. What is in plain in the authority's folder is in plain here: the file has mode 0600 and is never overwritten.
-`anchors.pem` and `bundle` are left out, because the database has them and `serve` writes them again.
+`anchors.pem` and `bundle` are left out: the mark that they are behind has the next run write them from the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from attest.errors import RefusedError, UnavailableError
-from notme_git.authority import settings
+from notme_git.authority import epochs, settings
 from notme_git.authority.embedded import Authority
 from notme_git.authority.keystore import EncryptedKeys, FileKeys, encrypted, files, private
 
@@ -59,6 +59,7 @@ def _fill(authority: Authority, file: io.BufferedWriter) -> tuple[str, ...]:
         tar.addfile(folder)
         for path, most in _key_files(authority):
             _add(tar, f"{KEYS}/{path.name}", files.read(path, most))
+        _add(tar, epochs.BEHIND, b"")
         return tuple(tar.getnames())
 
 

@@ -111,16 +111,17 @@ def serve(
     config = Config.read()
     if key_store == "memory" and workers > 1:
         raise UsageError("keys in memory are one worker's: no other would have those of the next epoch")
+    found = settings.read(config.home / "authority")
+    if not is_loopback(host) and (found.loopback if url is None else settings.Settings(url=_origin(url)).loopback):
+        raise UsageError(
+            f"{host} is no loopback address, and the authority's URL is {url or found.url}",
+            hint="give its public origin with --url https://..., where a front proxy has the certificate",
+        )
     if not embedded.exists(config.home):
         _found_for_serving(config, key_store, kek_file)
-    found = settings.read(config.home / "authority")
+        found = settings.read(config.home / "authority")
     with closing(serving.listen(host, _port(found) if port is None else port)) as listening:
         chosen = _served_url(found, url, host, listening.getsockname()[1])
-        if not is_loopback(host) and chosen.loopback:
-            raise UsageError(
-                f"{host} is no loopback address, and the authority's URL is {chosen.url}",
-                hint="give its public origin with --url https://..., where a front proxy has the certificate",
-            )
         with embedded.opened(config.home) as opened:
             epochs.catch_up(opened)
             name, keys = opened.id, serving.cached(opened.keys)

@@ -40,7 +40,12 @@ PAUSE_S = 1.0
 """Between the end of a worker and its successor, doubled while they go on ending at once."""
 
 LONGEST_PAUSE_S = 30.0
-PARENT_CHECK_S = 2.0
+PARENT_CHECK_S = 0.5
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class _Ended(BaseException):
+    """SIGTERM or SIGINT came. No `except` or `suppress` of errors on the way takes it."""
 GARBAGE = 50_000
 """Objects before the collector looks: a request leaves few cycles behind."""
 
@@ -87,9 +92,11 @@ class Server:
             self._end()
 
     def _start(self, number: int) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         child = os.fork()
         if child:
             self.children[child] = number
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             return
         status = 1
         try:
@@ -102,8 +109,9 @@ class Server:
 
     def _work(self, number: int) -> None:
         """One worker, from here on with a database connection of its own."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for each in ENDING:
+            signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self.metrics.worker = number
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:
@@ -142,10 +150,9 @@ class Server:
             os.waitpid(child, 0)
 
 
-
 def _stop(_number: int, _frame: FrameType | None) -> None:
     """Out of whatever the parent waits in."""
-    raise InterruptedError
+    raise _Ended
 
 
 def cached(keys: KeyStore) -> KeyStore:
@@ -183,9 +190,9 @@ def _config(front: app.Front, settings: Settings) -> uvicorn.Config:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    before = {each: signal.signal(each, _stop) for each in (signal.SIGTERM, signal.SIGINT)}
+    before = {each: signal.signal(each, _stop) for each in ENDING}
     try:
-        with contextlib.suppress(InterruptedError):
+        with contextlib.suppress(_Ended):
             yield
     finally:
         for each, handler in before.items():
