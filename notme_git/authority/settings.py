@@ -24,7 +24,9 @@ from notme_git.loopback import LOCALHOST, is_loopback
 
 NAME = "settings.toml"
 MAX_BYTES = 256 * 1024
-DEFAULT_URL = "http://127.0.0.1:8788"
+DEFAULT_URL = "http://localhost:8788"
+"""A name, because no browser takes an address for a passkey's relying party."""
+
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import functools
 import hashlib
@@ -125,7 +124,7 @@ def read_ask(data: Mapping[str, Any], over: str = "over binding payload") -> Ask
     return Ask(
         mtls_key=read_key(public["mtls"], KeyAlgorithm.P256),
         signing_key=read_key(public["signing"], RULES[profile].algorithm),
-        proofs=Proofs(mtls=read_base64(proofs["mtls"]), signing=read_base64(proofs["signing"])),
+        proofs=Proofs(mtls=body.unbase64(proofs["mtls"]), signing=body.unbase64(proofs["signing"])),
         scopes=tuple(data["scopes"]) if "scopes" in data else None,
         agent=data.get("agent", ""),
         grant=data.get("grant", ""),
@@ -260,17 +259,6 @@ def _canonical(der: bytes) -> PublicKey:
     except MalformedError:
         spki = load_der_public_key(der).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return keys.parse_spki(spki)
-
-
-def read_base64(text: str) -> bytes:
-    """base64url or base64, padded or not; what is neither is no proof, and fails as one."""
-    if len(text) > MAX_TEXT:
-        return b""
-    bare = text.rstrip("=").replace("+", "-").replace("/", "_")
-    try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return b""
 
 
 def read_digest(text: str) -> bytes:

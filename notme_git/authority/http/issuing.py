@@ -41,7 +41,7 @@ async def ca(request: Request) -> Response:
         raise HttpError(400, "proof.type required")
     suffix = hashlib.sha256(nonce.encode()).digest()
     preimage = issue_ca.preimage(ask.signing_key) + suffix
-    proven = await applicants.prover(proof["type"])(Call(desk, request, proof, preimage, nonce, at))
+    proven = await applicants.prover(proof["type"], desk.proofs.others)(Call(desk, request, proof, preimage, nonce, at))
     with cert.told(), desk.authority.store.transaction(durable=True):
         applicant = proven.spend()
         desk.spend_nonce(nonce, at)
@@ -61,7 +61,7 @@ def read_ask(data: Mapping[str, Any]) -> Ask:
     return Ask(
         mtls_key=b"",
         signing_key=cert.read_key(data["public_key"], KeyAlgorithm.ED25519),
-        proofs=Proofs(mtls=b"", signing=cert.read_base64(data["possession"])),
+        proofs=Proofs(mtls=b"", signing=body.unbase64(data["possession"])),
         agent=data.get("agent", ""),
         grant=data.get("grant", ""),
         session=data.get("session_id", ""),
