@@ -188,6 +188,10 @@ def bridged(server: Served, account: Account, keys: Keys, **asked: Any) -> tuple
     """A token for the holder of a certificate, which the account's session enrolled."""
     pair = server.cert({"type": "session"}, keys=keys, cookie=server.cookie(account), **asked)
     assert pair.status == 200, pair.body
+    return by_certificate(server, keys, pair)
+
+
+def by_certificate(server: Served, keys: Keys, pair: Answer) -> tuple[Answer, ProofKey]:
     key = ProofKey()
     made = key.prove("POST", server.url + "/token", server.world.now, nonce=fresh(server))
     nonce = server.nonce()
@@ -208,6 +212,20 @@ def test_an_agent_gets_a_token_by_its_certificate_that_names_it_and_its_human(se
     claims = jws.parse(got.json["access_token"]).payload
     assert (claims["sub"], claims["act"]) == (account.id, {"sub": given.actor.id})
     assert (claims["scope"], claims["cnf"]) == ("sign:git", {"jkt": key.thumbprint})
+
+
+def test_an_agent_of_a_disabled_account_gets_none(server: Served) -> None:
+    account, keys = server.account(), Keys()
+    granted(server, account, "claude-code")
+    pair = server.cert({"type": "session"}, keys=keys, cookie=server.cookie(account), agent="claude-code")
+
+    def disable(desk: Desk) -> None:
+        with desk.authority.store.transaction(durable=True):
+            accounts.disable(desk.records, account.id, server.world.now)
+
+    server.within(disable)
+    got, _ = by_certificate(server, keys, pair)
+    assert (got.status, got.json["error"]) == (403, "the account on whose behalf it acts is disabled")
 
 
 def test_a_human_gets_the_same_subject_by_certificate_and_by_session(server: Served) -> None:

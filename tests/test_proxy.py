@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git.enroll import tls
 from notme_git.enroll.tls import TlsIdentity
-from notme_git.proxy import cli, holder
+from notme_git.proxy import cli, forward, holder
 from notme_git.proxy.forward import MAX_HEAD, Forward
 from notme_git.proxy.holder import Holder
 from tests.world import AGENT, World
@@ -48,6 +48,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.seen.append((self.path, headers, x509.load_der_x509_certificate(peer)))
         if self.path == "/broken":
             self.close_connection = True
+            return
+        if self.path == "/wait":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.rfile.read(1)
+            self.server.go_on.set()  # type: ignore[attr-defined]
             return
         if self.path == "/events":
             self.send_response(200)
@@ -81,6 +88,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """What breaks off is the tests' doing."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
         pass
 
 
@@ -125,13 +139,13 @@ def server_certificate(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def proxied(forward: Forward) -> Iterator[int]:
+def proxied(proxy: Forward) -> Iterator[int]:
     """The proxy on a port, in a thread."""
     ready, ended = threading.Event(), asyncio.Event()
     box: dict[str, Any] = {}
 
     async def main() -> None:
-        server = await asyncio.start_server(forward.serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
         box["loop"], box["port"] = asyncio.get_running_loop(), server.sockets[0].getsockname()[1]
         async with server:
             ready.set()
@@ -156,7 +170,7 @@ def through(tmp_path: Path) -> Iterator[Through]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=root)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.go_on = threading.Event()  # type: ignore[attr-defined]
     Handler.seen.clear()
@@ -166,11 +180,11 @@ def through(tmp_path: Path) -> Iterator[Through]:
         enrolled.append(tls.enroll(world.home, AGENT, at))
         return enrolled[-1]
 
-    forward = Forward(f"https://localhost:{server.server_port}", TOKEN, Holder(enroll, str(certificate)))
+    proxy = Forward(f"https://localhost:{server.server_port}", TOKEN, Holder(enroll, str(certificate)))
     serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     serving.start()
-    with proxied(forward) as port:
-        yield Through(port, forward, server, enrolled)
+    with proxied(proxy) as port:
+        yield Through(port, proxy, server, enrolled)
     server.shutdown()
     server.server_close()
     serving.join(TIMEOUT_S)
@@ -218,6 +232,39 @@ def test_bodies_stream_both_ways(through: Through) -> None:
         assert answer.read(3) == b"two"
         through.server.go_on.set()
         assert answer.read() == b""
+
+
+def test_the_server_learns_that_a_client_is_gone(through: Through) -> None:
+    with socket.create_connection(("127.0.0.1", through.port), TIMEOUT_S) as sock:
+        sock.sendall(f"GET /{TOKEN}/wait HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert sock.recv(12) == b"HTTP/1.1 200"
+    assert through.server.go_on.wait(TIMEOUT_S)
+
+
+def test_a_client_that_breaks_off_its_body_gets_no_answer_and_harms_nobody(through: Through) -> None:
+    with socket.create_connection(("127.0.0.1", through.port), TIMEOUT_S) as sock:
+        sock.sendall(f"POST /{TOKEN}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf".encode())
+    assert through.ask("/")[0] == 200
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on(through: Through) -> None:
+    with socket.create_connection(("127.0.0.1", through.port), TIMEOUT_S) as sock:
+        head = f"POST /{TOKEN}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+        sock.sendall(head.encode())
+        assert sock.recv(12) == b"HTTP/1.1 100"
+        sock.sendall(b"body")
+        got = b""
+        while not got.endswith(b"body"):
+            part = sock.recv(1024)
+            assert part
+            got += part
+        assert b"HTTP/1.1 200" in got
+
+
+def test_connections_at_once_are_bounded(through: Through, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "MAX_CONNECTIONS", 0)
+    assert through.ask("/")[0] == 503
+    assert not Handler.seen
 
 
 def test_a_connection_is_kept_for_the_next_request(through: Through) -> None:

@@ -1,9 +1,9 @@
 """One request after another from loopback, each over a TLS connection of its own to the one origin.
 
 What may come in: HTTP/1.1 with a head of at most `MAX_HEAD` bytes and the token, as the first segment of the path or in
-`Notme-Proxy-Token`; both are taken off. Bodies stream both ways and may be of any size. What goes out: the same without
-hop-by-hop fields (RFC 9110 section 7.6.1), to the origin and nowhere else; no redirect is followed, nothing is
-upgraded.
+`Notme-Proxy-Token`; both are taken off. Bodies stream both ways and may be of any size. A client that closes its side
+is gone. What goes out: the same without hop-by-hop fields (RFC 9110 section 7.6.1), to the origin and nowhere else; no
+redirect is followed, nothing is upgraded.
 """
 
 from __future__ import annotations

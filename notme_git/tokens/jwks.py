@@ -29,7 +29,10 @@ AGAIN = timedelta(seconds=30)
 
 
 class Jwks:
-    """The keys of the authority at `issuer`, by their `kid`. For one event loop."""
+    """The keys of the authority at `issuer`, by their `kid`. For one event loop.
+
+    `transport` is for a TLS context of one's own.
+    """
 
     def __init__(self, issuer: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = parse_url(issuer) + PATH
