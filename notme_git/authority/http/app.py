@@ -91,7 +91,7 @@ class Front:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 started, status = True, message["status"]
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                message["headers"] = [*message.get("headers", ()), *HEADERS, *_readable(scope, self.desk.settings)]
             await send(message)
 
         try:
@@ -125,6 +125,12 @@ def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str:
     parts = urlsplit(origin)
     local = parts.scheme == "http" and parts.hostname == LOCALHOST
     return origin if origin in origins or local else ""
+
+
+def _readable(scope: Scope, settings: Settings) -> list[tuple[bytes, bytes]]:
+    """As upstream, `/token` alone may be read by the pages of other origins, those that are allowed."""
+    origin = allowed_origin(scope, settings.origins) if scope["path"] == token.PATH else ""
+    return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")] if origin else []
 
 
 def preflight(scope: Scope, origins: tuple[str, ...]) -> Response:
