@@ -12,7 +12,7 @@ from attest import certificate, cms, keys, profile
 from attest.certificate import Chain
 from attest.profile import LeafSpec
 from attest.types import Assurance, Constraints
-from tests import der
+from tests import builders, der
 from tests.forge import AGENT, NOW, Edit, Forge, Leaf, PrivateKey, certify, named
 
 ORCHESTRATOR = named(
@@ -76,7 +76,7 @@ def made(
     spec = parent(alone(parent_spec(forge), above))
     builder = profile.issuing_ca(spec, above.public_key(), forge.root, serial=11, until=until)
     ca = certify(ca_edit(builder), forge.root_key)
-    leaf = profile.signing_leaf(child(alone(child_spec(forge), below)), below.public_key(), ca, serial=12)
+    leaf = builders.signing_leaf(child(alone(child_spec(forge), below)), below.public_key(), ca, serial=12)
     return Family(forge, Leaf(above, ca), Leaf(below, certify(leaf_edit(leaf), above)))
 
 

@@ -26,6 +26,7 @@ from attest.keys import KeyAlgorithm
 from attest.profile import LeafSpec, Profile
 from attest.trust import Trust
 from attest.types import Assurance, Authentication, Principal, PrincipalKind
+from tests import builders
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 SshEdit = Callable[[sshcert.UserCertificate], sshcert.UserCertificate]
@@ -155,7 +156,7 @@ class Forge:
         """A leaf of `spec`, its builder changed by `edit` before the root signs: no authority would."""
         key = self.key(Profile.INTEROP if mtls else None)
         serial = int.from_bytes(self._draw()[:15], "big")
-        build = profile.mtls_leaf if mtls else profile.signing_leaf
+        build = builders.mtls_leaf if mtls else builders.signing_leaf
         return Leaf(key, certify(edit(build(spec, key.public_key(), self.root, serial=serial)), self.root_key))
 
     def ssh_leaf(

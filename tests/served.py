@@ -149,12 +149,21 @@ class Served:
         return self.within(begin)  # type: ignore[no-any-return]
 
 
+class Box:
+    """What the server's thread hands out."""
+
+    server: uvicorn.Server
+    desk: Desk
+    loop: asyncio.AbstractEventLoop
+
+
 @contextlib.contextmanager
 def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
     """Serve the world's authority on a free port until the end; `settings.url` becomes the server's own address."""
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://localhost:{listening.getsockname()[1]}"
-    ready, failed, box = threading.Event(), [], {}  # type: ignore[var-annotated]
+    ready, box = threading.Event(), Box()
+    failed: list[BaseException] = []
 
     def run() -> None:
         try:
@@ -163,10 +172,10 @@ def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
                 config = uvicorn.Config(front, lifespan="off", log_config=None, access_log=False)
                 config.timeout_graceful_shutdown = 2
                 server = uvicorn.Server(config)
-                box["server"], box["desk"] = server, front.desk
+                box.server, box.desk = server, front.desk
 
                 async def main() -> None:
-                    box["loop"] = asyncio.get_running_loop()
+                    box.loop = asyncio.get_running_loop()
                     ready.set()
                     await server.serve(sockets=[listening])
 
@@ -185,12 +194,12 @@ def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
         async def within() -> Any:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(within(), box["loop"]).result(TIMEOUT_S)
+        return asyncio.run_coroutine_threadsafe(within(), box.loop).result(TIMEOUT_S)
 
     try:
-        yield Served(url, world, box["desk"], call)
+        yield Served(url, world, box.desk, call)
     finally:
-        box["server"].should_exit = True
+        box.server.should_exit = True
         thread.join(TIMEOUT_S)
         listening.close()
     if failed:

@@ -22,7 +22,7 @@ from attest.certificate import Anchor
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
 from attest.profile import LeafSpec, Profile
 from attest.types import PrincipalKind
-from tests import der
+from tests import builders, der
 from tests.forge import AGENT, NOW, VERIFIER, Edit, Forge, certify, named
 
 FORGES = {p: Forge(p, seed=f"certificate {p}") for p in (Profile.NOTME, Profile.INTEROP)}
@@ -631,7 +631,7 @@ def test_a_ca_that_says_nothing_of_its_holder_issues_nothing_in_our_profiles() -
     key = Ed25519PrivateKey.generate()
     issuing = ca("issuing", key, signer=NOTME.root_key, issuer="authority.example")  # type: ignore[arg-type]
     spec = NOTME.spec()
-    leaf = certify(profile.signing_leaf(spec, Ed25519PrivateKey.generate().public_key(), issuing, serial=4), key)
+    leaf = certify(builders.signing_leaf(spec, Ed25519PrivateKey.generate().public_key(), issuing, serial=4), key)
     with pytest.raises(VerificationError, match="demands extension") as caught:
         certificate.verify_chain(leaf, (issuing,), ANCHORS)
     assert caught.value.reason is Reason.PROFILE_MISMATCH

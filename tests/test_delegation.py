@@ -21,7 +21,7 @@ from attest.keys import KeyAlgorithm
 from attest.policy import Context, Policy
 from attest.profile import LeafSpec, Profile
 from attest.types import Assurance, Authentication, Constraints, PrincipalKind, Revocation, RevocationKind
-from tests import family
+from tests import builders, family
 from tests.family import CHILD, CI, ORCHESTRATOR, SCOPES, Family, alone, child_spec, signature
 from tests.forge import (
     AGENT,
@@ -330,7 +330,7 @@ def test_a_child_mints_nothing_further() -> None:
         profile.issuing_ca(spec, below.public_key(), family.ca.certificate, serial=21, until=NOW + timedelta(hours=1)),
         family.ca.key,
     )
-    leaf = certify(profile.signing_leaf(child_spec(NOTME), last.public_key(), middle, serial=22), below)
+    leaf = certify(builders.signing_leaf(child_spec(NOTME), last.public_key(), middle, serial=22), below)
     for others in ((middle,), (middle, family.ca.certificate)):
         with pytest.raises(VerificationError) as caught:
             certificate.verify_chain(leaf, others, NOTME.trusted.anchors)

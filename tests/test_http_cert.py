@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 
 from attest import certificate
+from attest.profile import Profile
 from notme_git.authority import accounts
 from notme_git.authority.settings import Compat, Limits, Rate, Settings
 from tests.served import Keys, Served, served
@@ -66,7 +67,7 @@ def test_without_a_nonce_only_where_the_settings_say_so_and_then_the_certificate
             assert got.status == (200 if allowed else 400)
             if allowed:
                 leaf = x509.load_pem_x509_certificate(got.json["certificates"]["signing"].encode())
-                assert certificate.read_leaf(leaf, certificate.Profile.NOTME).auth_method == "passkey+no-nonce"
+                assert certificate.read_leaf(leaf, Profile.NOTME).auth_method == "passkey+no-nonce"
 
 
 def test_more_than_the_rate_is_refused_with_429(tmp_path: Path) -> None:

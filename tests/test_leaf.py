@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import certificate, keys, leaf, profile
+from attest import certificate, keys, leaf
 from attest.leaf import Use
 from attest.profile import LeafSpec, Profile
 from attest.types import PrincipalKind
+from tests import builders
 from tests.forge import Forge, PrivateKey
 
 OURS = (Profile.NOTME, Profile.INTEROP)
@@ -79,7 +80,7 @@ def same(forge: Forge, spec: LeafSpec, use: Use, serial: int = 77) -> None:
     )
     public = keys.from_cryptography(key.public_key())
     written = leaf.to_be_signed(spec, public, forge.root, serial=serial, use=use)
-    build = profile.mtls_leaf if use is Use.MTLS else profile.signing_leaf
+    build = builders.mtls_leaf if use is Use.MTLS else builders.signing_leaf
     builder = build(spec, key.public_key(), forge.root, serial=serial)
     ed = isinstance(forge.root_key, ed25519.Ed25519PrivateKey)
     built = builder.sign(forge.root_key, None if ed else SHA256())

@@ -19,7 +19,7 @@ from attest.errors import MalformedError
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.sshwire import Reader, string, uint32
 from notme_git.daemon import agent_setting
-from notme_git.daemon.credential import Signer
+from notme_git.daemon.credential import Embedded, Signer
 from notme_git.daemon.server import Peer
 from notme_git.daemon.ssh_agent import FAILURE, FRESH, MAX_MESSAGE_BYTES, SshAgent
 from notme_git.session import record
@@ -255,7 +255,9 @@ def test_a_signature_with_any_bit_of_the_request_changed_is_refused_or_covers_wh
 def test_in_a_session_it_signs_under_that_sessions_grant_alone(offering: Offering) -> None:
     """The session's process is this one. A newer grant, whose certificate is offered, is another."""
     world = offering.world
-    first = offering.agent.signer.source.authority.store.grants()[-1].grant
+    source = offering.agent.signer.source
+    assert isinstance(source, Embedded)
+    first = source.authority.store.grants()[-1].grant
     session = record.begin(world.home, first, task=b"", command="x", broker=False, at=world.now)
     (blob,) = offering.offered()
     assert offering.sign(blob) != FAILURE

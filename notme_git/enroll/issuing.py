@@ -14,9 +14,11 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import certificate, delegation, profile
+from attest import certificate, delegation, keys
+from attest import leaf as leaves
 from attest.certificate import Anchor, BridgeCertificate
 from attest.errors import Error, RefusedError
+from attest.leaf import Use
 from attest.profile import LIFETIME, LeafSpec, Profile
 from attest.types import Assurance, Grant, PrincipalKind
 from notme_git.authority import ca, grants
@@ -88,8 +90,9 @@ class IssuingCA:
         )
 
     def _sign(self, spec: LeafSpec, key: PrivateKey, at: datetime) -> x509.Certificate:
-        builder = profile.signing_leaf(spec, key.public_key(), self.certificate, serial=ca.new_serial(at))
-        return ca.certify(builder, self._key)
+        public = keys.from_cryptography(key.public_key())
+        signed = leaves.to_be_signed(spec, public, self.certificate, serial=ca.new_serial(at), use=Use.SIGNING)
+        return certificate.read(leaves.assemble(signed, ca.sign_with(self._key, signed), self.certificate))
 
 
 @dataclass(slots=True)

@@ -37,8 +37,8 @@ from notme_git.authority.accounts import Account
 from notme_git.authority.records import Records
 from notme_git.remote.enrolment import Keys
 from tests.compat.conftest import SCRIPTS, SECONDS, Sandbox, machine
-from tests.issuer import Issuer
 from tests.conftest import IN_CI
+from tests.issuer import Issuer
 
 FULL = os.environ.get("NOTME_STRESS") == "full" or IN_CI
 LOAD_S = 60.0 if FULL else 9.0

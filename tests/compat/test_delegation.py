@@ -12,12 +12,12 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from attest import cms, fulcio, profile
+from attest import cms, fulcio
 from attest.gitobject import SignatureFormat
 from attest.profile import Profile
 from notme_git import sign
 from notme_git.enroll import issuing
-from tests import family
+from tests import builders, family
 from tests.compat.conftest import Sandbox
 from tests.compat.signed import A_DAY, impostor, now, pem, run
 from tests.compat.test_bouncycastle import JAVA, SOURCE
@@ -79,7 +79,7 @@ class Minted:
         made = family.made(forge, until=self.world.now + A_DAY)
         key = forge.key(Profile.INTEROP)
         spec = family.child_spec(forge)
-        leaf = certify(profile.mtls_leaf(spec, key.public_key(), made.ca.certificate, serial=13), made.ca.key)
+        leaf = certify(builders.mtls_leaf(spec, key.public_key(), made.ca.certificate, serial=13), made.ca.key)
         (self.folder / "tls").write_bytes(pem(leaf))
         (self.folder / "tls-issuing").write_bytes(pem(made.ca.certificate))
 
