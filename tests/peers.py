@@ -86,6 +86,7 @@ PEERS: Mapping[str, Peer] = {
         ),
         Peer("bash", "apt install bash", ("bash",)),
         Peer("bubblewrap", "apt install bubblewrap", ("bwrap",)),
+        Peer("caddy", "apt install caddy", ("caddy",)),
         Peer("capnp", "apt install capnproto", ("capnp",)),
         Peer("certtool", "apt install gnutls-bin", ("certtool",)),
         Peer("chromedriver", "apt install chromium-driver", ("chromedriver",)),
@@ -109,6 +110,7 @@ PEERS: Mapping[str, Peer] = {
         Peer("groff", "apt install groff-base", ("groff",)),
         Peer("man", "apt install man-db", ("man",)),
         Peer("mandoc", "apt install mandoc", ("mandoc",)),
+        Peer("nginx", "apt install nginx-light", ("nginx",)),
         Peer("node", "apt install nodejs", ("node",)),
         Peer(
             "oauth4webapi",
@@ -118,6 +120,7 @@ PEERS: Mapping[str, Peer] = {
         ),
         Peer("openssl", "apt install openssl", ("openssl",)),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
+        Peer("systemd-analyze", "apt install systemd", ("systemd-analyze",)),
         Peer("zsh", "apt install zsh", ("zsh",)),
     )
 }
