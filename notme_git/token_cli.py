@@ -14,6 +14,7 @@ from attest.errors import RefusedError, UnavailableError
 from attest.evidence import rfc3339
 from notme_git.config import Config
 from notme_git.daemon import hardening
+from notme_git.reading.completion import complete_agent
 from notme_git.remote import place
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 @click.command(name="token")
 @click.option("--audience", required=True, metavar="URL", help="The service, as it names itself.")
 @click.option("--for", "request", nargs=2, metavar="METHOD URL", help="The one request (default: GET AUDIENCE).")
-@click.option("--agent", default="", help="For which agent; without it for whoever signed in (notme-git login).")
+@click.option(
+    "--agent",
+    default="",
+    shell_complete=complete_agent,
+    help="For which agent; without it for whoever signed in (notme-git login).",
+)
 @click.option("--scope", "scopes", multiple=True, help="What the token may do; may be repeated.")
 @click.option("--nonce", default="", help="What the service sent as DPoP-Nonce.")
 @json_option

@@ -16,6 +16,7 @@ from notme_git.config import Config
 from notme_git.daemon import hardening
 from notme_git.enroll import tls
 from notme_git.loopback import is_loopback
+from notme_git.reading.completion import complete_agent
 
 if TYPE_CHECKING:
     from notme_git.proxy.forward import Forward
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 @click.option("--to", required=True, metavar="https://HOST[:PORT]", help="The one server that requests go to.")
 @click.option("--listen", default="127.0.0.1:0", show_default=True, metavar="ADDRESS:PORT", help="On loopback.")
 @click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Whom the server's certificate is from (PEM).")
-@click.option("--agent", default="", help="As which agent; without it as whoever signed in (notme-git login).")
+@click.option(
+    "--agent",
+    default="",
+    shell_complete=complete_agent,
+    help="As which agent; without it as whoever signed in (notme-git login).",
+)
 def command(to: str, listen: str, ca: str | None, agent: str) -> None:
     """Add a TLS client certificate to requests.
 
