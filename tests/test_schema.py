@@ -22,7 +22,8 @@ STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 GENERATED = (
     "attest/types.py",
     *(f"schema/gen/json/{name}.schema.json" for name in ("findings", "grant", "trust", "upstream")),
-    *(f"schema/gen/typescript/{name}.ts" for name in ("findings", "grant", "trust", "upstream")),
+    *(f"schema/gen/typescript/{name}.ts" for name in ("findings", "grant", "protocol", "trust", "upstream")),
+    "notme_git/authority/http/protocol.schema.json",
 )
 
 
@@ -47,6 +48,7 @@ def test_no_generated_file_is_left_from_a_schema_that_is_gone() -> None:
     assert found == {name for name in GENERATED if name.startswith("schema/")}
 
 
+B = "struct B {\n  # B.\n\n  y @0 :Text;\n  # Y.\n  z @1 :UInt64;\n  # Z.\n}\n"
 HEAD = "@0xd5808be6c3b0cc29;\n# A schema.\n\n"
 GOOD = HEAD + "struct A {\n  # A struct.\n\n  x @0 :Text;\n  # A field.\n}\n"
 
@@ -146,9 +148,10 @@ def test_the_generator_stops_at(
         pytest.param("x @0 :Text $other", "A.x: an annotation other", id="another annotation on a field"),
         pytest.param("x @0 :Text $nullable", "A.x: nullable on no struct", id="nullable on a text"),
         pytest.param("x @0 :List(B) $nullable", "A.x: nullable on no struct", id="nullable on a list"),
+        pytest.param("x @0 :Text $optional", "A.x: an annotation other", id="what only a plain file may say"),
     ],
 )
-def test_the_generator_knows_one_annotation_on_one_kind_of_field(
+def test_the_generator_knows_one_annotation_on_one_kind_of_field_of_what_is_stored(
     generator: ModuleType,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -157,14 +160,58 @@ def test_the_generator_knows_one_annotation_on_one_kind_of_field(
 ) -> None:
     annotations = (SCHEMAS / "annotations.capnp").read_text("utf-8")
     (tmp_path / "schemas").mkdir()
-    (tmp_path / "schemas/annotations.capnp").write_text(
-        annotations + "annotation other (field) :Void;\n", "utf-8"
-    )
-    uses = "".join(f'using import "annotations.capnp".{name};\n' for name in ("nullable", "other"))
-    text = field(declaration) + "struct B {\n  # B.\n\n  y @0 :Text;\n  # Y.\n}\n"
-    (tmp_path / "schemas/a.capnp").write_text(text.replace(HEAD, HEAD + uses), "utf-8")
+    (tmp_path / "schemas/annotations.capnp").write_text(annotations + "annotation other (field) :Void;\n", "utf-8")
+    uses = "".join(f'using import "annotations.capnp".{name};\n' for name in ("nullable", "optional", "other"))
+    (tmp_path / "schemas/a.capnp").write_text((field(declaration) + B).replace(HEAD, HEAD + uses), "utf-8")
     assert generator.main(["--schemas", str(tmp_path / "schemas"), "--out", str(tmp_path / "out")]) == 1
     assert complaint in capsys.readouterr().err
+
+
+def plain(generator: ModuleType, folder: Path, declarations: str) -> int:
+    """Generate from a plain schema with these fields in `A`, and return the exit status."""
+    (folder / "schemas").mkdir()
+    (folder / "schemas/annotations.capnp").write_bytes((SCHEMAS / "annotations.capnp").read_bytes())
+    uses = "".join(f'using import "annotations.capnp".{name};\n' for name in PLAIN)
+    text = (in_struct(declarations) + B).replace(HEAD, f"{HEAD}{uses}$plain;\n\n")
+    (folder / "schemas/a.capnp").write_text(text, "utf-8")
+    status: int = generator.main(["--schemas", str(folder / "schemas"), "--out", str(folder / "out")])
+    return status
+
+
+PLAIN = ("camel", "map", "nullable", "optional", "plain")
+
+
+def test_a_plain_schema_says_what_json_holds(generator: ModuleType, tmp_path: Path) -> None:
+    fields = {
+        "someName @0 :Text $optional": ("some_name?", "z.string().optional()"),
+        "otherName @1 :UInt64 $camel $nullable": ("otherName", PLAIN_UINT64 + ".nullable()"),
+        "keys @2 :List(B) $map": ("keys", f"z.record(z.string(), {PLAIN_UINT64})"),
+        "free @3 :AnyPointer": ("free", "z.record(z.string(), z.unknown())"),
+        "signed @4 :Int32": ("signed", "z.number().int().min(-2147483648).max(2147483647)"),
+        "first @5 :Bool": ("first", "z.boolean()"),
+        "second @6 :Bool": ("second", "z.boolean()"),
+    }
+    assert plain(generator, tmp_path, "".join(f"  {each};\n  # Said.\n" for each in fields)) == 0
+    assert "class A" not in (tmp_path / "out/attest/types.py").read_text("utf-8")
+    zod = (tmp_path / "out/schema/gen/typescript/a.ts").read_text("utf-8").partition("const A = z\n")[2]
+    assert re.findall(r"^    (\w+): (.+),$", zod, re.MULTILINE) == [
+        (name.rstrip("?"), text) for name, text in fields.values()
+    ]
+    document = json.loads((tmp_path / "out/schema/gen/json/a.schema.json").read_text("utf-8"))["$defs"]["A"]
+    assert document["required"] == [name for name, _ in fields.values() if not name.endswith("?")]
+    most = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+    assert document["properties"]["keys"] == {
+        "description": "Said.", "type": "object", "additionalProperties": most
+    }  # fmt: skip
+    assert document["properties"]["otherName"]["anyOf"] == [most, {"type": "null"}]
+
+
+PLAIN_UINT64 = "z.number().int().min(0).max(9007199254740991)"
+
+
+def test_a_map_is_made_of_structs(generator: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plain(generator, tmp_path, "  x @0 :List(Text) $map;\n  # Said.\n") == 1
+    assert "A.x: map on no list of structs" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_schema_stops_the_generator(
