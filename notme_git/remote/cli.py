@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import webbrowser
@@ -17,7 +18,7 @@ from attest.report.text import printable
 from notme_git.acting import Acting
 from notme_git.authority import grants
 from notme_git.config import Config
-from notme_git.remote import ambient, login, place, source
+from notme_git.remote import ambient, enrolment, login, place, source
 from notme_git.remote.client import Client, parse_url
 from notme_git.remote.login import Attempt
 
@@ -58,8 +59,10 @@ def logout_command() -> None:
         click.echo("nobody was signed in")
         return
     remote = place.read(config.home)
+    headers = {"Cookie": enrolment.cookie(known.session), "Origin": remote.url}
     try:
-        Client(remote.url).post("/logout", {}, {"Cookie": f"notme_session={known.session}", "Origin": remote.url})
+        with contextlib.closing(Client(remote.url)) as client:
+            client.post("/logout", {}, headers)
     except (UnavailableError, RefusedError) as error:
         click.echo(f"warning: the session lives on there: {error.message}", err=True)
     click.echo("signed out")
