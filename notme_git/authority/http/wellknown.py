@@ -17,7 +17,7 @@ from attest.types import Epoch
 from notme_git.authority import cabundle
 from notme_git.authority.grants import SCOPES
 from notme_git.authority.http.answers import NO_STORE, HttpError, answer
-from notme_git.authority.http.desk import Desk, desk_of
+from notme_git.authority.http.desk import desk_of
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -124,26 +124,6 @@ async def trust_bundle(request: Request) -> Response:
 async def not_here(_request: Request) -> Response:
     """Upstream's signing calls, which are no HTTP endpoints there either."""
     raise HttpError(404, "not_an_http_endpoint", more={"error_description": "this is not served over HTTP"})
-
-
-def described(desk: Desk) -> dict[str, object]:
-    """`GET /` for programs."""
-    base = desk.settings.url
-    return {
-        "name": "Signet Authority",
-        "authority_url": base,
-        "status": "operational",
-        "endpoints": {
-            "cert": "/cert",
-            "cert_gha": "/cert/gha",
-            "token": "/token",
-            "login": "/login",
-            "ca_bundle": "/.well-known/ca-bundle.pem",
-        },
-        "algorithms": ["Ed25519"],
-        "discovery": f"{base}/.well-known/signet-authority.json",
-        "public_key_url": f"{base}/.well-known/ca-bundle.pem",
-    }
 
 
 def _epoch(epoch: Epoch) -> dict[str, object]:
