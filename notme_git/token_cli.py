@@ -66,7 +66,7 @@ def _source(home: Path, agent: str, scopes: tuple[str, ...], at: datetime) -> So
         raise UnavailableError("tokens need packages that are not installed", hint=hint) from None
     remote, login = place.read(home), place.read_login(home)
     if agent or login is None:
-        return Source(remote.url, by_certificate(lambda: tls.enroll(home, agent, at)), scopes)
+        return Source(remote.url, by_certificate(lambda then: tls.enroll(home, agent, then)), scopes)
     if at.timestamp() >= login.expires_at:
         raise RefusedError(f"the session at {remote.url} is over", hint="sign in again: notme-git login")
     return Source(remote.url, by_session(login.session), scopes)

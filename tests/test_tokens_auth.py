@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+from cryptography import x509
 
 from attest.errors import MalformedError, RefusedError, UnavailableError, UsageError
 from notme_git.authority.settings import Settings
-from notme_git.tokens import auth, auth2, source
+from notme_git.enroll.tls import TlsIdentity
+from notme_git.remote import enrolment
+from notme_git.tokens import auth, auth2, jws, source
 from notme_git.tokens.asgi import DPoPMiddleware
-from notme_git.tokens.source import Source, by_session
+from notme_git.tokens.source import Source, by_certificate, by_session
 from tests.forge import NOW
-from tests.served import Served, served
+from tests.served import Keys, Served, served
+from tests.test_http_token import granted
 from tests.world import World
 
 AUDIENCE = "https://rs.example.org/mcp"
@@ -49,6 +53,26 @@ def test_what_the_authority_says_is_passed_on(server: Served) -> None:
         Source(server.url, by_session("x")).token(AUDIENCE, server.world.now)
 
 
+def test_an_agents_certificate_serves_several_tokens_until_shortly_before_it_ends(server: Served) -> None:
+    account, enrolled = server.account(), list[TlsIdentity]()
+    granted(server, account, "claude-code")
+
+    def enroll(_at: datetime) -> TlsIdentity:
+        keys = Keys()
+        got = server.cert({"type": "session"}, keys=keys, cookie=server.cookie(account), agent="claude-code").json
+        made = x509.load_pem_x509_certificate(got["certificates"]["mtls"].encode())
+        ends = made.not_valid_before_utc, made.not_valid_after_utc
+        enrolled.append(TlsIdentity(got["identity"], *ends, made, enrolment.Keys(keys.mtls, keys.signing)))
+        return enrolled[-1]
+
+    tokens = Source(server.url, by_certificate(enroll))
+    claims = jws.parse(tokens.token(AUDIENCE, server.world.now).value).payload
+    assert claims["act"] == {"sub": enrolled[0].uri}
+    assert len(enrolled) == 1  # for both requests, the one without the authority's nonce and the one with it
+    tokens.token(AUDIENCE, server.world.tick(minutes=4, seconds=31))
+    assert len(enrolled) == 2
+
+
 def test_an_authority_that_is_not_there_is_unavailable(server: Served) -> None:
     with pytest.raises(UnavailableError, match="cannot be reached"):
         Source("http://127.0.0.1:9", by_session("x")).token(AUDIENCE, server.world.now)
@@ -70,6 +94,13 @@ def test_an_authority_that_lies_gives_no_token(answer: httpx.Response) -> None:
     lying = httpx.MockTransport(lambda _request: answer)
     with pytest.raises(MalformedError):
         Source("https://authority.example.org", by_session("x"), transport=lying).token(AUDIENCE, NOW)
+
+
+def test_an_answer_that_does_not_end_in_time_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "TIMEOUT_S", -1.0)
+    slow = httpx.MockTransport(lambda _request: httpx.Response(200, content=iter([b"{", b"}"])))
+    with pytest.raises(UnavailableError, match="no whole answer"):
+        Source("https://authority.example.org", by_session("x"), transport=slow).token(AUDIENCE, NOW)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,8 +31,8 @@ MAX_LIFETIME_S = 3600
 MAX_TEXT = 200
 
 Body = Mapping[str, Any]
-Login = Callable[["Source", str, str], tuple[Mapping[str, str], Body]]
-"""Who asks: from a source, an audience and a DPoP proof to the headers and fields that show it."""
+Login = Callable[["Source", str, str, datetime], tuple[Mapping[str, str], Body]]
+"""Who asks: from a source, an audience, a DPoP proof and the time to the headers and fields that show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,20 @@ class AccessToken:
 
 def by_session(value: str) -> Login:
     """With the cookie of whoever signed in (`notme-git login`)."""
-    return lambda _source, _audience, _proof: ({"Cookie": f"notme_session={value}"}, {})
+    return lambda _source, _audience, _proof, _at: ({"Cookie": f"notme_session={value}"}, {})
 
 
-def by_certificate(enroll: Callable[[], TlsIdentity]) -> Login:
-    """With a bridge certificate, which `enroll` gives: an agent, or a workload, without a human's session."""
+def by_certificate(enroll: Callable[[datetime], TlsIdentity]) -> Login:
+    """With a bridge certificate, which `enroll` gives: an agent, or a workload, without a human's session.
 
-    def show(source: Source, audience: str, dpop_proof: str) -> tuple[Mapping[str, str], Body]:
-        held, nonce = enroll(), str(source.get("/nonce").get("nonce", ""))
+    It is used until shortly before it ends.
+    """
+    kept: list[TlsIdentity] = []
+
+    def show(source: Source, audience: str, dpop_proof: str, at: datetime) -> tuple[Mapping[str, str], Body]:
+        if not kept or not kept[0].not_before <= at < kept[0].not_after - EARLY:
+            kept[:] = [enroll(at)]
+        held, nonce = kept[0], str(source.get("/nonce").get("nonce", ""))
         proof = {
             "type": bridge.METHOD,
             "certificate": held.certificate.public_bytes(Encoding.PEM).decode(),
@@ -106,7 +113,7 @@ class Source:
 
     def _ask(self, audience: str, at: datetime) -> tuple[int, Body]:
         proof = self.key.prove("POST", f"{self.url}/token", at, nonce=self._nonce)
-        headers, fields = self.login(self, audience, proof)
+        headers, fields = self.login(self, audience, proof, at)
         wanted = {"scopes": list(self.scopes)} if self.scopes else {}
         return self._send("POST", "/token", {**headers, "DPoP": proof}, {"audience": audience, **wanted, **fields})
 
@@ -117,9 +124,11 @@ class Source:
                 client.stream(method, self.url + path, headers=headers, json=body) as got,
             ):
                 self._nonce = got.headers.get("dpop-nonce", self._nonce)
-                data = b""
+                data, deadline = b"", time.monotonic() + TIMEOUT_S
                 for part in got.iter_bytes():
                     data += part
+                    if time.monotonic() > deadline:
+                        raise httpx.ReadTimeout(f"no whole answer within {TIMEOUT_S:g} s")
                     if len(data) > MAX_ANSWER_BYTES:
                         raise MalformedError(f"the authority's answer is larger than {MAX_ANSWER_BYTES} bytes")
                 return got.status_code, _parse(data)
