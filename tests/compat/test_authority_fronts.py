@@ -108,6 +108,7 @@ def test_nginx_puts_tls_in_front_and_no_client_chooses_the_address_it_is_counted
     with serving(sandbox, "--port", str(port)), _front(tmp_path, f"http://127.0.0.1:{port}") as ask:
         assert ask("/health") == (200, b"ok")
         assert f"https://{NAME}/cert".encode() in ask("/.well-known/signet-authority.json")[1]
+        assert ask("/metrics")[0] == 404
         assert ask("/timestamp", b"x" * 200_000)[0] == 413
         query = {"Content-Type": "application/timestamp-query"}
         statuses = [ask("/timestamp", b"x", {**query, "X-Forwarded-For": f"192.0.2.{n}"})[0] for n in range(3)]
