@@ -68,8 +68,6 @@ DIFFERENT: Mapping[str, Difference] = {
     "oidc-login-replayed-token (no jti check)": Difference(401, ONCE),
     "cert-oidc-valid-501": Difference(200, "OpenID tokens are taken at /cert", BEARER),
     "gha-same-token-replay (no KV: MemoryCache per request)": Difference(401, ONCE),
-    "gha-wrong-owner": Difference(401, CASE),
-    "gha-owner-case": Difference(401, CASE),
     "gha-exp-now+0": Difference(401, "at the second of exp a token is over (RFC 7519 section 4.1.4)"),
     "gha-pull-request-target (should be rejected per contract)": Difference(403, "upstream's contract says so"),
     "gha-nbf-future": Difference(401, "nbf is looked at (upstream defect 4)"),
@@ -90,7 +88,6 @@ DIFFERENT: Mapping[str, Difference] = {
     "gha-after-burn": Difference(
         200, "a token is used up by the pair it pays for, not by a request that gets nothing", "gha-first"
     ),
-    "gha-owner-denied-before-jti": Difference(401, CASE),
     "body-null": Difference(400, STRICT),
     "scopes-string": Difference(400, STRICT),
 }

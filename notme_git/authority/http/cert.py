@@ -277,9 +277,15 @@ def _pem(der: bytes) -> str:
     return ssl.DER_cert_to_PEM_cert(der)
 
 
+async def nothing(_request: Request) -> Response:
+    """`GET /cert` is 404 upstream, where its siblings are 405."""
+    raise HttpError(404, "not_found")
+
+
 ROUTES = [
     Route("/cert", cert, methods=["POST"]),
     Route("/nonce", nonce, methods=["GET"]),
+    Route("/cert", nothing, methods=["GET"]),
     Route("/cert/gha", gha, methods=["POST"]),
     Route("/cert/passkey", passkey, methods=["POST"]),
 ]

@@ -39,10 +39,10 @@ def identify(claims: Mapping[str, Any], settings: GitHub) -> Identity:
     facts = jwt.texts(claims)
     oidc.require(claims, (*REQUIRED, "iat"))
     owner, _, name = facts["repository"].partition("/")
-    if facts["repository_owner"] != owner or not name or "/" in name:
-        raise TokenError("invalid claims: repository is not one of repository_owner")
-    if owner.lower() not in settings.owners:
+    if facts["repository_owner"].lower() not in settings.owners:
         raise RefusedError("repository owner not permitted")
+    if facts["repository_owner"].lower() != owner.lower() or not name or "/" in name:
+        raise TokenError("invalid claims: repository is not one of repository_owner")
     event = facts["event_name"]
     if event == PULL_REQUEST_TARGET or (event == PULL_REQUEST and not settings.allow_pull_request):
         raise RefusedError(f"event {event} not permitted")
