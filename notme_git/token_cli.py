@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from attest.evidence import rfc3339
 from notme_git.config import Config
 from notme_git.daemon import hardening
 from notme_git.reading.completion import complete_agent
-from notme_git.remote import place
+from notme_git.remote import ambient, place
 
 if TYPE_CHECKING:
     from notme_git.tokens.source import Source
@@ -43,6 +44,7 @@ def command(
     """
     hardening.hide()
     config = Config.read()
+    ambient.keep(os.environ)
     method, url = request or ("GET", audience)
     source = _source(config.home, agent, scopes, config.at)
     token = source.token(audience, config.at)

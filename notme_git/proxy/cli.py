@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from notme_git.daemon import hardening
 from notme_git.enroll import tls
 from notme_git.loopback import is_loopback
 from notme_git.reading.completion import complete_agent
+from notme_git.remote import ambient
 
 if TYPE_CHECKING:
     from notme_git.proxy.forward import Forward
@@ -47,6 +49,7 @@ def command(to: str, listen: str, ca: str | None, agent: str) -> None:
         ) from None
     hardening.harden()
     config, origin, where = Config.read(), parse_origin(to), parse_listen(listen)
+    ambient.keep(os.environ)
     holder = Holder(lambda at: tls.enroll(config.home, agent, at), ca)
     forward = Forward(origin, secrets.token_urlsafe(24), holder)
     asyncio.run(_serve(forward, where, click.echo))

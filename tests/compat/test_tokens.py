@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from notme_git.authority.accounts import Account
+from notme_git.authority.proofs.configured import GitHub, Proofs
 from notme_git.authority.settings import Settings
 from notme_git.remote import place
 from notme_git.remote.client import Client
@@ -23,6 +24,7 @@ from notme_git.remote.place import Login
 from notme_git.tokens import jws
 from notme_git.tokens.proof import verify_proof
 from tests.compat.conftest import AGENT, SCRIPTS, Sandbox, machine
+from tests.issuer import Issuer
 from tests.peers import peer
 from tests.served import Served, served
 from tests.test_http_token import granted
@@ -69,6 +71,20 @@ def test_an_agent_gets_one_by_its_certificate(server: Served, signed_in: tuple[S
     claims = jws.parse(headers["Authorization"].removeprefix("DPoP ")).payload
     assert (claims["sub"], claims["act"]["sub"], claims["scope"]) == (account.id, given.actor.id, "sign:git")
     assert set(headers) == {"Authorization", "DPoP"}
+
+
+def test_a_job_of_github_actions_gets_one_for_itself(tmp_path: Path) -> None:
+    with Issuer() as github:
+        proofs = Proofs(github=GitHub(owners=("example",), issuer=github.url))
+        world = World(tmp_path / "there", at=datetime.now(UTC))
+        with served(world, Settings(audiences=(AUDIENCE,), proofs=proofs)) as server:
+            here = machine(tmp_path / "here")
+            with contextlib.closing(Client(server.url)) as client:
+                place.adopt(here.home, server.url, client)
+            done = here.notme("token", "--audience", AUDIENCE, "--json", environ=github.actions_environment())
+    claims = jws.parse(done.json["accessToken"]).payload
+    assert claims["act"]["sub"].endswith("/gha/example/tool")
+    assert claims["scope"] == "bridgeCert"
 
 
 def test_what_cannot_be_had_is_said_in_one_line(signed_in: tuple[Sandbox, Account], tmp_path: Path) -> None:
