@@ -157,7 +157,7 @@ def _named(
         )
     if place.exists(config.home):
         identity, key = _named_elsewhere(config, agent, form, blind)
-        allowed = None  # stock ssh-keygen is a verifier, and what it goes by is for a person to pin
+        allowed = sshfiles.without_stock(config.home) if form == "ssh" else None
     else:
         with opened(config.home) as authority:
             usable = grants.select_acting(authority.store.grants(), agent, scope=SCOPES[blind], at=config.at)

@@ -46,6 +46,16 @@ def write_key(home: Path, agent: str, root: PublicKey) -> Path:
     return key
 
 
+def without_stock(home: Path) -> Path:
+    """The allowed-signers file where the authority is elsewhere: git wants one, and ours lets stock ssh-keygen accept
+    nobody. What our own program accepts is what was pinned (`notme-git trust add`)."""
+    allowed = allowed_signers_file(home)
+    if not allowed.exists():
+        gitconfig.replace_file(allowed, b"# stock ssh-keygen goes by this file; notme-git by notme-git trust list\n",
+                               mode=0o644)  # fmt: skip
+    return allowed
+
+
 def refresh(home: Path, authority: Authority) -> None:
     """Write again what is there, after grants or epochs have changed."""
     folder = home / FOLDER
