@@ -161,6 +161,7 @@ class Box:
 def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
     """Serve the world's authority on a free port until the end; `settings.url` becomes the server's own address."""
     listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it on its own sockets alone
     url = f"http://localhost:{listening.getsockname()[1]}"
     ready, box = threading.Event(), Box()
     failed: list[BaseException] = []
