@@ -26,6 +26,7 @@ from notme_git.authority.http import (
     html,
     issuing,
     manage,
+    openapi,
     pages,
     passkey,
     program,
@@ -62,7 +63,7 @@ def build(
 def routes() -> list[BaseRoute]:
     """Every route; the busiest first, because they are tried in order."""
     people = [each for part in (passkey, program, account, grant, connect, manage, pages, html) for each in part.ROUTES]
-    programs = [each for part in (cert, timestamp, token, issuing, wellknown) for each in part.ROUTES]
+    programs = [each for part in (cert, timestamp, token, issuing, wellknown, openapi) for each in part.ROUTES]
     return [*programs, *people, Route("/metrics", metrics_page, methods=["GET"])]
 
 

@@ -108,8 +108,6 @@ async def ca_pem(request: Request) -> Response:
 
 async def ca_bundle(request: Request) -> Response:
     """`GET /internal/ca-bundle`: upstream's CABundle."""
-    if request.method != "GET":
-        raise HttpError(405, "method not allowed")
     return answer(cabundle.current(desk_of(request).authority, desk_of(request).clock()))
 
 
@@ -151,7 +149,7 @@ ROUTES = [
     Route("/.well-known/jwks.json", jwks, methods=["GET"]),
     Route("/.well-known/epochs.json", epochs, methods=["GET"]),
     Route("/.well-known/ca-bundle.pem", ca_pem, methods=["GET"]),
-    Route("/internal/ca-bundle", ca_bundle, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+    Route("/internal/ca-bundle", ca_bundle, methods=["GET"]),
     Route("/internal/sign-receipt", not_here, methods=["GET", "POST"]),
     Route("/internal/sign-jwt", not_here, methods=["GET", "POST"]),
 ]
