@@ -152,9 +152,24 @@ class Served:
 class Box:
     """What the server's thread hands out."""
 
-    server: uvicorn.Server
     desk: Desk
     loop: asyncio.AbstractEventLoop
+    over: asyncio.Event
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket, box: Box, ready: threading.Event) -> None:
+    """What `Server.serve` does without its tick, which a test would wait for."""
+    box.loop, box.over = asyncio.get_running_loop(), asyncio.Event()
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listening])
+    ready.set()
+    await box.over.wait()
+    for each in server.servers:
+        each.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
@@ -171,16 +186,10 @@ def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
             with unsynced(), embedded.opened(world.home) as authority:
                 front = app.build(authority, replace(settings or Settings(), url=url), clock=lambda: world.now)
                 config = uvicorn.Config(front, lifespan="off", log_config=None, access_log=False)
-                config.timeout_graceful_shutdown = 2
                 server = uvicorn.Server(config)
-                box.server, box.desk = server, front.desk
+                box.desk = front.desk
 
-                async def main() -> None:
-                    box.loop = asyncio.get_running_loop()
-                    ready.set()
-                    await server.serve(sockets=[listening])
-
-                asyncio.run(main())
+                asyncio.run(_serve(server, listening, box, ready))
         except BaseException as error:
             failed.append(error)
             ready.set()
@@ -200,7 +209,7 @@ def served(world: World, settings: Settings | None = None) -> Iterator[Served]:
     try:
         yield Served(url, world, box.desk, call)
     finally:
-        box.server.should_exit = True
+        box.loop.call_soon_threadsafe(box.over.set)
         thread.join(TIMEOUT_S)
         listening.close()
     if failed:
