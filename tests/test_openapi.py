@@ -64,6 +64,12 @@ def test_every_operation_has_a_name_of_its_own_a_part_and_a_sentence(document: d
     assert all(each["tags"][0] in PARTS and len(each["summary"]) > 5 for each in told)
 
 
+def test_a_method_that_is_not_there_is_told_which_are(server: Served) -> None:
+    for path, methods in (("/grants", "GET, HEAD, POST"), ("/grants/x", "DELETE, POST"), ("/token", "POST")):
+        got = server.request("PUT", path)
+        assert (got.status, got.headers["allow"], got.json) == (405, methods, {"error": "method not allowed"})
+
+
 class Page(HTMLParser):
     """What a page holds, as a reader's program goes through it."""
 

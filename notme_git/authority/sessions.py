@@ -148,8 +148,11 @@ def of_account(records: Records, account_id: str, at: datetime) -> list[dict[str
     live = select(table).where(
         table.c.account == account_id, table.c.revoked_at.is_(None), table.c.expires_at > int(at.timestamp())
     )
-    names = ("id", "method", "label", "created_at", "expires_at", "present_at", "verified")
-    return [{name: row[name] for name in names} for row in records.rows(live.order_by(table.c.created_at))]
+    names = ("id", "method", "label", "created_at", "expires_at", "present_at")
+    return [
+        {**{name: row[name] for name in names}, "verified": bool(row["verified"])}
+        for row in records.rows(live.order_by(table.c.created_at))
+    ]
 
 
 def revoke(records: Records, session_id: str, account_id: str, at: datetime) -> None:

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attest.errors import Error
@@ -34,7 +34,7 @@ from notme_git.authority.http import (
     token,
     wellknown,
 )
-from notme_git.authority.http.answers import HttpError, answer, of_error
+from notme_git.authority.http.answers import HttpError, of_error
 from notme_git.authority.http.desk import Desk, desk_of
 from notme_git.authority.metrics import Metrics
 from notme_git.authority.settings import Settings
@@ -104,7 +104,7 @@ class Front:
             except Exception as exception:
                 if started:
                     raise
-                await _answer(exception)(scope, receive, sending)
+                await _answer(exception, scope)(scope, receive, sending)
         finally:
             self._note(scope, status, (time.perf_counter_ns() - began) // 1000)
 
@@ -148,17 +148,26 @@ def preflight(scope: Scope, origins: tuple[str, ...]) -> Response:
     )
 
 
-def _answer(exception: Exception) -> Response:
+def _answer(exception: Exception, scope: Scope) -> Response:
     if isinstance(exception, HttpError):
         return exception.response()
     if isinstance(exception, HTTPException):
-        return answer({"error": _WORDS.get(exception.status_code, "refused")}, exception.status_code)
+        headers = {"Allow": ", ".join(sorted(_methods(scope)))} if exception.status_code == 405 else None
+        word = _WORDS.get(exception.status_code, "refused")
+        return HttpError(exception.status_code, word, headers=headers).response()
     if isinstance(exception, Error):
         if (found := of_error(exception)).status >= 500:
             log.error(json.dumps({"error": exception.message, "hint": exception.hint}))
         return found.response()
     log.error(json.dumps({"error": f"unexpected {type(exception).__name__}"}), exc_info=exception)
     return HttpError(500, "internal_error").response()
+
+
+def _methods(scope: Scope) -> set[str]:
+    """What a path may be asked with, of all routes that it has."""
+    routes: list[BaseRoute] = scope["router"].routes
+    found = [each for each in routes if isinstance(each, Route) and each.matches(scope)[0] is not Match.NONE]
+    return {method for each in found for method in each.methods or ()}
 
 
 _WORDS = {404: "not_found", 405: "method not allowed"}
