@@ -92,6 +92,7 @@ PEERS: Mapping[str, Peer] = {
         Peer("chromedriver", "apt install chromium-driver", ("chromedriver",)),
         Peer("chromium", "apt install chromium", ("chromium",)),
         Peer("cosign", "version 3, from Debian sid: .ci/peers", ("cosign",), in_sid=True),
+        Peer("curl", "apt install curl", ("curl",)),
         Peer("faketime", "apt install faketime", ("faketime",)),
         Peer("fish", "apt install fish", ("fish",)),
         Peer("git", "apt install git", ("git",)),
