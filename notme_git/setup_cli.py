@@ -24,9 +24,6 @@ from notme_git.gitconfig import GitConfig
 from notme_git.reading.completion import complete_agent
 from notme_git.remote import place
 
-WORKLOAD = "ci"
-"""How `user.signingkey` calls a workload; its own name is what the authority certifies."""
-
 SCOPES = {False: "sign:git", True: "sign:git-blind"}
 
 
@@ -187,7 +184,7 @@ def _adopted(config: Config, url: str, agent: str | None, auto: bool) -> str | N
 
     remote_cli.adopt(config, url)
     if ambient.find(config.environ) is not None:
-        return None if auto else agent or WORKLOAD
+        return None if auto else agent or remote_cli.WORKLOAD
     if place.read_login(config.home) is None:
         if not sys.stdin.isatty():
             raise UsageError("nobody is signed in at that authority", hint="notme-git login --code, then setup again")

@@ -46,6 +46,11 @@ def keep(environ: MutableMapping[str, str]) -> None:
             _kept[name] = environ.pop(name)
 
 
+def without(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child: nothing that proves something."""
+    return {name: value for name, value in environ.items() if name not in NAMES}
+
+
 def find(environ: Mapping[str, str] | None = None) -> Proof | None:
     """The proof of these surroundings; None where there is none."""
     known = _kept if environ is None else environ

@@ -15,12 +15,17 @@ from attest.errors import RefusedError, UnavailableError, UsageError
 from attest.evidence import rfc3339
 from attest.profile import Profile
 from attest.report.text import printable
+from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.acting import Acting
 from notme_git.authority import grants
 from notme_git.config import Config
 from notme_git.remote import ambient, enrolment, login, place, source
 from notme_git.remote.client import Client, parse_url
 from notme_git.remote.login import Attempt
+from notme_git.sign import SCOPE
+
+WORKLOAD = "ci"
+"""How `user.signingkey` calls a workload; its own name is what the authority certifies."""
 
 PROOFS = ("auto", "session", "github", "gitlab", "kubernetes")
 
@@ -145,7 +150,27 @@ def trial(config: Config, agent: str, proof: str = "auto") -> Any:
         if proof not in ("auto", "session"):
             opening.login = False
         opening.ambient = lambda: found
-        return opening.enroll(Acting(agent, Profile.NOTME), "sign:git", config.at)
+        return opening.enroll(Acting(agent, Profile.NOTME), SCOPE, config.at)
+
+
+def granted(config: Config, agent: str | None) -> Grant:
+    """The grant that an agent has there, as far as a certificate of now tells; a workload is called `WORKLOAD` here."""
+    workload = ambient.find(config.environ) is not None and place.read_login(config.home) is None
+    if agent is None and not workload:
+        raise UsageError("which agent?", hint="name it with --agent")
+    claims = trial(config, agent or "").chain.leaf.claims
+    if claims is None:
+        raise RefusedError("its certificates name no agent, so none can be run")
+    actor = Principal(
+        id="",
+        kind=PrincipalKind.WORKLOAD if workload else PrincipalKind.AGENT,
+        name=WORKLOAD if workload else claims.actor_name,
+        display=claims.actor_name,
+        email=claims.actor_email,
+        authentication=Authentication.OIDC if workload else Authentication.PASSKEY,
+    )
+    nothing = Constraints(repositories=(), branches=())
+    return Grant(grants.GRANT_VERSION, claims.grant_id, actor, claims.represented, (SCOPE,), 0, 0, nothing, 0, "")
 
 
 def _ambient(proof: str, config: Config) -> Any:

@@ -105,8 +105,11 @@ def enroll(
     anchors: tuple[Anchor, ...],
     session: str = "",
     task_digest: bytes = b"",
+    grant: str = "",
 ) -> Credential:
     """A credential for `agent` (empty: for whoever is shown), checked against the pinned `anchors`.
+
+    With the id of a `grant` it is by that one and by no other.
 
     Raises `RefusedError` where the authority refuses or answers something else than was asked for.
     """
@@ -116,6 +119,8 @@ def enroll(
         body["agent"] = agent
     if session:
         body |= {"session_id": session, "task_digest": task_digest.hex()}
+    if grant:
+        body["grant"] = grant
     answer = shown.send(client, body, keys)
     try:
         return _checked(answer, keys, client, profile, scope, anchors)

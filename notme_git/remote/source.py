@@ -108,6 +108,7 @@ class RemoteSource:
             anchors=self.trust().anchors,
             session=session.id if session else "",
             task_digest=bytes.fromhex(session.task_digest) if session else b"",
+            grant=session.grant_id if session else "",
         )
 
     def _issuing_of(self, holder: str, who: Acting, scope: str, at: datetime) -> IssuingCA:

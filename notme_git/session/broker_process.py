@@ -21,16 +21,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attest import asn1, sshwire
-from attest.certificate import Anchor
+from attest import sshwire
 from attest.errors import Error, UnavailableError, as_error, exit_status
 from notme_git import gitconfig, shimfile, wanted
-from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
 from notme_git.daemon import hardening, place
 from notme_git.daemon.credential import Signer
 from notme_git.daemon.main import detach, tell
 from notme_git.daemon.server import Server
+from notme_git.remote import ambient, source
 from notme_git.session import record
 from notme_git.session.broker import Broker, BrokeredSigner
 from notme_git.session.record import Session
@@ -69,8 +68,8 @@ def prepare(home: Path, session: Session, agent: str, environ: Mapping[str, str]
         folder.mkdir(mode=0o700)
     for name in ("notme-x509", "notme-ssh"):
         gitconfig.replace_file(folder / name, shimfile.sandbox_program(), mode=shimfile.MODE)
-    with opened(home) as authority:
-        root = Anchor.read(asn1.load_certificate(authority.epoch.root)).key
+    with source.opened(home) as opening:
+        root = opening.trust().epochs[-1][1][0].key
     line = sshwire.line(sshwire.ED25519, sshwire.ed25519_key(root.raw), wanted.key_name(agent, "notme"))
     gitconfig.replace_file(folder / f"{agent}.pub", line, mode=0o644)
     return Offer(folder, inside or folder)
@@ -110,10 +109,12 @@ def serve(words: Sequence[str]) -> int:
         config = Config.read()
         os.umask(0o077)
         hardening.harden()
-        with opened(config.home) as authority, _scratch(config.home, session_id) as scratch:
+        ambient.keep(os.environ)
+        with source.opened(config.home) as opening, _scratch(config.home, session_id) as scratch:
             session = record.load(config.home, session_id)
             view = View.open(Path(repository), scratch, config.environ)
-            _loop(authority, config, session, view, Path(folder), frozenset(map(int, uids.split(","))), ready)
+            signer = Signer(config.home, opening)
+            _loop(signer, session, view, Path(folder), frozenset(map(int, uids.split(","))), ready)
     except Exception as exception:
         error = as_error(exception)
         tell(ready, error.message.encode())
@@ -144,15 +145,8 @@ def _forget_lost(home: Path) -> None:
 
 
 def _loop(
-    authority: Authority,
-    config: Config,
-    session: Session,
-    view: View,
-    folder: Path,
-    uids: frozenset[int],
-    ready: int,
+    signer: Signer, session: Session, view: View, folder: Path, uids: frozenset[int], ready: int
 ) -> None:
-    signer = Signer.of(config.home, authority)
     broker = Broker(BrokeredSigner(signer, session, view), view.work, uids)
     server = Server(idle_s=float("inf"), sweep=lambda: _sweep(server, signer, session))
     listener = place.listen(folder / "sock")

@@ -25,6 +25,8 @@ from notme_git.authority.embedded import opened
 from notme_git.config import Config
 from notme_git.daemon import client
 from notme_git.reading.completion import complete_agent
+from notme_git.remote import ambient, place
+from notme_git.remote import cli as remote_cli
 from notme_git.session import broker_process, launch, record, report
 from notme_git.session.broker_process import Offer
 from notme_git.session.record import Session
@@ -86,7 +88,8 @@ def run_command(
             values, reach = offer.values(session.agent, _identity(grant), form), launch.Reach(offer.socket)
         else:
             values, reach = _direct(config, grant, form)
-        environ = launch.environment(config.environ, session, values, _identity(grant), reach)
+        inherited = ambient.without(config.environ) if place.exists(config.home) else config.environ
+        environ = launch.environment(inherited, session, values, _identity(grant), reach)
         status = launch.run(command, environ)
     found = report.report(config.home, session, before, config.environ)
     if as_json:
@@ -236,6 +239,8 @@ def _session(config: Config, grant: Grant, task: bytes, command: str, broker: bo
 
 def _grant(config: Config, agent: str | None) -> Grant:
     named = agent or agents.choose(config.environ)
+    if place.exists(config.home):
+        return remote_cli.granted(config, named)
     with opened(config.home) as authority:
         stored = authority.store.grants()
     if named is None:
@@ -257,8 +262,12 @@ def _direct(config: Config, grant: Grant, form: str) -> tuple[dict[str, str], la
     shimfile.refresh(config.home, config.python)
     key = ""
     if form == "ssh":
-        with opened(config.home) as authority:
-            file, allowed = sshfiles.write(config.home, authority, grant.actor.name)
+        if place.exists(config.home):
+            root = place.read_trust(config.home).epochs[-1][1][0].key
+            file, allowed = sshfiles.write_key(config.home, grant.actor.name, root), sshfiles.without_stock(config.home)
+        else:
+            with opened(config.home) as authority:
+                file, allowed = sshfiles.write(config.home, authority, grant.actor.name)
         key = str(file)
     with contextlib.suppress(UnavailableError):
         client.ensure(config.home, environ=config.environ, python=config.python)

@@ -171,3 +171,24 @@ def test_a_daemon_of_another_authority_gives_way(laptop: Laptop) -> None:
     laptop.setup()
     laptop.sandbox.commit()
     assert laptop.sandbox.notme("daemon", "status", "--json").json["pid"] != first
+
+
+def test_a_command_runs_as_an_agent_of_an_authority_elsewhere(laptop: Laptop) -> None:
+    laptop.setup()
+    laptop.trust()
+    seen = laptop.sandbox.root / "seen"
+    script = f"env > '{seen}'; git commit -q --allow-empty -m one && git commit -q --allow-empty -m two"
+    words = ("run", "--agent", AGENT, "--task", "two commits", "--json", "--", "sh", "-c", script)
+    done = laptop.sandbox.notme(*words, environ={"NOTME_ID_TOKEN": "job-secret"})
+    told = json.loads(done.err)
+    assert [each["kind"] for each in told["signed"]] == ["commit", "commit"]
+    assert "job-secret" not in seen.read_text()
+    assert laptop.sandbox.verdict()["outcome"] == "accepted"
+
+
+def test_a_broker_signs_by_an_authority_elsewhere(laptop: Laptop) -> None:
+    laptop.setup()
+    laptop.trust()
+    commit = ("sh", "-c", "git commit -q --allow-empty -m inside")
+    laptop.sandbox.notme("run", "--broker", "--agent", AGENT, "--quiet", "--", *commit)
+    assert laptop.sandbox.verdict()["outcome"] == "accepted"
