@@ -122,6 +122,12 @@ PEERS: Mapping[str, Peer] = {
         Peer("openssl", "apt install openssl", ("openssl",)),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
         Peer("systemd-analyze", "apt install systemd", ("systemd-analyze",)),
+        Peer(
+            "typescript",
+            "typescript and zod from npm: .ci/peers",
+            ("node",),
+            tuple(NODE_MODULES / name / "package.json" for name in ("typescript", "zod")),
+        ),
         Peer("zsh", "apt install zsh", ("zsh",)),
     )
 }

@@ -108,10 +108,10 @@ class Served:
         headers = {"Cookie": f"{sessions.COOKIE}={cookie}"} if cookie else {}
         return self.request("POST", "/cert", {"proof": proof, "nonce": nonce, **ready, **more}, headers)
 
-    def code(self) -> str:
+    def code(self, *, recovery: bool = False) -> str:
         """An operator's bootstrap code, as `notme-git authority code` makes one."""
         code = base64.urlsafe_b64encode(secrets.token_bytes(24)).decode()
-        self.within(lambda desk: _keep_code(desk, code, self.world))
+        self.within(lambda desk: _keep_code(desk, code, json.dumps({"recovery": True} if recovery else {}), self.world))
         return code
 
     def account(self, *scopes: str, display: str = "Alice Example", email: str = "alice@example.org") -> Account:
@@ -226,6 +226,6 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def _keep_code(desk: Desk, code: str, world: World) -> None:
+def _keep_code(desk: Desk, code: str, kept: str, world: World) -> None:
     with desk.authority.store.transaction(durable=True):
-        desk.records.keep("bootstrap", code, "{}", int(world.now.timestamp()) + 900)
+        desk.records.keep("bootstrap", code, kept, int(world.now.timestamp()) + 900)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from notme_git.authority.http.desk import Desk
 from tests.issuer import Issuer
 from tests.peers import SHARED, SHARED_VECTORS
 from tests.served import Answer, served
@@ -144,7 +143,7 @@ def replay(twin: Twin, item: Exchange) -> Answer:
         twin.set(limits=UNLIMITED)
         return answer
     if name == "reset-operator-secret":
-        return twin.send(item, code=recovery_code(twin))
+        return twin.send(item, code=twin.server.code(recovery=True))
     return twin.send(item, code=twin.server.code() if CODE in body else CODE)
 
 
@@ -154,18 +153,6 @@ def let_expire(twin: Twin, invite: str) -> None:
     made = twin.server.request("POST", "/invites", {"ttl": 1}, {"Cookie": f"notme_session={admin}"})
     twin.held[invite] = made.json["token"]
     twin.server.world.tick(seconds=2)
-
-
-def recovery_code(twin: Twin) -> str:
-    """An operator's code that may wipe the passkeys."""
-    code, ends = "recovery-0123456789", int(twin.server.world.now.timestamp()) + 900
-
-    def keep(desk: Desk) -> None:
-        with desk.authority.store.transaction(durable=True):
-            desk.records.keep("bootstrap", code, '{"recovery": true}', ends)
-
-    twin.server.within(keep)
-    return code
 
 
 def shape(value: Any) -> Any:
