@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.routing import Route
 
-from notme_git.authority.http import app, openapi
+from notme_git.authority.http import app, body, openapi
 from notme_git.authority.http.operations import OPERATIONS, PARTS
 from tests.served import Served, served
+from tests.spoken import speak, speaking
 from tests.world import World
 
 
@@ -68,6 +70,25 @@ def test_a_method_that_is_not_there_is_told_which_are(server: Served) -> None:
     for path, methods in (("/grants", "GET, HEAD, POST"), ("/grants/x", "DELETE, POST"), ("/token", "POST")):
         got = server.request("PUT", path)
         assert (got.status, got.headers["allow"], got.json) == (405, methods, {"error": "method not allowed"})
+
+
+def test_a_requests_fields_are_those_that_the_document_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]
+) -> None:
+    """What each handler takes, noted while every operation is asked once."""
+    taken: set[frozenset[str]] = set()
+    take = body.take
+
+    def noting(value: object, fields: body.Fields, where: str = "") -> dict[str, Any]:
+        taken.add(frozenset(fields))
+        return take(value, fields, where)
+
+    monkeypatch.setattr(body, "take", noting)
+    with speaking(tmp_path / "world") as talk:
+        speak(talk)
+    schemas = document["components"]["schemas"]
+    asked = {each.asks for each in OPERATIONS if each.asks in schemas}
+    assert [name for name in asked if frozenset(schemas[name].get("properties", ())) not in taken] == []
 
 
 class Page(HTMLParser):

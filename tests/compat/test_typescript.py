@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from notme_git.authority.http.operations import OPERATIONS
-from tests.compat.spoken import ERROR, operation, speak, speaking
 from tests.peers import NODE_MODULES, ROOT, peer, shared_vectors
+from tests.spoken import ERROR, operation, speak, speaking
 
 SCRIPT = Path(__file__).parent / "node" / "schema.mjs"
 STRICT = ("--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext")
