@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
 
-from attest import timestamp
+from attest import certificate, timestamp
+from attest.certificate import Anchor
 from attest.errors import Error, RefusedError, UnavailableError
 from attest.profile import Profile
 from attest.types import Assurance
@@ -265,3 +267,34 @@ def test_only_the_key_that_was_compared_is_pinned(tmp_path: Path) -> None:
         place.pin(tmp_path / "away", client, "00" * 32)
     assert caught.value.message.endswith(f"shows no key with the SHA-256 {'00' * 32}")
     assert not (tmp_path / "away").exists()
+
+
+class Recorded:
+    """A key that somebody else holds; only its public half is known."""
+
+    def __init__(self, pem: str) -> None:
+        self.public = load_pem_public_key(pem.encode())
+
+    def public_key(self) -> object:
+        return self.public
+
+
+def test_what_the_public_authority_answered_is_taken_for_the_keys_it_was_asked_with(shared_vectors: Path) -> None:
+    folder = shared_vectors / "notme"
+    (root,) = certificate.load_pem((folder / "ca-epoch1.pem").read_bytes())
+    anchors, client, taken = (Anchor.read(root, Profile.UPSTREAM),), Client("http://localhost:8788"), 0
+    for item in json.loads((folder / "B-full-flow.json").read_text("utf-8"))["items"]:
+        answer, asked = item["response"].get("body"), item["request"].get("body")
+        if not isinstance(answer, dict) or "certificates" not in answer:
+            continue
+        if not asked["public_keys"]["signing"].startswith("-----BEGIN PUBLIC KEY-----\n"):
+            continue  # upstream takes keys that are no PEM; we send none
+        if item["name"] == "gha-sub-comma":
+            continue  # a name as it came (`authority-protocol.md` 15), in a certificate that X.509 parsers refuse
+        keys = Keys(*(Recorded(asked["public_keys"][name]) for name in ("mtls", "signing")))  # type: ignore[arg-type]
+        made = enrolment._checked(answer, keys, client, Profile.NOTME, SCOPE, anchors)
+        assert (made.chain.anchor.profile, made.ssh_chain) == (Profile.UPSTREAM, None)
+        with pytest.raises(Error):
+            enrolment._checked({**answer, "identity": "another"}, keys, client, Profile.NOTME, SCOPE, anchors)
+        taken += 1
+    assert taken >= 15
