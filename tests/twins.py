@@ -32,6 +32,12 @@ from tests.passkey import Authenticator
 from tests.served import Answer, Served, b64
 
 RECORDED = "http://localhost:8788"
+PRODUCTION = "https://auth.notme.bot"
+"""What the server of one recording was told that it is called, so that passkeys belong to that."""
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""SP 800-186 section 3.2.1.3."""
+
 PUBLISHED = "fake-1"
 """The name of the one key that the recorded provider published."""
 
@@ -94,13 +100,19 @@ class Twin:
     def _headers(self, headers: Mapping[str, str], at: int) -> dict[str, str]:
         made = {name: value.replace(RECORDED, self.server.url) for name, value in headers.items()}
         if "Cookie" in made:
-            value = made["Cookie"].removeprefix(COOKIE)
-            made["Cookie"] = COOKIE + self.held.get(value, value)
+            made["Cookie"] = COOKIE + self._cookie(made["Cookie"].removeprefix(COOKIE))
         if "Authorization" in made:
             made["Authorization"] = "Bearer " + self._token(made["Authorization"].removeprefix("Bearer "), at)
         if "DPoP" in made:
             made["DPoP"] = self._dpop(made["DPoP"], at)
         return made
+
+    def _cookie(self, recorded: str) -> str:
+        """Our cookie for a recorded one, without its padding where that is."""
+        if recorded in self.held:
+            return str(self.held[recorded])
+        cut = {value.replace("=", ""): ours for value, ours in self.held.items() if isinstance(ours, str)}
+        return cut[recorded].replace("=", "") if recorded in cut else recorded
 
     def _body(self, recorded: Any, item: Exchange, sent: Mapping[str, str], code: str) -> Any:
         body = json.loads(json.dumps(recorded).replace(json.dumps(CODE), json.dumps(code)))
@@ -191,7 +203,7 @@ class Twin:
     def _ceremony(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
         """A passkey's answer to our options, by an authenticator that stands for the recorded one."""
         said = json.loads(_unb64(recorded["response"]["clientDataJSON"]))
-        origin = said["origin"].replace(RECORDED, self.server.url)
+        origin = said["origin"].replace(RECORDED, self.server.url).replace(PRODUCTION, self.server.url)
         device = self.passkeys.setdefault(recorded["id"], Authenticator(origin))
         device.origin = origin
         once = f"{said['type']} {said['challenge']}"
@@ -232,7 +244,7 @@ def _bound(path: str, sent: Mapping[str, str]) -> bytes:
 
 def _written(case: str, name: str, key: Any, preimage: bytes) -> str:
     """One proof, made and spelt as the recording of that name has it."""
-    digest = case.endswith("digest") or (case == "bootstrap-mixed-encodings" and name == "signing")
+    digest = case.endswith("digest") or ("mixed" in case and name == "signing")
     message = hashlib.sha256(preimage).digest() if digest else preimage
     if key is None:
         signature = bytes(64)
@@ -241,7 +253,10 @@ def _written(case: str, name: str, key: Any, preimage: bytes) -> str:
     else:
         der = key.sign(message, ec.ECDSA(hashes.SHA256()))
         size = key.curve.key_size // 8
-        raw = b"".join(number.to_bytes(size, "big") for number in decode_dss_signature(der))
+        r, s = decode_dss_signature(der)
+        if case == "ecdsa-flipped-s":
+            s = P256_ORDER - s
+        raw = r.to_bytes(size, "big") + s.to_bytes(size, "big")
         signature = der if case == "bootstrap-der-ecdsa-sig" else raw
     spelt: Mapping[str, Callable[[bytes], str]] = {
         "bootstrap-hex-proof": bytes.hex,
