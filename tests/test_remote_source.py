@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +28,7 @@ from notme_git.daemon.credential import Signer
 from notme_git.remote import pinning, place
 from notme_git.remote.client import AuthorityError, Client
 from notme_git.remote.place import FIRST_USE, OUT_OF_BAND, Login
+from notme_git.remote.source import PATIENCE_S
 from notme_git.sign import UNSTAMPED
 from tests.elsewhere import Elsewhere, elsewhere
 from tests.forge import attach
@@ -133,6 +137,24 @@ def test_a_refused_time_stamp_is_no_missing_one(tmp_path: Path) -> None:
         away.sign(signer, away.commit())
         with pytest.raises(AuthorityError, match="429"):
             away.sign(signer, away.commit())
+
+
+def test_all_requests_of_one_signature_have_one_end(away: Elsewhere, signer: Signer) -> None:
+    ends: list[float] = []
+
+    class Watched(Client):
+        def fetch(self, path: str, data: bytes | None = None, content_type: str = "") -> bytes:
+            ends.append(self._end)
+            return Client.fetch(self, path, data, content_type)
+
+    client = Watched(away.server.url)
+    with contextlib.closing(client):
+        signer.source = replace(away.source, client=client)
+        began = time.monotonic()
+        away.sign(signer, away.commit())
+    (end,) = ends  # the time-stamp's, which comes last
+    assert began < end <= began + PATIENCE_S + 1
+    assert client._end == math.inf
 
 
 def test_a_revoked_grant_ends_enrolment_and_the_reason_is_told(away: Elsewhere, signer: Signer) -> None:

@@ -9,6 +9,7 @@ and leave this module as signatures alone.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,9 @@ class Source(Protocol):
     def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
         """A new credential. `RefusedError` without a grant, `UnavailableError` where the authority cannot be asked."""
 
+    def bounded(self) -> AbstractContextManager[None]:
+        """While it is open, all that is asked of others together has an end that git can wait for."""
+
     def unstamped(self, folder: str) -> bool:
         """Whether a signature made in `folder` may go without the authority's time-stamp, if there is none to have."""
 
@@ -97,6 +101,10 @@ class Embedded:
             lambda: issuing.enroll(self.authority, grant, who.profile, anchors, at, **said),
         )
         return ca.mint(child, scope, at)
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """See `Source`. Nobody is asked."""
+        return nullcontext()
 
     def unstamped(self, _folder: str) -> bool:
         """Never: whoever signs here has the time-stamping key, too."""
@@ -150,17 +158,18 @@ class Signer:
         self, who: Acting, parsed: GitObject, *, form: SignatureFormat, replaying: bool, folder: str, at: datetime
     ) -> Signed:
         """Sign for git, and write down what was signed where it belongs to a session."""
-        trusted = self.source.trust()
-        credential = self.credential(who, sign.SCOPE, at)
-        signed = sign.sign_payload(
-            credential,
-            trusted if credential.chain.anchor in trusted.anchors else self.source.trust(),
-            parsed,
-            form=form,
-            replaying=replaying,
-            unstamped=lambda: self.source.unstamped(folder),
-            at=at,
-        )
+        with self.source.bounded():
+            trusted = self.source.trust()
+            credential = self.credential(who, sign.SCOPE, at)
+            signed = sign.sign_payload(
+                credential,
+                trusted if credential.chain.anchor in trusted.anchors else self.source.trust(),
+                parsed,
+                form=form,
+                replaying=replaying,
+                unstamped=lambda: self.source.unstamped(folder),
+                at=at,
+            )
         if form is SignatureFormat.SSH and signed.object_id and signed.token:
             stamps.write_spool(self.home, signed.object_id, signed.token)
         self.signatures += 1

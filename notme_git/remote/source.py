@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from notme_git.remote import issuing as remote_issuing
 from notme_git.remote.client import AuthorityError, Client
 from notme_git.remote.enrolment import BySession, Proof
 
-PATIENCE_S = 4.5
+PATIENCE_S = 4.0
 """For one signature's requests together: git, and whoever waits for it, is told within five seconds."""
 
 BRIEF_S = 0.4
@@ -84,6 +84,10 @@ class RemoteSource:
                     raise
                 self._trust = None
             return self._enroll(shown, who, scope)
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """See `Source`."""
+        return self.client.within(PATIENCE_S)
 
     def unstamped(self, folder: str) -> bool:
         """Whether git's configuration there says that a time-stamp is optional."""
