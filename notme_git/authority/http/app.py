@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, State
 from starlette.exceptions import HTTPException
@@ -123,9 +123,7 @@ class Front:
 def allowed_origin(scope: Scope, origins: tuple[str, ...]) -> str:
     """The request's origin if it may read our answers: one of the settings, or a page of this machine; else empty."""
     origin = Headers(scope=scope).get("origin", "")
-    parts = urlsplit(origin)
-    local = parts.scheme == "http" and parts.hostname == LOCALHOST
-    return origin if origin in origins or local else ""
+    return origin if origin in origins or _LOCAL.fullmatch(origin) else ""
 
 
 def _readable(scope: Scope, settings: Settings) -> list[tuple[bytes, bytes]]:
@@ -170,6 +168,7 @@ def _methods(scope: Scope) -> set[str]:
     return {method for each in found for method in each.methods or ()}
 
 
+_LOCAL = re.compile(rf"http://{LOCALHOST}(:[0-9]{{1,5}})?")
 _WORDS = {404: "not_found", 405: "method not allowed"}
 
 
