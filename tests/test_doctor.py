@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from attest import home as homes
 from attest import sshcert, sshwire
 from attest.errors import UnavailableError, UsageError
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
@@ -22,7 +25,7 @@ from notme_git.authority import embedded
 from notme_git.authority.keystore import FileKeys
 from notme_git.authority.store import StoredGrant
 from notme_git.daemon import agent_setting, place
-from notme_git.doctor import checks, fix, look_authority, look_daemon, look_files
+from notme_git.doctor import checks, fix, look_authority, look_daemon, look_files, look_remote
 from notme_git.doctor.facts import (
     Authority,
     Daemon,
@@ -38,6 +41,7 @@ from notme_git.doctor.facts import (
     is_on,
 )
 from notme_git.doctor.finding import CODES, Finding, Fix, Severity
+from notme_git.remote import place as remote
 from tests.forge import NOW
 from tests.peers import ROOT
 from tests.world import AGENT, World
@@ -326,7 +330,7 @@ def test_one_defect_is_one_finding_with_a_remedy(code: str, form: str, what: str
 
 def test_every_code_is_found_by_some_test() -> None:
     alone = {"authority-key-owner", "authority-key-unreadable"}
-    assert {code for code, *_ in TABLE} | {code for code, *_ in BROKEN} | alone == set(CODES)
+    assert {code for code, *_ in TABLE} | {code for code, *_ in (*BROKEN, *AWAY)} | alone == set(CODES)
 
 
 QUIET: list[tuple[str, str, Change]] = [
@@ -465,6 +469,53 @@ def test_each_trouble_of_the_authority_is_told_once(world: World, code: str, dam
     assert authority.troubles[0].remedy
     secrets = [file.read_text() for file in key_file(world).parent.iterdir() if file.stat().st_size > 64]
     assert not any(line in str(authority.troubles) for text in secrets for line in text.splitlines()[1:-1])
+
+
+def enrols_elsewhere(world: World) -> Path:
+    """A home that pinned the world's authority, for signing and for verifying, and where somebody is signed in."""
+    home, url = world.home.parent / "away", "https://authority.example.com"
+    anchors, bundle = world.trust().anchors, (world.home / "authority" / "bundle").read_bytes()
+    folder, pinned = home / "remote", home / homes.PINNED / world.id
+    for each in (folder, pinned):
+        remote.write_trust(each, anchors, bundle)
+    spki = anchors[0].key.spki_sha256.hex()
+    record = {"url": url, "authority": world.id, "spki": [spki], "pinned": remote.OUT_OF_BAND}
+    (folder / "authority.json").write_text(json.dumps(record))
+    remote.write_login(home, remote.Login("secret-cookie", SECONDS + 1, "Alice Example", HUMAN))
+    return home
+
+
+AWAY: list[tuple[str, Callable[[Path], object]]] = [
+    ("remote-damaged", lambda home: replaced(home / "remote" / "authority.json", b"{")),
+    ("remote-damaged", lambda home: (home / "remote" / "bundle").unlink()),
+    ("remote-damaged", lambda home: replaced(home / "remote" / "session", b"{}")),
+    ("login-missing", lambda home: (home / "remote" / "session").unlink()),
+    ("login-over", lambda home: remote.write_login(home, remote.Login("secret-cookie", SECONDS, "Alice", HUMAN))),
+    ("authority-unpinned", lambda home: shutil.rmtree(home / homes.PINNED)),
+]
+
+
+def test_a_whole_authority_elsewhere_has_no_troubles(world: World) -> None:
+    found = look_remote.look(enrols_elsewhere(world), {}, NOW)
+    assert (found.troubles, found.present, found.bundle_issued_at) == ((), True, SECONDS)
+
+
+@pytest.mark.parametrize(("code", "damage"), AWAY, ids=[f"{i} {code}" for i, (code, _) in enumerate(AWAY)])
+def test_each_trouble_with_an_authority_elsewhere_is_told_once(
+    world: World, code: str, damage: Callable[[Path], object]
+) -> None:
+    home = enrols_elsewhere(world)
+    damage(home)
+    (trouble,) = look_remote.look(home, {}, NOW).troubles
+    assert trouble.code == code
+    assert trouble.remedy
+    assert "secret-cookie" not in str(trouble)
+
+
+def test_a_job_with_a_proof_of_its_own_needs_no_login(world: World) -> None:
+    home = enrols_elsewhere(world)
+    remote.forget_login(home)
+    assert look_remote.look(home, {"NOTME_ID_TOKEN": "token"}, NOW).troubles == ()
 
 
 def test_keys_of_another_user_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
