@@ -34,10 +34,14 @@ async def me(request: Request) -> Response:
 
 @friendly
 async def invite(request: Request) -> Response:
-    """`POST /invites`: by an administrator, for at most `invite_lifetime`; the token is shown this once."""
+    """`POST /invites`: by an administrator who showed a passkey a moment ago, for at most `invite_lifetime`.
+
+    The token is shown this once.
+    """
     desk = desk_of(request)
     at = desk.clock()
-    session = desk.manager(request, at)
+    desk.manager(request, at)
+    session = entry.present(desk, request, at)
     sent = await forms.read(request, {"scopes": list, "ttl": int, "display": str, "email": str})
     scopes = list(dict.fromkeys(sent.fields.get("scopes", accounts.MEMBER)))
     invites.check_grantable(session.scopes, scopes)

@@ -38,10 +38,16 @@ async def listed(request: Request) -> Response:
 
 
 async def connect(request: Request) -> Response:
-    """`POST /connections`: let an identity sign in as this account; by a person, not by a program's session."""
+    """`POST /connections`: let an identity sign in as this account; by a person who signed in by hand a moment ago.
+
+    What is connected can enrol as the account from then on, so a cookie that lies about is not enough for it.
+    """
     desk = desk_of(request)
     at = desk.clock()
     session = entry.person(desk, request, at)
+    if not session.was_present(at):
+        told = "sign in again: an identity is connected within 15 minutes of signing in"
+        raise HttpError(403, "presence_required", more={"error_description": told})
     sent = await forms.read(request, {"proof": dict})
     proof = sent.fields.get("proof", {})
     if not isinstance(proof.get("type"), str):
