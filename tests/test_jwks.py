@@ -120,6 +120,7 @@ LIES: dict[str, tuple[str, Callable[[str], Said], str]] = {
     "keys without TLS": (
         DISCOVERY, lambda url: said({"issuer": url, "jwks_uri": "http://192.0.2.1/"}), "under https"
     ),
+    "keys at no address": (DISCOVERY, lambda url: said({"issuer": url, "jwks_uri": "https://["}), "under https"),
     "keys in a file": (DISCOVERY, lambda url: said({"issuer": url, "jwks_uri": "file:///etc/passwd"}), "under https"),
     "no keys": (DISCOVERY, lambda url: said({"issuer": url}), "under https"),
     "redirect": (JWKS, lambda url: Said(b"", 302, {"Location": url}), "status 302"),

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
@@ -157,9 +157,16 @@ def _jwks_uri(provider: Issuer, document: Mapping[str, Any]) -> str:
     if document.get("issuer") != provider.issuer:
         raise UnavailableError(f"{provider.issuer} says it is another issuer", hint="the setting must equal its name")
     address = document.get("jwks_uri")
-    if not isinstance(address, str) or not address.startswith(("https://", f"{provider.issuer.rstrip('/')}/")):
+    if not _is_url(address) or not address.startswith(("https://", f"{provider.issuer.rstrip('/')}/")):
         raise UnavailableError(f"{provider.issuer} names no address of its keys under https")
     return address
+
+
+def _is_url(text: object) -> TypeGuard[str]:
+    try:
+        return isinstance(text, str) and bool(urlsplit(text).netloc)
+    except ValueError:
+        return False
 
 
 def _json(data: bytes, where: str) -> dict[str, Any]:
