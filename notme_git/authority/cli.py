@@ -124,7 +124,7 @@ def serve(
         chosen = _served_url(found, url, host, listening.getsockname()[1])
         with embedded.opened(config.home) as opened:
             epochs.catch_up(opened)
-            name, keys = opened.id, serving.cached(opened.keys)
+            name, keys = opened.id, serving.loaded(opened)
         serving.log_to_stderr()
         told = {"authority": name, "url": chosen.url, "pid": os.getpid(), "workers": workers}
         server = serving.Server(config.home, chosen, keys, listening, workers)

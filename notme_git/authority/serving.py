@@ -16,15 +16,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 
 from attest.errors import UnavailableError
 from notme_git.authority import embedded
+from notme_git.authority.embedded import Authority
 from notme_git.authority.http import app
 from notme_git.authority.keystore import CachedKeys, KeyStore
 from notme_git.authority.metrics import MAX_WORKERS, Metrics
@@ -41,13 +41,12 @@ PAUSE_S = 1.0
 
 LONGEST_PAUSE_S = 30.0
 PARENT_CHECK_S = 0.5
-ENDING = (signal.SIGTERM, signal.SIGINT)
-
-
-class _Ended(BaseException):
-    """SIGTERM or SIGINT came. No `except` or `suppress` of errors on the way takes it."""
 GARBAGE = 50_000
 """Objects before the collector looks: a request leaves few cycles behind."""
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+WATCHED = (*ENDING, signal.SIGCHLD)
+"""The parent waits for these and is interrupted by none: a handler could run just before it begins to wait."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -80,23 +79,22 @@ class Server:
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once the workers are there."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         try:
-            with _signals():
-                for number in range(min(self.workers, MAX_WORKERS)):
-                    self._start(number)
-                ready()
-                _notify("READY=1")
-                self._mind()
+            for number in range(min(self.workers, MAX_WORKERS)):
+                self._start(number)
+            ready()
+            _notify("READY=1")
+            self._mind()
         finally:
             _notify("STOPPING=1")
             self._end()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self, number: int) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         child = os.fork()
         if child:
             self.children[child] = number
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             return
         status = 1
         try:
@@ -109,9 +107,7 @@ class Server:
 
     def _work(self, number: int) -> None:
         """One worker, from here on with a database connection of its own."""
-        for each in ENDING:
-            signal.signal(each, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         self.metrics.worker = number
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:
@@ -122,16 +118,22 @@ class Server:
 
     def _mind(self) -> None:
         pause, began = PAUSE_S, time.monotonic()
-        while self.children:
-            child, _ = os.waitpid(-1, 0)
-            number = self.children.pop(child, None)
-            if number is None:
+        while signal.sigwait(WATCHED) == signal.SIGCHLD:
+            numbers = self._reap()
+            if not numbers:
                 continue
             quickly = time.monotonic() - began < 2 * pause
             pause = min(pause * 2, LONGEST_PAUSE_S) if quickly else PAUSE_S
-            time.sleep(pause)
+            if _asked_to_end_within(pause):
+                return
             began = time.monotonic()
-            self._start(number)
+            for number in numbers:
+                self._start(number)
+
+    def _reap(self) -> list[int]:
+        """The numbers of the workers that have ended since; one signal may stand for several."""
+        ended = [child for child in self.children if os.waitpid(child, os.WNOHANG)[0]]
+        return [self.children.pop(child) for child in ended]
 
     def _end(self) -> None:
         for child in self.children:
@@ -139,10 +141,7 @@ class Server:
                 os.kill(child, signal.SIGTERM)
         until = time.monotonic() + GRACE_S + 2
         while self.children and time.monotonic() < until:
-            child, _ = os.waitpid(-1, os.WNOHANG)
-            if child:
-                self.children.pop(child, None)
-            else:
+            if not self._reap():
                 time.sleep(0.02)
         for child in self.children:
             with contextlib.suppress(ProcessLookupError):
@@ -150,14 +149,27 @@ class Server:
             os.waitpid(child, 0)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Out of whatever the parent waits in."""
-    raise _Ended
+def _asked_to_end_within(seconds: float) -> bool:
+    """Wait so long, or until a signal to end is there; it stays for `sigwait`."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if signal.sigpending() & set(ENDING):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def cached(keys: KeyStore) -> KeyStore:
     """The same keys, read from their place once."""
     return keys if isinstance(keys, CachedKeys) else CachedKeys(keys)
+
+
+def loaded(authority: Authority) -> KeyStore:
+    """The authority's keys, those of its current epoch read by now: what cannot be read is said before it serves."""
+    keys = cached(authority.keys)
+    for role in ("root", "interop", "tsa"):
+        keys.private_key(f"epoch-{authority.epoch.number}-{role}")
+    return keys
 
 
 def log_to_stderr() -> None:
@@ -186,17 +198,6 @@ def _config(front: app.Front, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    before = {each: signal.signal(each, _stop) for each in ENDING}
-    try:
-        with contextlib.suppress(_Ended):
-            yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _end_with(parent: int) -> None:

@@ -175,6 +175,8 @@ def test_a_key_encryption_key_in_the_environment_is_enough_and_a_wrong_one_is_na
     wrong = sandbox.notme("epoch", "rotate", environ=environ, status=None)
     assert wrong.status != 0
     assert "another key-encryption key" in wrong.err
+    refused = sandbox.notme("authority", "serve", "--port", "0", environ=environ, status=None)
+    assert "another key-encryption key" in refused.err
     sandbox.notme("epoch", "rotate", environ={kek.FILE_VARIABLE: str(sandbox.root / "new")})
     assert sandbox.notme("authority", "status", "--json").json["epoch"] == 2
 
