@@ -19,6 +19,7 @@ from attest.types import Authentication, Constraints, Grant, Principal, Principa
 from notme_git.acting import Acting
 from notme_git.authority import grants
 from notme_git.config import Config
+from notme_git.reading.completion import complete_agent
 from notme_git.remote import ambient, enrolment, login, place, source
 from notme_git.remote.client import Client, parse_url
 from notme_git.remote.login import Attempt
@@ -33,7 +34,13 @@ PROOFS = ("auto", "session", "github", "gitlab", "kubernetes")
 @click.command(name="login")
 @click.argument("url", required=False)
 @click.option("--code", "headless", is_flag=True, help="There is no browser here: show the address, ask for the code.")
-@click.option("--agent", "agents", multiple=True, help="An agent that shall sign for you; may be repeated.")
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    shell_complete=complete_agent,
+    help="An agent that shall sign for you; may be repeated.",
+)
 @json_option
 def login_command(url: str | None, headless: bool, agents: tuple[str, ...], as_json: bool) -> None:
     """Sign in at an authority, so that your agents here can sign for you.
@@ -75,7 +82,7 @@ def logout_command() -> None:
 
 @click.command(name="enroll")
 @click.option("--with", "proof", type=click.Choice(PROOFS), default="auto", show_default=True, help="Which proof.")
-@click.option("--agent", help="Which agent of yours, with a session.")
+@click.option("--agent", shell_complete=complete_agent, help="Which agent of yours, with a session.")
 @json_option
 def enroll_command(proof: str, agent: str | None, as_json: bool) -> None:
     """Try whether this place can enrol: get a certificate, show what it says, and forget its keys."""
