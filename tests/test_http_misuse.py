@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from notme_git.authority import accounts
+from notme_git.authority import accounts, sessions
+from notme_git.authority.http.desk import Desk
+from notme_git.authority.sessions import Session
 from tests.served import Served, served
 from tests.test_http_account import Person
 from tests.world import World
@@ -37,3 +39,38 @@ def test_a_cookie_that_is_older_than_a_moment_connects_no_identity(server: Serve
     server.world.now += timedelta(minutes=16)
     got = alice.ask("POST", "/connections", {"proof": {"type": "oidc", "token": "x.y.z"}})
     assert (got.status, got.json["error"]) == (403, "presence_required")
+
+
+def program_session(server: Served, person: Person) -> Session:
+    def begin(desk: Desk) -> Session:
+        with desk.authority.store.transaction(durable=True):
+            return sessions.begin(
+                desk.records,
+                person.account,
+                "passkey",
+                scopes=(accounts.BRIDGE,),
+                label="laptop",
+                lifetime=timedelta(days=30),
+                program=True,
+                at=server.world.now,
+            )
+
+    return server.within(begin)  # type: ignore[no-any-return]
+
+
+def test_no_certificate_names_another_session_and_so_outlives_its_own(server: Served) -> None:
+    alice = Person(server)
+    program = program_session(server, alice)
+    (other,) = [each["id"] for each in alice.ask("GET", "/sessions").json["sessions"] if each["id"] != program.id]
+    proof = {"type": "session"}
+    refused = server.cert(proof, cookie=program.value, session_id=other)
+    assert (refused.status, refused.json["error"]) == (403, "session_id names another session of this authority")
+    assert server.cert(proof, cookie=program.value, session_id=program.id).status == 200
+    assert server.cert(proof, cookie=program.value, session_id="a run of an agent's own").status == 200
+
+
+def test_what_a_programs_session_gets_says_that_nobody_was_there(server: Served) -> None:
+    alice = Person(server)
+    proof, program = {"type": "session"}, program_session(server, alice)
+    assert server.cert(proof, cookie=program.value).json["auth_method"] == "passkey+program"
+    assert server.cert(proof, cookie=alice.cookie).json["auth_method"] == "passkey"

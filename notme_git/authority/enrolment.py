@@ -33,6 +33,7 @@ ELIGIBLE = (accounts.BRIDGE, accounts.GIT, "sign:git-blind", "sign:attestation")
 
 WORKLOAD_GRANT = timedelta(days=3650)
 NO_NONCE = "no-nonce"
+PROGRAM = "program"
 MAX_LOCAL = 64
 
 
@@ -77,10 +78,11 @@ class Applicant:
 
 
 def of_session(authority: Authority, session: Session) -> Applicant:
-    """A signed-in account."""
+    """A signed-in account. Of a program's session the certificate says so: nobody showed that they are there."""
     account = session.account
     stored = authority.store.grant(account.grant_id)
-    return Applicant(account.id, session.method, session.scopes, session.id, stored.grant, account=account.id)
+    method = f"{session.method}+{PROGRAM}" if session.of_program else session.method
+    return Applicant(account.id, method, session.scopes, session.id, stored.grant, account=account.id)
 
 
 def of_workload(authority: Authority, settings: Settings, proven: Identity, rule: WorkloadRule | None) -> Applicant:

@@ -68,6 +68,11 @@ class Session:
         """Whether it may administer the authority."""
         return accounts.MANAGE in self.scopes
 
+    @property
+    def of_program(self) -> bool:
+        """Whether a person allowed a program to have it, and nobody signed in by it."""
+        return self.method in BY_PERSON and self.present_at is None
+
     def was_present(self, at: datetime, within: timedelta = RECENT) -> bool:
         """Whether somebody signed in here by hand not longer than `within` ago."""
         return self.present_at is not None and at - self.present_at <= within

@@ -160,6 +160,12 @@ def check_renewable(desk: Desk, applicant: Applicant, at: datetime) -> None:
         raise HttpError(403, "the session of that certificate is over, or it had none: prove who you are anew")
 
 
+def check_session(desk: Desk, applicant: Applicant, wanted: str) -> None:
+    """Nobody's certificate may name a session here that is not its own: that would outlive the one that it is of."""
+    if wanted and wanted != applicant.session and desk.records.row(_whose, {"sid": wanted}) is not None:
+        raise HttpError(403, "session_id names another session of this authority")
+
+
 def _of_identity(desk: Desk, proven: Identity, at: datetime) -> Proven:
     """The workload that a rule takes, else the account that is connected, else a GitHub job of a permitted owner."""
     if desk.settings.proofs.rule_for(proven) is None:

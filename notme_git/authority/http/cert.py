@@ -167,6 +167,7 @@ def _issue(
         made = prepare(proven.applicant) if proven.applicant is not None else None
         with store.transaction(durable=proven.applicant is None):
             applicant = proven.spend()
+            applicants.check_session(desk, applicant, ask.session)
             if nonce:
                 desk.spend_nonce(nonce, at)
             if not desk.records.count(f"cert:{applicant.subject}", desk.settings.limits.cert, int(at.timestamp())):

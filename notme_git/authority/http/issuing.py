@@ -44,6 +44,7 @@ async def ca(request: Request) -> Response:
     proven = await applicants.prover(proof["type"], desk.proofs.others)(Call(desk, request, proof, preimage, nonce, at))
     with cert.told(), desk.authority.store.transaction(durable=True):
         applicant = proven.spend()
+        applicants.check_session(desk, applicant, ask.session)
         desk.spend_nonce(nonce, at)
         if not desk.records.count(f"cert:{applicant.subject}", desk.settings.limits.cert, int(at.timestamp())):
             desk.limited(desk.settings.limits.cert)
