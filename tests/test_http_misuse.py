@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notme_git.authority import accounts, sessions
+from notme_git.authority import accounts, enrolment, sessions
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.sessions import Session
 from tests.served import Served, served
@@ -74,3 +74,39 @@ def test_what_a_programs_session_gets_says_that_nobody_was_there(server: Served)
     proof, program = {"type": "session"}, program_session(server, alice)
     assert server.cert(proof, cookie=program.value).json["auth_method"] == "passkey+program"
     assert server.cert(proof, cookie=alice.cookie).json["auth_method"] == "passkey"
+
+
+def test_no_agent_takes_the_address_of_anothers_agent_or_of_the_authority(server: Served) -> None:
+    alice, bob = Person(server), Person(server, email="bob@example.org")
+    named = alice.ask("POST", "/grants", {"agent": "claude", "email": "claude@example.org"})
+    default = alice.ask("POST", "/grants", {"agent": "codex"}).json["email"]
+    assert (named.status, alice.ask("POST", "/grants", {"agent": "c", "email": "claude@example.org"}).status) == (
+        200,
+        200,
+    )
+    own = default.partition("@")[2]
+    for address in ("Claude@example.org", default, f"not-yet@{own}", f"gha.example.tool@{own.partition('.')[2]}"):
+        got = bob.ask("POST", "/grants", {"agent": "evil", "email": address})
+        assert got.status == 403, address
+
+
+def test_nobody_joins_with_the_address_of_an_agent(server: Served) -> None:
+    admin = Person(server, *accounts.ADMIN)
+    assert admin.ask("POST", "/grants", {"agent": "claude", "email": "claude@example.org"}).status == 200
+    token = admin.ask("POST", "/invites", {}).json["token"]
+    got = server.request("POST", "/join", {"token": token, "display": "M", "email": "claude@example.org"})
+    assert (got.status, got.json["error"]) == (403, "somebody else's agent, or a workload, has that address")
+
+
+LOOK_ALIKE = [
+    (("gitlab", "gitlab.com", "a.b", "c"), ("gitlab", "gitlab.com", "a", "b.c")),
+    (("oidc", "host/a", "b"), ("oidc", "host", "a/b")),
+    (("gha", "a", "b"), ("gha", "a.b")),
+    (("gha", "a", "x" * 80), ("gha", "a", "x" * 81)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), LOOK_ALIKE)
+def test_workloads_whose_names_look_alike_have_other_addresses(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    assert enrolment._local(one) != enrolment._local(other)
+    assert max(len(enrolment._local(each)) for each in (one, other)) <= enrolment.MAX_LOCAL

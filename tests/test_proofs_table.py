@@ -98,6 +98,8 @@ def entries(*values: str) -> list[EntryPoint]:
 
 UNUSABLE = [
     ("oidc", [], "built in"),
+    ("human", [], "built in"),
+    ("gha-oidc", [], "built in"),
     ("x", [], "no installed package has"),
     ("x", entries("os:getcwd", "os:getpid"), "several installed packages have"),
     ("x", entries("no_such_module:prove"), "cannot be loaded"),

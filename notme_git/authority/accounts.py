@@ -132,11 +132,20 @@ def parse_person(display: str, email: str) -> tuple[str, str]:
 
 
 def check_free(records: Records, email: str, own: str = "") -> None:
-    """`RefusedError` for an address that an account other than `own` has: certificates name people by it."""
-    if email and any(
-        email.casefold() == each.principal.email.casefold() for each in everybody(records) if each.id != own
-    ):
+    """`RefusedError` for an address of an account other than `own`, or of another's agent or a workload.
+
+    Stock git tells who signed by the address alone.
+    """
+    if not email:
+        return
+    people, wanted = everybody(records), email.casefold()
+    if any(wanted == each.principal.email.casefold() for each in people if each.id != own):
         raise RefusedError("another account has that address", hint="sign in to it, or ask an administrator")
+    giver = next((each.principal.id for each in people if each.id == own), "")
+    for grant in (each.grant for each in records.store.grants()):
+        others = grant.represented is not None and grant.represented.id != giver
+        if others and wanted == grant.actor.email.casefold():
+            raise RefusedError("somebody else's agent, or a workload, has that address", hint="take another")
 
 
 def connect(records: Records, account_id: str, provider: str, subject: str, at: datetime) -> None:

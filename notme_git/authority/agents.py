@@ -54,6 +54,8 @@ def add(records: Records, trust_domain: str, authority_id: str, account: Account
         delegation_depth=int(wish.delegate),
     )
     _check_given(records, account, made)
+    if wish.email:
+        _check_outside(wish.email, authority_id)
     if sum(is_open(each, at) for each in of_account(records.store, account)) >= MAX_OPEN:
         raise RefusedError(f"{MAX_OPEN} grants are open", hint="revoke some")
     name = identity.uri(trust_domain, "agent", account.id, wish.agent)
@@ -100,3 +102,10 @@ def _check_given(records: Records, account: Account, made: Grant) -> None:
         if scope not in held or scope == accounts.MANAGE:
             raise RefusedError(f"cannot grant scope you don't have: {scope}")
     accounts.check_free(records, made.actor.email, own=account.id)
+
+
+def _check_outside(email: str, authority_id: str) -> None:
+    """Addresses below the authority's own name are those that it gives out itself."""
+    domain = f".{email.rpartition('@')[2]}".casefold()
+    if domain.endswith(f".{authority_id}.invalid"):
+        raise RefusedError("addresses below this authority's own name are not chosen", hint="leave the address out")

@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
 from attest.errors import Error, RefusedError, UnavailableError, UsageError
+from attest.types import PrincipalKind
 from notme_git.authority.identity import Identity
 from notme_git.authority.proofs import github, gitlab, jwt, kubernetes, oidc
 from notme_git.authority.proofs.configured import Issuer, Proofs
@@ -23,7 +24,12 @@ from notme_git.authority.proofs.jwks import Keys
 from notme_git.authority.proofs.jwt import TokenError, shown
 
 GROUP = "notme_git.proofs"
-OWN = ("session", "bootstrap", "oidc", "bridge")
+TAKEN = (
+    *PrincipalKind, "session", "bootstrap", "oidc", "bridge", "passkey", "invite", github.METHOD, "gha", "gitlab",
+    "kubernetes"
+)  # fmt: skip
+"""No other proof may have these names: they are methods of ours, or begin the URIs of somebody else's identities."""
+
 TIMEOUT_S = 10.0
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Issuer], Identity]] = {
@@ -90,7 +96,7 @@ class Table:
 
 def load(name: str) -> Proof:
     """The callable that an installed package registered under `name`; `UsageError`."""
-    if name in OWN:
+    if name in TAKEN:
         raise UsageError(f"setting 'proofs.enabled': {name!r} is built in", hint="give the other proof another name")
     found = list(entry_points(group=GROUP, name=name))
     if len(found) != 1:
