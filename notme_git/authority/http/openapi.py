@@ -37,6 +37,11 @@ SCHEMES = {
     JOB: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Of a GitHub Actions job"},
     DPOP: {"type": "apiKey", "in": "header", "name": "DPoP", "description": "A proof of a key (RFC 9449 section 4)"},
 }
+RULES = (
+    "Bodies are JSON of at most 64 KiB, with no fields but those named here; null is as good as absent. "
+    "An error is an ErrorAnswer, whose status says the kind."
+)
+RETRY = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
@@ -60,7 +65,12 @@ def described(url: str) -> dict[str, Any]:
         paths.setdefault(each.path, {})[each.method.lower()] = operation(each)
     return {
         "openapi": "3.1.1",
-        "info": {"title": "notme authority", "version": __version__, "license": {"name": "Apache-2.0"}},
+        "info": {
+            "title": "notme authority",
+            "version": __version__,
+            "description": RULES,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": url}],
         "tags": [{"name": name, "description": text} for name, text in PARTS.items()],
         "paths": paths,
@@ -123,6 +133,8 @@ def _responses(each: Operation) -> dict[int, dict[str, Any]]:
     for status in each.refuses:
         content = {**_content(ERROR, (JSON,)), **({HTML: {}} if each.page else {})}
         found[status] = {"description": REASONS[status], "content": content}
+        if status in (429, 503):
+            found[status]["headers"] = RETRY
     return found
 
 
