@@ -146,6 +146,17 @@ def again(runner: Runner) -> None:
     shutil.rmtree(runner.root / "temp" / "notme-git" / "home", ignore_errors=True)
 
 
+def test_installing_runs_nothing_of_the_repository(runner: Runner) -> None:
+    again(runner)
+    shutil.rmtree(runner.root / "temp" / "notme-git" / "venv", ignore_errors=True)
+    job = runner.job("hostile-repository")
+    for name in ("venv", "sitecustomize", "usercustomize", "subprocess", "logging", "pip", "click"):
+        (job.workspace / f"{name}.py").write_text(f"open({str(runner.root / 'ran')!r}, 'w').close()\n")
+    runner.git(job.workspace, "init", "-q", "-b", "main", ".")
+    job.action(ACTION, runner.inputs())
+    assert (job.failed, (runner.root / "ran").exists()) == ("", False), job.log
+
+
 @pytest.mark.parametrize("form", ["x509", "ssh"])
 def test_after_the_action_a_plain_commit_is_signed_and_verified(runner: Runner, form: str) -> None:
     again(runner)
