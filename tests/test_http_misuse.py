@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from notme_git.authority import accounts, enrolment, sessions
+from attest.errors import UsageError
+from notme_git.authority import accounts, enrolment, sessions, settings
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.sessions import Session
 from tests.served import Served, served
@@ -110,3 +111,11 @@ LOOK_ALIKE = [
 def test_workloads_whose_names_look_alike_have_other_addresses(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     assert enrolment._local(one) != enrolment._local(other)
     assert max(len(enrolment._local(each)) for each in (one, other)) <= enrolment.MAX_LOCAL
+
+
+@pytest.mark.parametrize("everybody", ["*", "0.0.0.0/0", "::/0", "10.0.0.1/0", "proxy.example", ""])
+def test_no_setting_believes_everybodys_forwarded_address(everybody: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        settings.parse({"proxies": [everybody]})
+    assert "'proxies'" in refused.value.message
+    assert settings.parse({"proxies": ["127.0.0.1", "10.0.0.0/8", "::1"]}).proxies[2] == "::1"

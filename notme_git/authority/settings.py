@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -184,6 +185,15 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+def _addresses(value: object) -> tuple[str, ...]:
+    """Addresses and networks. Who believes everybody believes what a client writes of itself, and limits nobody."""
+    found = _texts(value)
+    for each in found:
+        if not ip_network(each, strict=False).prefixlen:
+            raise ValueError(f"{each} is everybody; name the front proxy's address")
+    return found
+
+
 def _duration(longest: timedelta) -> Callable[[object], timedelta]:
     def read(value: object) -> timedelta:
         found = grants.parse_duration(_text(value))
@@ -209,7 +219,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "url": parse_url,
     "audiences": _texts,
     "origins": _texts,
-    "proxies": _texts,
+    "proxies": _addresses,
     "kek_file": _text,
     "open_registration": _flag,
     "dpop_nonce": _flag,
