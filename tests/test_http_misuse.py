@@ -119,3 +119,12 @@ def test_no_setting_believes_everybodys_forwarded_address(everybody: str) -> Non
         settings.parse({"proxies": [everybody]})
     assert "'proxies'" in refused.value.message
     assert settings.parse({"proxies": ["127.0.0.1", "10.0.0.0/8", "::1"]}).proxies[2] == "::1"
+
+
+@pytest.mark.parametrize("marks", [{"Origin": "http://localhost:3000"}, {"Sec-Fetch-Site": "same-site"}])
+def test_no_page_of_another_port_has_certificates_made_with_the_cookie(server: Served, marks: dict[str, str]) -> None:
+    alice = Person(server)
+    plain = {**marks, "Content-Type": "text/plain"}
+    for path, body in (("/cert", {"proof": {"type": "session"}}), ("/cert/passkey", {})):
+        got = alice.ask("POST", path, body, **plain)
+        assert (got.status, got.json) == (403, {"error": "cross-site request refused"})

@@ -96,6 +96,15 @@ def test_a_guest_cannot_take_anothers_address_and_the_invite_stays_open(office: 
     assert office.accept(token, email="bob@example.org").scopes == accounts.MEMBER
 
 
+def test_an_address_is_one_guests_alone(office: Office) -> None:
+    first, second, nameless = (office.invite(email=email).token for email in ("bob@example.org", "BOB@example.org", ""))
+    with pytest.raises(RefusedError, match="kept for another guest"):
+        office.accept(nameless, email="Bob@example.org")
+    office.accept(first)
+    with pytest.raises(RefusedError, match="another account has that address"):
+        office.accept(second)
+
+
 def test_an_invite_gives_no_more_than_the_inviter_holds_when_it_is_used(office: Office) -> None:
     token = office.invite("bridgeCert", "certMint").token
     left = update(table).where(table.c.id == office.admin.id)

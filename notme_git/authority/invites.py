@@ -86,8 +86,10 @@ def accept(
     row = records.row(select(table).where(table.c.token_sha256 == key))
     if row is None or row["used_at"] is not None or row["expires_at"] <= at.timestamp():
         raise _invalid()
+    address = row["email"] or email
+    accounts.check_free(records, address)
     if not row["email"]:
-        accounts.check_free(records, email)
+        _check_not_kept(records, address, at)
     scopes = tuple(json.loads(row["scopes"]))
     try:
         check_grantable(accounts.find(records, row["created_by"]).scopes, scopes)
@@ -97,7 +99,7 @@ def accept(
         records,
         trust_domain,
         display=row["display"] or display,
-        email=row["email"] or email,
+        email=address,
         scopes=scopes,
         authentication=Authentication.SELF_ASSERTED,
         at=at,
@@ -106,6 +108,13 @@ def accept(
     if not records.run(used.values(used_at=int(at.timestamp()), account=account.id)):
         raise _invalid()
     return account
+
+
+def _check_not_kept(records: Records, email: str, at: datetime) -> None:
+    """`RefusedError` for an address that an open invite gives to somebody else."""
+    opened = select(table.c.email).where(table.c.used_at.is_(None), table.c.expires_at > int(at.timestamp()))
+    if email and email.casefold() in [each["email"].casefold() for each in records.rows(opened)]:
+        raise RefusedError("that address is kept for another guest", hint="ask an administrator")
 
 
 def void_all(records: Records, at: datetime) -> None:

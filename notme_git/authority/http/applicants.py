@@ -15,7 +15,7 @@ from attest.types import Authentication
 from notme_git.authority import accounts, enrolment, sessions
 from notme_git.authority.accounts import Account
 from notme_git.authority.enrolment import Applicant
-from notme_git.authority.http import body
+from notme_git.authority.http import body, forms
 from notme_git.authority.http.answers import HttpError
 from notme_git.authority.http.desk import Desk, client_address
 from notme_git.authority.identity import Identity
@@ -75,6 +75,8 @@ def of_session(desk: Desk, session: Session) -> Proven:
 
 async def by_session(call: Call) -> Proven:
     """`{"type": "session"}` with the cookie."""
+    body.take(call.proof, {"type": str}, "proof")
+    forms.check_origin(call.request)
     try:
         return of_session(call.desk, call.desk.session(call.request, call.at))
     except RefusedError as refused:
@@ -84,10 +86,11 @@ async def by_session(call: Call) -> Proven:
 async def by_bootstrap(call: Call) -> Proven:
     """`{"type": "bootstrap", "code": ...}`: the operator's code, once; makes an administrator's account."""
     desk, at = call.desk, call.at
+    code = body.take(call.proof, {"type": str, "code": str}, "proof").get("code", "")
     desk.check_rate(f"code:{client_address(call.request)}", desk.settings.limits.code, at)
 
     def spend() -> Applicant:
-        use_code(desk, call.proof.get("code"), at)
+        use_code(desk, code, at)
         account = accounts.create(
             desk.records,
             desk.settings.trust_domain,

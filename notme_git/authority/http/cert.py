@@ -24,7 +24,7 @@ from attest.profile import LIFETIME, RULES, Profile
 from attest.types import Epoch
 from notme_git.authority import enrolment, nonces, sessions, tokens
 from notme_git.authority.enrolment import Applicant, Ask, ScopeError
-from notme_git.authority.http import applicants, body
+from notme_git.authority.http import applicants, body, forms
 from notme_git.authority.http.answers import HttpError, answer
 from notme_git.authority.http.applicants import Call, Proven
 from notme_git.authority.http.desk import Desk, desk_of
@@ -92,6 +92,7 @@ async def passkey(request: Request) -> Response:
     """`POST /cert/passkey`: whoever is signed in, the proofs bound to the cookie as it was sent."""
     desk = desk_of(request)
     at = desk.clock()
+    forms.check_origin(request)
     value = request.cookies.get(sessions.COOKIE)
     if value is None:
         raise HttpError(401, "session_required")
