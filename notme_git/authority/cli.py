@@ -107,7 +107,9 @@ def serve(
     Loopback without TLS; before anything else goes a front proxy with TLS (docs/authority.md).
     """
     from notme_git.authority import serving
+    from notme_git.daemon import hardening
 
+    hardening.harden()
     config = Config.read()
     if key_store == "memory" and workers > 1:
         raise UsageError("keys in memory are one worker's: no other would have those of the next epoch")

@@ -29,6 +29,7 @@ from notme_git.authority.http import app
 from notme_git.authority.keystore import CachedKeys, KeyStore
 from notme_git.authority.metrics import MAX_WORKERS, Metrics
 from notme_git.authority.settings import Settings
+from notme_git.daemon import hardening
 
 BACKLOG = 1024
 CONCURRENCY = 512
@@ -108,6 +109,7 @@ class Server:
     def _work(self, number: int) -> None:
         """One worker, from here on with a database connection of its own."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+        hardening.harden()  # memory locks are not inherited (mlockall(2))
         self.metrics.worker = number
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:

@@ -130,6 +130,14 @@ def test_the_first_serve_makes_the_authority_and_shows_its_recovery_key_once(san
     assert "PRIVATE KEY" not in said
 
 
+def test_what_serves_leaves_no_core_file_and_is_not_read_by_other_processes_of_its_user(sandbox: Sandbox) -> None:
+    with serving(sandbox, "--workers", "2", NOTME_KEK=KEK) as server:
+        for pid in (server.process.pid, *server.workers):
+            (core,) = [x for x in Path(f"/proc/{pid}/limits").read_text().splitlines() if x.startswith("Max core file")]
+            assert core.split()[4:6] == ["0", "0"]
+            assert Path(f"/proc/{pid}/environ").stat().st_uid == 0  # root's, as the process is not dumpable (proc(5))
+
+
 def test_a_worker_that_is_killed_is_replaced_and_none_outlives_its_parent(sandbox: Sandbox) -> None:
     with serving(sandbox, "--key-store", "memory") as server:
         (worker,) = server.workers
