@@ -106,10 +106,10 @@ async def by_bootstrap(call: Call) -> Proven:
     return Proven(spend)
 
 
-def use_code(desk: Desk, code: object, at: datetime) -> None:
+def use_code(desk: Desk, code: str, at: datetime) -> None:
     """Use the operator's code up in the open transaction, or answer 403."""
     try:
-        desk.records.claim(BOOTSTRAP, code if isinstance(code, str) else "", int(at.timestamp()))
+        desk.records.claim(BOOTSTRAP, code, int(at.timestamp()))
     except RefusedError:
         raise HttpError(403, "invalid or consumed bootstrap code") from None
 
