@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from attest.errors import UsageError
-from notme_git.authority import accounts, enrolment, sessions, settings
+from notme_git.authority import accounts, enrolment, passkeys, sessions, settings
 from notme_git.authority.http.desk import Desk
+from notme_git.authority.passkeys import Credential
 from notme_git.authority.sessions import Session
 from tests.served import Served, served
 from tests.test_http_account import Person
@@ -128,3 +129,15 @@ def test_no_page_of_another_port_has_certificates_made_with_the_cookie(server: S
     for path, body in (("/cert", {"proof": {"type": "session"}}), ("/cert/passkey", {})):
         got = alice.ask("POST", path, body, **plain)
         assert (got.status, got.json) == (403, {"error": "cross-site request refused"})
+
+
+def test_where_people_are_in_only_a_code_for_recovery_makes_an_administrator(server: Served) -> None:
+    alice = Person(server)
+
+    def register(desk: Desk) -> None:
+        with desk.authority.store.transaction(durable=False):
+            passkeys.add(desk.records, alice.account.id, Credential(b"id", b"key", 0, True), server.world.now)
+
+    server.within(register)
+    answers = [server.cert({"type": "bootstrap", "code": server.code(recovery=each)}) for each in (False, True)]
+    assert [each.status for each in answers] == [403, 200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from starlette.requests import Request
 
 from attest.errors import RefusedError
 from attest.types import Authentication
-from notme_git.authority import accounts, enrolment, sessions
+from notme_git.authority import accounts, enrolment, passkeys, sessions
 from notme_git.authority.accounts import Account
 from notme_git.authority.enrolment import Applicant
 from notme_git.authority.http import body, forms
@@ -107,11 +108,19 @@ async def by_bootstrap(call: Call) -> Proven:
 
 
 def use_code(desk: Desk, code: str, at: datetime) -> None:
-    """Use the operator's code up in the open transaction, or answer 403."""
+    """Use the operator's code up in the open transaction, or answer 403. Once people are in, only one for recovery."""
+    told = "invalid or consumed bootstrap code"
     try:
-        desk.records.claim(BOOTSTRAP, code, int(at.timestamp()))
+        kept = desk.records.claim(BOOTSTRAP, code, int(at.timestamp()))
     except RefusedError:
-        raise HttpError(403, "invalid or consumed bootstrap code") from None
+        raise HttpError(403, told) from None
+    if passkeys.count(desk.records)[1] and not recovers(kept):
+        raise HttpError(403, told)
+
+
+def recovers(kept: str) -> bool:
+    """Whether an operator's code also lets somebody in where people are in already, by what is kept under it."""
+    return json.loads(kept or "{}").get("recovery") is True
 
 
 async def github(desk: Desk, token: str, at: datetime) -> Proven:

@@ -6,7 +6,6 @@ a session that somebody began by hand a moment ago, or the setting `open_registr
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from notme_git.authority import accounts, invites, passkeys, sessions
 from notme_git.authority.accounts import Account
 from notme_git.authority.http import body, entry, forms, program
 from notme_git.authority.http.answers import HttpError, answer
-from notme_git.authority.http.applicants import BOOTSTRAP
+from notme_git.authority.http.applicants import BOOTSTRAP, recovers
 from notme_git.authority.http.desk import Desk, client_address, desk_of
 from notme_git.authority.passkeys import Newcomer
 from notme_git.authority.records import digest, pending
@@ -96,7 +95,7 @@ async def reset(request: Request) -> Response:
             kept = desk.records.claim(BOOTSTRAP, data.get("bootstrapCode", ""), int(at.timestamp()))
         except RefusedError:
             kept = "{}"
-        if not _recovers(kept):
+        if not recovers(kept):
             raise HttpError(403, "invalid or expired bootstrap code")
         deleted = passkeys.delete_all(desk.records)
         sessions.revoke_all(desk.records, at)
@@ -167,13 +166,9 @@ def _check_code(desk: Desk, key: bytes, at: datetime) -> str:
     row = desk.records.row(kept)
     if row is None or row["expires_at"] <= at.timestamp():
         raise HttpError(403, BAD_CODE)
-    if passkeys.count(desk.records)[1] and not _recovers(row["data"]):
+    if passkeys.count(desk.records)[1] and not recovers(row["data"]):
         raise HttpError(403, BAD_CODE)
     return key.hex()
-
-
-def _recovers(kept: str) -> bool:
-    return json.loads(kept or "{}").get("recovery") is True
 
 
 def _claimed(desk: Desk, user_id: str, response: dict[str, Any], at: datetime) -> Newcomer:
