@@ -31,6 +31,9 @@ SCHEMA_VERSION = 1
 LOCK_TIMEOUT_S = 5.0
 """Writers hold the lock for milliseconds; whoever waits longer waits for a process that hangs."""
 
+HURRIED_MS = 20
+"""While a lock is held for too long, a server that waited in vain answers others instead of waiting again."""
+
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """SQLite refuses longer values; the longest record is a trust bundle, which no verifier reads beyond this."""
 
@@ -92,8 +95,11 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._file = _file_at(path)
         self._written = 0
         self._durable: bool | None = None
+        self._patience_ms = 0
+        self._hurried = False
 
     @classmethod
     def create(cls, path: Path) -> Store:
@@ -155,14 +161,20 @@ class Store:
     def transaction(self, *, durable: bool) -> Iterator[None]:
         """All writes inside, or none of them. `durable`: on disk, not only with the kernel, when it returns.
 
-        Does not nest: `RuntimeError`. Raises `UnavailableError` when the disk is full or the lock is held.
+        Does not nest: `RuntimeError`. Raises `UnavailableError` when the disk is full, the lock is held, or the
+        file is not there any more: what is written to a removed file is on no record.
         """
         if self._connection.in_transaction:
             raise RuntimeError("a transaction of the store is open already")
+        if _file_at(self._path) != self._file:
+            raise UnavailableError(
+                f"the database {self._path} was removed or replaced while it was in use",
+                hint="put it back; after a replacement start the authority again",
+            )
         if durable is not self._durable:
             self._execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._durable = durable
-        self._execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             yield
             self._execute("COMMIT")
@@ -179,7 +191,8 @@ class Store:
         return self._connection.in_transaction
 
     def wait_for_lock(self, milliseconds: int) -> None:
-        """Wait at most so long for another process's transaction."""
+        """Wait at most so long for another process's transaction, and hardly after that was in vain, until it ends."""
+        self._patience_ms = milliseconds
         self._execute(f"PRAGMA busy_timeout = {milliseconds:d}")
 
     def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
@@ -365,6 +378,19 @@ class Store:
         with self.transaction(durable=True):
             return self._execute(sql, *values)
 
+    def _begin(self) -> None:
+        try:
+            self._execute("BEGIN IMMEDIATE")
+        except UnavailableError:
+            self._hurry(hurried=True)
+            raise
+        self._hurry(hurried=False)
+
+    def _hurry(self, *, hurried: bool) -> None:
+        if self._patience_ms and hurried is not self._hurried:
+            self._hurried = hurried
+            self._execute(f"PRAGMA busy_timeout = {HURRIED_MS if hurried else self._patience_ms:d}")
+
     def _execute(self, sql: str, *values: object) -> int:
         try:
             return self._connection.execute(sql, values).rowcount
@@ -415,6 +441,15 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_RECORD_BYTES)
         return connection
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file is there now, None for none that can be told."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_file(path: Path) -> None:
