@@ -177,6 +177,15 @@ def test_a_revocation_stands_in_every_bundle_from_then_on(world: World) -> None:
     assert [(r.kind, r.id, r.reason) for r in bundle.revocations] == [("grant", grant.id, "lost")]
 
 
+def test_no_bundle_is_made_that_verifiers_would_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sequence(home.read_trust(world.home))
+    with world.opened() as authority:
+        monkeypatch.setattr(trust, "MAX_BUNDLE_BYTES", 1000)
+        with pytest.raises(UnavailableError, match="verifiers read 1000"):
+            epochs.revoke_session(authority, "s", reason="", at=world.now)
+        assert (authority.store.latest_sequence(), authority.store.revocations()) == (before, [])
+
+
 def test_revoking_an_unknown_grant_makes_no_bundle(world: World) -> None:
     with world.opened() as authority, pytest.raises(RefusedError):
         epochs.revoke_grant(authority, "no-such-grant", reason="", at=world.now)

@@ -13,6 +13,7 @@ from notme_git.authority import accounts, enrolment, passkeys, sessions, setting
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.passkeys import Credential
 from notme_git.authority.sessions import Session
+from notme_git.authority.settings import Limits, Rate, Settings
 from tests.served import Served, served
 from tests.test_http_account import Person
 from tests.world import World
@@ -141,3 +142,15 @@ def test_where_people_are_in_only_a_code_for_recovery_makes_an_administrator(ser
     server.within(register)
     answers = [server.cert({"type": "bootstrap", "code": server.code(recovery=each)}) for each in (False, True)]
     assert [each.status for each in answers] == [403, 200]
+
+
+def test_a_member_cannot_fill_the_trust_bundle_that_every_verifier_reads(tmp_path: Path) -> None:
+    few = Limits(revoke=Rate(2, 86400))
+    with served(World(tmp_path), Settings(limits=few)) as server:
+        alice, admin = Person(server), Person(server, *accounts.ADMIN, email="bob@example.org")
+        names = [alice.ask("POST", "/grants", {"agent": f"agent-{each}"}).json["grant"] for each in range(4)]
+        assert [alice.ask("DELETE", f"/grants/{name}").status for name in names[:3]] == [200, 200, 429]
+        assert [admin.ask("DELETE", f"/grants/{name}").status for name in names[2:]] == [200, 200]
+        before = server.request("GET", "/revocations").json
+        assert admin.ask("DELETE", f"/grants/{names[0]}").status == 200
+        assert server.request("GET", "/revocations").json == before

@@ -95,10 +95,11 @@ def recover(authority: Authority, recovery_pem: bytes, *, compromised_at: dateti
 
 
 def revoke_grant(authority: Authority, grant_id: str, *, reason: str, at: datetime) -> None:
-    """Revoke a grant from `at` on and tell verifiers with the next bundle, both or neither."""
+    """Revoke a grant from `at` on and tell verifiers with the next bundle, both or neither. Twice changes nothing."""
     with authority.store.transaction(durable=True):
-        authority.store.revoke_grant(grant_id, int(at.timestamp()), reason)
-        _publish(authority, at, [])
+        if authority.store.revoked_at(grant_id) is None:
+            authority.store.revoke_grant(grant_id, int(at.timestamp()), reason)
+            _publish(authority, at, [])
     export(authority)
 
 
@@ -164,8 +165,13 @@ def _publish(authority: Authority, at: datetime, recovery: list[BundleSignature]
     signatures = ca.sign_bundle(authority.keys, epochs[-1], SignerRole.CURRENT, message)
     signatures += _previous(authority, epochs, message)
     signatures += _recovery_signatures(latest) + recovery
-    signed = SignedTrustBundle(bundle=canonical.encode(bundle), signatures=tuple(signatures))
-    store.put_bundle(bundle.sequence, canonical.encode(signed))
+    signed = canonical.encode(SignedTrustBundle(bundle=canonical.encode(bundle), signatures=tuple(signatures)))
+    if len(signed) > trust.MAX_BUNDLE_BYTES:
+        raise UnavailableError(
+            f"the trust bundle would have {len(signed)} bytes, and verifiers read {trust.MAX_BUNDLE_BYTES}",
+            hint="too much was revoked one by one: disable the account it was of, or found another authority",
+        )
+    store.put_bundle(bundle.sequence, signed)
 
 
 def _previous(authority: Authority, epochs: Sequence[Epoch], message: bytes) -> list[BundleSignature]:

@@ -60,6 +60,7 @@ class Limits:
     cert: Rate = Rate(300, 60)
     code: Rate = Rate(5, 60)
     timestamp: Rate = Rate(600, 60)
+    revoke: Rate = Rate(100, 86400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ async def session_end(request: Request) -> Response:
     sent = await forms.read(request, {})
     if name not in [each["id"] for each in sessions.of_account(desk.records, session.account.id, at)]:
         raise HttpError(404, "no such session")
+    desk.check_revoking(session, at)
     epochs.revoke_session(desk.authority, name, reason="ended by its owner", at=at)
     with desk.authority.store.transaction(durable=True):
         sessions.revoke(desk.records, name, session.account.id, at)

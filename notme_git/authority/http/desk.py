@@ -77,6 +77,11 @@ class Desk:
         if not within:
             self.limited(rate, error)
 
+    def check_revoking(self, session: Session, at: datetime) -> None:
+        """An answer of 429 to one who revokes too much: every verifier carries what is revoked for good."""
+        if not session.manages:
+            self.check_rate(f"revoke:{session.account.id}", self.settings.limits.revoke, at)
+
     def limited(self, rate: Rate, error: str = "rate_limited") -> None:
         """Answer 429."""
         self.metrics.add("limited")
