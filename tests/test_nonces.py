@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from attest.errors import RefusedError
 from notme_git.authority import nonces
+from notme_git.authority.http.desk import Desk
 from tests.forge import NOW
 from tests.served import served
 from tests.world import World
@@ -75,6 +77,6 @@ def test_handing_them_out_writes_nothing_and_they_outlive_a_restart(tmp_path: Pa
         assert server.within(lambda desk: desk.authority.store.fetch("PRAGMA data_version", {})[0][0]) == before
     with served(world) as server:
         for each in made:
-            server.within(lambda desk, each=each: desk.spend_nonce(each, world.now))
+            server.within(partial(Desk.spend_nonce, nonce=each, at=world.now))
         with pytest.raises(RefusedError, match="nonce already used"):
             server.within(lambda desk: desk.spend_nonce(made[0], world.now))

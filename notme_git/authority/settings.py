@@ -131,7 +131,7 @@ def read(directory: Path) -> Settings:
         raise UsageError(f"{path} is larger than {MAX_BYTES} bytes", hint="it is no settings file")
     try:
         document = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is no TOML: {error}", hint="mend it; docs/authority.md shows one") from None
     try:
         return parse(document)
