@@ -25,7 +25,7 @@ import uvicorn
 from attest.errors import UnavailableError
 from notme_git.authority import embedded
 from notme_git.authority.embedded import Authority
-from notme_git.authority.http import app
+from notme_git.authority.http import app, wire
 from notme_git.authority.keystore import CachedKeys, KeyStore
 from notme_git.authority.metrics import MAX_WORKERS, Metrics
 from notme_git.authority.settings import Settings
@@ -188,7 +188,8 @@ def _config(front: app.Front, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         front,
         loop="uvloop",
-        http="httptools",
+        http=wire.Bounded,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
