@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -157,7 +158,9 @@ def _answer(exception: Exception, scope: Scope) -> Response:
         if (found := of_error(exception)).status >= 500:
             log.error(json.dumps({"error": exception.message, "hint": exception.hint}))
         return found.response()
-    log.error(json.dumps({"error": f"unexpected {type(exception).__name__}"}), exc_info=exception)
+    # Without the exception's own text, in which may stand what the client sent.
+    trace = traceback.format_tb(exception.__traceback__)
+    log.error(json.dumps({"error": f"unexpected {type(exception).__name__}", "trace": trace}))
     return HttpError(500, "internal_error").response()
 
 
