@@ -23,6 +23,7 @@ class Bounded(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _size = 0
     _in_head = True
+    _under_way = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """See `asyncio.Protocol`."""
@@ -36,12 +37,15 @@ class Bounded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        if self._timer is None:
-            self._timer = self.loop.call_later(REQUEST_S, self.transport.close)
         self._size += len(data)
+        self._under_way = True
         super().data_received(data)
-        if self._in_head and self._size > MAX_HEAD and not self.transport.is_closing():
+        if not self._under_way or self.transport.is_closing():
+            return
+        if self._in_head and self._size > MAX_HEAD:
             self.send_400_response(f"The head of a request has at most {MAX_HEAD} bytes.")
+        elif self._timer is None:
+            self._timer = self.loop.call_later(REQUEST_S, self.transport.close)
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -50,8 +54,9 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        self._in_head, self._size = True, 0
-        self._stop()
+        self._in_head, self._under_way, self._size = True, False, 0
+        if self._timer is not None:
+            self._stop()
         super().on_message_complete()
 
     def _stop(self) -> None:
