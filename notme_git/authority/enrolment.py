@@ -204,7 +204,7 @@ def _local(names: tuple[str, ...]) -> str:
     if all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names) and len(local) <= MAX_LOCAL:
         return local
     digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:DIGEST]
-    return f"{local[: MAX_LOCAL - DIGEST - 1].strip('.')}.{digest}"
+    return f"{local[: MAX_LOCAL - DIGEST - 1]}.{digest}".strip(".").replace("..", ".")
 
 
 def _default(ask: Ask) -> tuple[str, ...]:
