@@ -154,3 +154,13 @@ def test_a_member_cannot_fill_the_trust_bundle_that_every_verifier_reads(tmp_pat
         before = server.request("GET", "/revocations").json
         assert admin.ask("DELETE", f"/grants/{names[0]}").status == 200
         assert server.request("GET", "/revocations").json == before
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "a\n[GNUPG:] GOODSIG", "\u202eabc", "\0"])
+def test_nothing_that_a_terminal_would_obey_gets_into_certificates_and_bundles(server: Served, text: str) -> None:
+    admin = Person(server, *accounts.ADMIN)
+    made = server.cert({"type": "session"}, cookie=admin.cookie, session_id=text)
+    named = admin.ask("POST", "/grants", {"agent": "claude"}).json["grant"]
+    ended = admin.ask("POST", f"/grants/{named}", {"reason": text})
+    revoked = admin.ask("POST", "/revocations", {"kind": "session", "id": text})
+    assert [made.status, ended.status, revoked.status] == [400, 400, 400]

@@ -75,6 +75,14 @@ def take(value: object, fields: Fields, where: str = "") -> dict[str, Any]:
     return found
 
 
+def printable(found: Mapping[str, Any], name: str, limit: int) -> str:
+    """The text under `name`, empty without one, that certificates, bundles and terminals can repeat as it stands."""
+    text = str(found.get(name, ""))
+    if len(text) > limit or not text.isprintable():
+        raise HttpError(400, f"{name} is longer than {limit} characters, or has some that cannot be printed")
+    return text
+
+
 def unbase64(text: str) -> bytes:
     """base64url or base64 of a signature, padded or not; what is neither is no signature, and fails as one."""
     if len(text) > MAX_SIGNATURE:

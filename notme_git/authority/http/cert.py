@@ -120,8 +120,7 @@ def read_ask(data: Mapping[str, Any], over: str = "over binding payload") -> Ask
     if profile is None:
         raise HttpError(400, f"profile must be one of {', '.join(PROFILES)}")
     for name in ("agent", "grant", "session_id", "task_digest"):
-        if len(data.get(name, "")) > MAX_TEXT:
-            raise HttpError(400, f"{name} is longer than {MAX_TEXT} characters")
+        body.printable(data, name, MAX_TEXT)
     return Ask(
         mtls_key=read_key(public["mtls"], KeyAlgorithm.P256),
         signing_key=read_key(public["signing"], RULES[profile].algorithm),

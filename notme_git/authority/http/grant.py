@@ -70,7 +70,7 @@ async def revoke(request: Request) -> Response:
     else:
         found = agents.find(desk.authority.store, session.account, name)
     desk.check_revoking(session, at)
-    epochs.revoke_grant(desk.authority, name, reason=sent.fields.get("reason", "")[:MAX_REASON], at=at)
+    epochs.revoke_grant(desk.authority, name, reason=body.printable(sent.fields, "reason", MAX_REASON), at=at)
     return sent.done({"revoked": found.grant.id}, "/me")
 
 

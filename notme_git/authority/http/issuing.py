@@ -57,8 +57,8 @@ def read_ask(data: Mapping[str, Any]) -> Ask:
     """Key, proof and wishes; an answer of 400 or 401 where they make no sense."""
     if missing := [name for name in NEEDED if not data.get(name)]:
         raise HttpError(400, f"{missing[0]} required")
-    if any(len(data.get(name, "")) > cert.MAX_TEXT for name in SHORT):
-        raise HttpError(400, f"a field is longer than {cert.MAX_TEXT} characters")
+    for name in SHORT:
+        body.printable(data, name, cert.MAX_TEXT)
     return Ask(
         mtls_key=b"",
         signing_key=cert.read_key(data["public_key"], KeyAlgorithm.ED25519),

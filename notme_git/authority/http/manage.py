@@ -13,7 +13,7 @@ from attest import canonical, certificate
 from attest.errors import RefusedError, UnavailableError
 from attest.types import Epoch, Revocation, RevocationKind, SignedTrustBundle, TrustBundle
 from notme_git.authority import accounts, epochs, sessions
-from notme_git.authority.http import entry, forms
+from notme_git.authority.http import body, entry, forms
 from notme_git.authority.http.answers import HttpError, answer
 from notme_git.authority.http.desk import Desk, desk_of
 from notme_git.authority.http.html import friendly
@@ -60,10 +60,10 @@ async def revoke(request: Request) -> Response:
     at = desk.clock()
     _present_manager(desk, request, at)
     sent = await forms.read(request, {"kind": str, "id": str, "reason": str})
-    kind, name = sent.fields.get("kind", ""), sent.fields.get("id", "")
-    if kind not in tuple(RevocationKind) or not 0 < len(name) <= MAX_ID:
+    kind, name = sent.fields.get("kind", ""), body.printable(sent.fields, "id", MAX_ID)
+    if kind not in tuple(RevocationKind) or not name:
         raise HttpError(400, f"kind must be one of {', '.join(RevocationKind)}, and id name one")
-    reason = sent.fields.get("reason", "")[:MAX_REASON]
+    reason = body.printable(sent.fields, "reason", MAX_REASON)
     if kind == RevocationKind.GRANT:
         epochs.revoke_grant(desk.authority, name, reason=reason, at=at)
     else:
@@ -81,7 +81,7 @@ async def disable(request: Request) -> Response:
     account = accounts.find(desk.records, request.path_params["account"])
     if account.id == session.account.id:
         raise HttpError(400, "you cannot disable your own account")
-    _revoke(desk, RevocationKind.PRINCIPAL, account.principal.id, sent.fields.get("reason", "")[:MAX_REASON], at)
+    _revoke(desk, RevocationKind.PRINCIPAL, account.principal.id, body.printable(sent.fields, "reason", MAX_REASON), at)
     with desk.authority.store.transaction(durable=True):
         accounts.disable(desk.records, account.id, at)
         sessions.revoke_of(desk.records, account.id, at)
