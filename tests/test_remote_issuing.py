@@ -95,6 +95,22 @@ def test_one_issuing_ca_serves_all_agents_of_an_orchestrator(here: Away) -> None
         assert database.execute("SELECT count(*) FROM issued").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("held", [True, False], ids=["one at hand", "none yet"])
+def test_a_new_epoch_has_another_issuing_ca_and_agents_go_on_signing(here: Away, held: bool) -> None:
+    signer, address = Signer(here.home, here.source()), here.grant.actor.email.replace("@", "+a@")
+    parsed = sign.parse(commit_payload(committer=f"a <{address}>", at=here.world.now))
+
+    def signed() -> bytes:
+        made = signer.sign(
+            Acting(NAMES[0]), parsed, form=SignatureFormat.X509, replaying=False, folder="/", at=here.world.now
+        )
+        return made.token
+
+    assert not held or signed()
+    here.server.within(lambda desk: epochs.rotate(desk.authority, here.world.now))
+    assert signed()
+
+
 def test_agents_are_minted_for_and_sign_while_the_authority_cannot_be_reached(here: Away) -> None:
     source = here.source()
     signer = Signer(here.home, source)

@@ -193,6 +193,17 @@ def test_a_new_epoch_is_followed_because_the_key_before_vouches_for_it(away: Els
     assert len(place.read_trust(away.home).epochs) == 2
 
 
+@pytest.mark.parametrize("form", [SignatureFormat.X509, SignatureFormat.SSH])
+def test_a_new_epoch_is_followed_while_a_credential_of_the_one_before_is_at_hand(
+    away: Elsewhere, signer: Signer, form: SignatureFormat
+) -> None:
+    away.sign(signer, away.commit(), form=form)
+    for number in (2, 3):
+        away.server.within(lambda desk: epochs.rotate(desk.authority, away.world.now))
+        assert away.sign(signer, away.commit(), form=form).token
+        assert len(place.read_trust(away.home).epochs) == number
+
+
 def test_two_agents_of_one_human_have_a_credential_each(away: Elsewhere, signer: Signer) -> None:
     away.grant(Wish("other"))
     away.sign(signer, away.commit())

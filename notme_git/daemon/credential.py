@@ -17,7 +17,7 @@ from typing import Protocol, TypedDict
 
 from attest import home as homes
 from attest import stamps
-from attest.errors import RefusedError
+from attest.errors import RefusedError, Step, VerificationError
 from attest.evidence import rfc3339
 from attest.gitobject import SignatureFormat
 from attest.profile import LIFETIME
@@ -60,6 +60,9 @@ class Source(Protocol):
 
     def unstamped(self, folder: str) -> bool:
         """Whether a signature made in `folder` may go without the authority's time-stamp, if there is none to have."""
+
+    def follow(self) -> bool:
+        """Ask whether there is a newer trust than the one that is gone by, which is gone by from then on."""
 
     def forget(self) -> None:
         """Let go of every key of its own."""
@@ -108,6 +111,10 @@ class Embedded:
 
     def unstamped(self, _folder: str) -> bool:
         """Never: whoever signs here has the time-stamping key, too."""
+        return False
+
+    def follow(self) -> bool:
+        """Never: it is looked at for every signature."""
         return False
 
     def forget(self) -> None:
@@ -159,17 +166,12 @@ class Signer:
     ) -> Signed:
         """Sign for git, and write down what was signed where it belongs to a session."""
         with self.source.bounded():
-            trusted = self.source.trust()
-            credential = self.credential(who, sign.SCOPE, at)
-            signed = sign.sign_payload(
-                credential,
-                trusted if credential.chain.anchor in trusted.anchors else self.source.trust(),
-                parsed,
-                form=form,
-                replaying=replaying,
-                unstamped=lambda: self.source.unstamped(folder),
-                at=at,
-            )
+            try:
+                signed = self._sign(who, parsed, form, replaying, folder, at)
+            except VerificationError as error:  # a time-stamp of an epoch that has begun since the credential was got
+                if error.step is not Step.TIME or not self.source.follow():
+                    raise
+                signed = self._sign(who, parsed, form, replaying, folder, at)
         if form is SignatureFormat.SSH and signed.object_id and signed.token:
             stamps.write_spool(self.home, signed.object_id, signed.token)
         self.signatures += 1
@@ -211,6 +213,21 @@ class Signer:
         """Forget every key."""
         self._credentials.clear()
         self.source.forget()
+
+    def _sign(
+        self, who: Acting, parsed: GitObject, form: SignatureFormat, replaying: bool, folder: str, at: datetime
+    ) -> Signed:
+        trusted = self.source.trust()
+        credential = self.credential(who, sign.SCOPE, at)
+        return sign.sign_payload(
+            credential,
+            trusted if credential.chain.anchor in trusted.anchors else self.source.trust(),
+            parsed,
+            form=form,
+            replaying=replaying,
+            unstamped=lambda: self.source.unstamped(folder),
+            at=at,
+        )
 
     def _note(self, session: Session | None, signed: Signed, form: SignatureFormat, folder: str, at: datetime) -> None:
         if session is None:

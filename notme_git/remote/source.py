@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from attest.errors import Error, RefusedError, UnavailableError
 from attest.trust import Trust
@@ -22,6 +23,8 @@ from notme_git.remote import ambient, enrolment, place
 from notme_git.remote import issuing as remote_issuing
 from notme_git.remote.client import AuthorityError, Client
 from notme_git.remote.enrolment import BySession, Proof
+
+T = TypeVar("T")
 
 PATIENCE_S = 4.0
 """For one signature's requests together: git, and whoever waits for it, is told within five seconds."""
@@ -60,9 +63,10 @@ class RemoteSource:
         return self._trust
 
     def ticket(self, _who: Acting, _scope: str, _at: datetime) -> tuple[str, ...]:
-        """The authority alone knows the grants; a credential is kept for the one who signed in."""
-        login = place.read_login(self.home)
-        return self.remote.url, login.session if login else ""
+        """The authority alone knows the grants; a credential is for the one who signed in, and for an epoch."""
+        login, bundle = place.read_login(self.home), self.trust().bundle
+        epoch = str(bundle.epochs[-1].number) if bundle else ""
+        return self.remote.url, login.session if login else "", epoch
 
     def enroll(self, who: Acting, scope: str, at: datetime) -> Credential:
         """See `Source`. Where the authority has begun a new epoch its bundle says so, signed by the key before.
@@ -73,17 +77,7 @@ class RemoteSource:
         if slash:
             return self._issuing_of(holder, who, scope, at).mint(child, scope, at)
         shown = self._shown(at)
-        with self.client.within(PATIENCE_S):
-            self._refresh(at)
-            try:
-                return self._enroll(shown, who, scope)
-            except AuthorityError as refused:
-                raise self._explained(refused, who) from None
-            except RefusedError:
-                if self._trust == place.update(self.home / place.FOLDER, self.home, self.client):
-                    raise
-                self._trust = None
-            return self._enroll(shown, who, scope)
+        return self._following(who, at, lambda: self._enroll(shown, who, scope))
 
     def bounded(self) -> AbstractContextManager[None]:
         """See `Source`."""
@@ -97,9 +91,28 @@ class RemoteSource:
             return False
         return found.get(OPTION, ("",))[-1:] == ("optional",)
 
+    def follow(self) -> bool:
+        """See `Source`."""
+        known = self.trust()
+        self._trust = None
+        return place.update(self.home / place.FOLDER, self.home, self.client) != known
+
     def forget(self) -> None:
         """See `Source`."""
         self._issuing.clear()
+
+    def _following(self, who: Acting, at: datetime, ask: Callable[[], T]) -> T:
+        """What `ask` gets; where the answer does not hold and there is a newer bundle, what it gets by that."""
+        with self.client.within(PATIENCE_S):
+            self._refresh(at)
+            try:
+                return ask()
+            except AuthorityError as refused:
+                raise self._explained(refused, who) from None
+            except RefusedError:
+                if not self.follow():
+                    raise
+            return ask()
 
     def _enroll(self, shown: Proof, who: Acting, scope: str) -> Credential:
         session = who.session
@@ -119,29 +132,27 @@ class RemoteSource:
         """The one in memory, as long as no newer epoch is known of: without the authority that is not found out."""
         with contextlib.suppress(UnavailableError), self.client.within(BRIEF_S):
             self._refresh(at)
-        bundle, session = self.trust().bundle, who.session
-        epoch = str(bundle.epochs[-1].number) if bundle else ""
-        key = (*self.ticket(who, scope, at), holder, str(who.profile), session.id if session else "", epoch)
+        session = who.session
+        key = (*self.ticket(who, scope, at), holder, str(who.profile), session.id if session else "")
         return self._issuing.get(key, at, lambda: self._enroll_issuing(holder, who, at))
 
     def _enroll_issuing(self, holder: str, who: Acting, at: datetime) -> IssuingCA:
         session, shown = who.session, self._shown(at)
         if not isinstance(shown, BySession):
             raise RefusedError(f"a workload has no agents of its own, so none signs as {who.agent}")
-        with self.client.within(PATIENCE_S):
-            self._refresh(at)
-            try:
-                return remote_issuing.enroll(
-                    self.client,
-                    shown,
-                    agent=holder,
-                    profile=who.profile,
-                    anchors=self.trust().anchors,
-                    session=session.id if session else "",
-                    task_digest=bytes.fromhex(session.task_digest) if session else b"",
-                )
-            except AuthorityError as refused:
-                raise self._explained(refused, who) from None
+        return self._following(
+            who,
+            at,
+            lambda: remote_issuing.enroll(
+                self.client,
+                shown,
+                agent=holder,
+                profile=who.profile,
+                anchors=self.trust().anchors,
+                session=session.id if session else "",
+                task_digest=bytes.fromhex(session.task_digest) if session else b"",
+            ),
+        )
 
     def _shown(self, at: datetime) -> Proof:
         login = place.read_login(self.home) if self.login else None
