@@ -12,8 +12,11 @@ from attest.errors import UsageError
 from notme_git.authority import accounts, enrolment, passkeys, sessions, settings
 from notme_git.authority.http.desk import Desk
 from notme_git.authority.passkeys import Credential
+from notme_git.authority.proofs.configured import Issuer as Provider
+from notme_git.authority.proofs.configured import Proofs
 from notme_git.authority.sessions import Session
 from notme_git.authority.settings import Limits, Rate, Settings
+from tests.issuer import AUDIENCE, Issuer
 from tests.served import Served, served
 from tests.test_http_account import Person
 from tests.world import World
@@ -164,3 +167,15 @@ def test_nothing_that_a_terminal_would_obey_gets_into_certificates_and_bundles(s
     ended = admin.ask("POST", f"/grants/{named}", {"reason": text})
     revoked = admin.ask("POST", "/revocations", {"kind": "session", "id": text})
     assert [made.status, ended.status, revoked.status] == [400, 400, 400]
+
+
+def test_a_token_that_lies_in_a_file_does_not_become_a_session_of_a_day(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with Issuer(lambda: world.now) as issuer:
+        proofs = Proofs(issuers=(Provider(issuer.url, audiences=(AUDIENCE,), reuse=True),))
+        with served(world, Settings(proofs=proofs)) as server:
+            token = issuer.token()
+            connected = Person(server).ask("POST", "/connections", {"proof": {"type": "oidc", "token": token}})
+            got = server.request("POST", "/auth/oidc/login", {"token": token})
+            assert (connected.status, got.status, "set-cookie" in got.headers) == (200, 403, False)
+            assert server.cert({"type": "oidc", "token": token}).status == 200

@@ -87,7 +87,7 @@ def current(authority: Authority, at: datetime) -> dict[str, Any]:
     newest = epochs[-1]
     if kept is not None and kept["epoch"] == newest.number and 0 <= now - int(kept["issuedAt"]) < REMADE_S:
         return kept
-    with store.transaction(durable=False):
+    with store.transaction(durable=True):  # a sequence that was told never goes back, a power cut or not
         last = _kept(store.setting(SETTING))
         epochs = store.epochs()
         made = _make(epochs, (int(last["seqno"]) if last else 0) + 1, now)

@@ -72,6 +72,8 @@ async def login(request: Request) -> Response:
     if "token" not in sent:
         raise HttpError(400, "token required")
     proven = await identity_of(desk, {"type": "oidc", "token": sent["token"]}, at)
+    if not proven.once:
+        raise HttpError(403, "a token that may be used again begins no session: show it at /cert")
     method = oidc.method(proven.issuer)
     with desk.authority.store.transaction(durable=True):
         account = accounts.connected(desk.records, method, proven.subject)
