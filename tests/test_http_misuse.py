@@ -7,10 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from attest.errors import UsageError
 from notme_git.authority import accounts, enrolment, passkeys, sessions, settings
-from notme_git.authority.http.desk import Desk
+from notme_git.authority.http.desk import Desk, client_address
 from notme_git.authority.passkeys import Credential
 from notme_git.authority.proofs.configured import Issuer as Provider
 from notme_git.authority.proofs.configured import Proofs
@@ -179,3 +180,18 @@ def test_a_token_that_lies_in_a_file_does_not_become_a_session_of_a_day(tmp_path
             got = server.request("POST", "/auth/oidc/login", {"token": token})
             assert (connected.status, got.status, "set-cookie" in got.headers) == (200, 403, False)
             assert server.cert({"type": "oidc", "token": token}).status == 200
+
+
+ADDRESSES = [
+    ("192.0.2.1", "192.0.2.1"),
+    ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+    ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+    ("::ffff:192.0.2.1", "192.0.2.1"),
+    ("fe80::1%eth0", "fe80::/64"),
+    ("somebody", "somebody"),
+]
+
+
+@pytest.mark.parametrize(("host", "counted"), ADDRESSES)
+def test_whoever_has_a_network_of_addresses_is_limited_as_one(host: str, counted: str) -> None:
+    assert client_address(Request({"type": "http", "headers": [], "client": (host, 1)})) == counted

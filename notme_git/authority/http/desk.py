@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv6Address, IPv6Network
 
 from starlette.requests import Request
 
@@ -106,5 +107,13 @@ def desk_of(request: Request) -> Desk:
 
 
 def client_address(request: Request) -> str:
-    """The client's address; the server has put the forwarded one there where settings trust the proxy."""
-    return request.client.host if request.client else "unknown"
+    """The client's address; the server has put the forwarded one there where settings trust the proxy.
+
+    Of IPv6 it is the network of 64 bits: whoever has one address there has all of them (RFC 4291 section 2.5.4).
+    """
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
