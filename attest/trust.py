@@ -114,7 +114,7 @@ def verify_bundle(data: bytes, pinned: Sequence[Anchor], *, minimum_sequence: in
             Step.EPOCH,
             Reason.BUNDLE_ROLLBACK,
             f"the trust bundle has sequence {bundle.sequence}; {minimum_sequence} was seen before",
-            hint="fetch the current bundle from the authority",
+            hint="fetch the current bundle: notme-git trust update, or a new export of the authority's for --bundle",
         )
     known = tuple(anchor for _, pair in anchors for anchor in pair)
     return Trust(known + tuple(a for a in pinned if a not in known), bundle, tuple(anchors))

@@ -265,6 +265,8 @@ def trust_list(as_json: bool) -> None:
             f"{item['use']:<8} {item['authority']}  sha256:{item['spki'][0]}  {item['pinned']}"
             f"  bundle {item['sequence']}, {text.age(item['ageSeconds'])} old  {item['url'] or ''}".rstrip()
         )
+    if not items:
+        click.echo("nothing is pinned here: notme-git trust add URL --spki sha256:HEX", err=True)
 
 
 @trust.command(name="update")
@@ -279,7 +281,9 @@ def trust_update(as_json: bool) -> None:
         _print_json(told)
         return
     for item in told:
-        click.echo(f"{item['url']}: bundle {item['sequence']}")
+        click.echo(f"{item['use']:<8} {item['url']}: bundle {item['sequence']}")
+    if not told:
+        click.echo("no authority elsewhere is pinned here: notme-git trust add URL --spki sha256:HEX", err=True)
 
 
 @trust.command(name="export")

@@ -221,7 +221,7 @@ def test_first_use_pins_for_signing_and_for_no_verifier(away: Elsewhere) -> None
 
 
 def pin(away: Elsewhere) -> str:
-    spki = away.world.trust().anchors[0].key.spki_sha256.hex()
+    spki = away.world.trust().epochs[-1][1][0].key.spki_sha256.hex()
     pinning.add(away.home, away.server.url, f"sha256:{spki.upper()}")
     return spki
 
@@ -252,6 +252,23 @@ def test_a_pinned_authority_verifies_beside_the_one_of_this_machine(away: Elsewh
     armour = away.sign(signer, payload).armour
     assert own.judge(attach(payload, armour)).outcome is Outcome.ACCEPTED
     assert own.judge(own.signed_commit()).outcome is Outcome.ACCEPTED
+
+
+def test_the_signer_and_the_verifiers_of_a_home_have_the_same_bundle(away: Elsewhere, signer: Signer) -> None:
+    """They have one memory of sequences, too: what one of them learns makes the other's bundle an old one."""
+    def learn_by_signing() -> None:
+        away.sign(signer, away.commit())
+
+    def learn_by_adopting() -> None:
+        place.adopt(away.home, away.server.url, away.client)
+
+    pin(away)
+    for number, learn in enumerate((lambda: pin(away), learn_by_signing, learn_by_adopting), 2):
+        away.server.within(lambda desk: epochs.rotate(desk.authority, away.world.now))
+        learn()
+        (pinned,) = homes.pinned_in(away.home)
+        assert homes.read_pinned(pinned, away.home).bundle == place.read_trust(away.home).bundle
+        assert len(place.read_trust(away.home).epochs) == number
 
 
 def test_an_older_bundle_changes_nothing(away: Elsewhere) -> None:

@@ -46,15 +46,17 @@ def listed(home: Path, at: datetime) -> list[dict[str, Any]]:
 
 def update(home: Path) -> list[dict[str, Any]]:
     """Fetch the bundle of each; one that is older than the last is refused and changes nothing."""
-    folders = [*homes.pinned_in(home), *([home / place.FOLDER] if place.exists(home) else [])]
+    folders = [("verify", folder) for folder in homes.pinned_in(home)]
+    if place.exists(home):
+        folders.append(("enrol", home / place.FOLDER))
     told = []
-    for folder in folders:
+    for use, folder in folders:
         client = Client(place.read_record(folder).url)
         try:
             found = place.update(folder, home, client)
         finally:
             client.close()
-        told.append({"url": client.url, "authority": _id(found), "sequence": _sequence(found)})
+        told.append({"use": use, "url": client.url, "authority": _id(found), "sequence": _sequence(found)})
     return told
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -125,6 +126,7 @@ def adopt(home: Path, url: str, client: Client) -> Remote:
     found = Remote(url, bundle.bundle.authority_id, fingerprints, how)
     write_trust(home / FOLDER, anchors, data)
     _write(home / FOLDER / SETTINGS, json.dumps(asdict(found), indent=2).encode() + b"\n")
+    _share(data, found.authority, home, home / FOLDER)
     return found
 
 
@@ -148,6 +150,7 @@ def pin(home: Path, client: Client, spki: str) -> Trust:
     found = Remote(client.url, bundle.bundle.authority_id, (spki,), OUT_OF_BAND)
     _write(folder / SETTINGS, json.dumps(asdict(found), indent=2).encode() + b"\n")
     write_trust(folder, anchors, data)
+    _share(data, found.authority, home, folder)
     return bundle
 
 
@@ -156,9 +159,16 @@ def update(folder: Path, home: Path, client: Client) -> Trust:
 
     A new epoch's keys, which the keys before vouch for, are written beside them.
     """
+    data, _ = fetch(client, homes.read_anchors(folder / ANCHORS.name, None, hint="notme-git setup --authority URL"))
+    found = _take(folder, home, data)
+    assert found.bundle is not None
+    _share(data, found.bundle.authority_id, home, folder)
+    return found
+
+
+def _take(folder: Path, home: Path, data: bytes) -> Trust:
     anchors = homes.read_anchors(folder / ANCHORS.name, None, hint="notme-git setup --authority URL")
-    data, _ = fetch(client, anchors)
-    draft = folder / f"{BUNDLE.name}.new"
+    draft = folder / f"{BUNDLE.name}.{os.getpid()}.new"
     _write(draft, data)
     try:
         found = homes.read_bundle(draft, anchors, home)  # never back: the sequences that were seen before
@@ -166,6 +176,17 @@ def update(folder: Path, home: Path, client: Client) -> Trust:
     finally:
         draft.unlink(missing_ok=True)
     return found
+
+
+def _share(data: bytes, authority: str, home: Path, taken: Path) -> None:
+    """Signer and verifiers have keys each and one memory of sequences, by which the others' bundle is an old one now.
+
+    One whose own keys do not vouch for it stays as it is, and says so when it is used.
+    """
+    for folder in (*homes.pinned_in(home), home / FOLDER):
+        with contextlib.suppress(UnavailableError, VerificationError):
+            if folder != taken and read_record(folder).authority == authority:
+                _take(folder, home, data)
 
 
 def fetch(client: Client, anchors: Sequence[Anchor]) -> tuple[bytes, Trust]:
