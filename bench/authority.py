@@ -144,10 +144,10 @@ def attack(url: str, cookie: str, connections: int, root: Path) -> Load:
 
 
 def requests(url: str, many: int) -> Iterator[dict[str, object]]:
-    """Bodies of POST /cert, each with a nonce of its own; one pair of keys for all."""
+    """Bodies of POST /cert, each with a nonce and keys of its own."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    keys = Keys.new(Profile.NOTME)
     for _ in range(many):
+        keys = Keys.new(Profile.NOTME)
         connection.request("GET", "/nonce")
         nonce = json.loads(connection.getresponse().read())["nonce"]
         suffix = hashlib.sha256(nonce.encode()).digest()

@@ -6,6 +6,7 @@ account gets for itself: its standing grant. What an account may do is read agai
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Iterable
@@ -204,6 +205,12 @@ def _standing(principal: Principal, scopes: Iterable[str], at: datetime) -> Gran
     )
 
 
+@functools.lru_cache(maxsize=64)
+def scopes_of(text: str) -> tuple[str, ...]:
+    """Scopes as a record has them; there are few different ones."""
+    return tuple(json.loads(text))
+
+
 def read(records: Records, account_id: str, principal_id: str, scopes: str, grant_id: str) -> Account:
     """An account from the columns of its row."""
     principal = records.store.principal(principal_id)
@@ -211,4 +218,4 @@ def read(records: Records, account_id: str, principal_id: str, scopes: str, gran
         raise UnavailableError(
             "the authority's database names an account without a principal", hint="restore it from a backup"
         )
-    return Account(account_id, principal, tuple(json.loads(scopes)), grant_id)
+    return Account(account_id, principal, scopes_of(scopes), grant_id)

@@ -137,7 +137,7 @@ def verify(records: Records, value: str, at: datetime) -> Session:
     if not _open_row(row, at):
         raise _invalid()
     account = accounts.read(records, row["account"], row["principal_id"], row["account_scopes"], row["grant_id"])
-    held = tuple(scope for scope in account.scopes if scope in json.loads(row["scopes"]))
+    held = tuple(scope for scope in account.scopes if scope in accounts.scopes_of(row["scopes"]))
     present = _present(row["present_at"])
     return Session(row["id"], account, row["method"], held, _time(row["expires_at"]), value, present)
 

@@ -98,6 +98,7 @@ class Store:
         self._file = _file_at(path)
         self._written = 0
         self._durable: bool | None = None
+        self._principals: dict[str, Principal] = {}  # added, never changed
         self._patience_ms = 0
         self._hurried = False
 
@@ -234,8 +235,16 @@ class Store:
 
     def principal(self, principal_id: str) -> Principal | None:
         """The principal of that id, None without one."""
-        row = self._row("SELECT record FROM principals WHERE id = ?", principal_id)
-        return None if row is None else self._decode(Principal, row[0])
+        known = self._principals.get(principal_id)
+        if known is None:
+            row = self._row("SELECT record FROM principals WHERE id = ?", principal_id)
+            if row is None:
+                return None
+            known = self._decode(Principal, row[0])
+            if len(self._principals) >= KEPT:
+                self._principals.clear()
+            self._principals[principal_id] = known
+        return known
 
     def add_grant(self, grant: Grant) -> None:
         """Add a grant; `RefusedError` if its id is known."""

@@ -12,6 +12,7 @@ from attest.errors import Error, MalformedError, RefusedError, UnavailableError,
 
 NO_STORE = {"Cache-Control": "no-store"}
 RETRY_AFTER_S = 1
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class HttpError(Exception):
@@ -37,8 +38,7 @@ class HttpError(Exception):
 
 def answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer; what is not said to be cacheable is not."""
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(text, status, headers=headers or NO_STORE, media_type="application/json")
+    return Response(_ENCODER.encode(body).encode(), status, headers=headers or NO_STORE, media_type="application/json")
 
 
 def of_error(error: Error) -> HttpError:

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from starlette.datastructures import Headers, State
@@ -50,6 +50,9 @@ HEADERS = (
 )
 
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
 def build(
     authority: Authority,
     settings: Settings,
@@ -73,11 +76,22 @@ async def metrics_page(request: Request) -> Response:
     return PlainTextResponse(desk_of(request).metrics.text(), media_type="text/plain; version=0.0.4")
 
 
+def exact(known: list[BaseRoute]) -> dict[tuple[str, str], Endpoint]:
+    """Handlers by method and path, of the paths without a parameter; the router asks every route for each request."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for route in known:
+        if isinstance(route, Route) and not route.param_convertors:
+            for method in route.methods or ():
+                found.setdefault((method, route.path), route.endpoint)
+    return found
+
+
 class Front:
     """Around every request. Nothing of what a client sent is logged but its method, its path and its status."""
 
     def __init__(self, router: ASGIApp, desk: Desk) -> None:
         self.router = router
+        self.exact = exact(routes())
         self.desk = desk
         self.state = State({"desk": desk})
 
@@ -101,7 +115,12 @@ class Front:
                 if scope["method"] == "OPTIONS":
                     await preflight(scope, self.desk.settings.origins)(scope, receive, sending)
                     return
-                await self.router(scope, receive, sending)
+                endpoint = self.exact.get((scope["method"], scope["path"]))
+                if endpoint is None:
+                    await self.router(scope, receive, sending)
+                else:
+                    response = await endpoint(Request(scope, receive, sending))
+                    await response(scope, receive, sending)
             except Exception as exception:
                 if started:
                     raise

@@ -50,7 +50,7 @@ async def read_json(request: Request, fields: Fields) -> dict[str, Any]:
 def parse(data: bytes) -> Any:
     """Strict JSON (RFC 8259): UTF-8, no duplicate names, no NaN, a bounded depth."""
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_constant)
+        value = _DECODER.decode(data.decode())
         if b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
             _check(value, MAX_DEPTH)
     except (ValueError, RecursionError):
@@ -103,6 +103,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> Any:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
 
 
 def _check(value: object, depth: int) -> None:
