@@ -19,6 +19,7 @@ from attest.certificate import Anchor
 from attest.errors import Error, RefusedError, UnavailableError
 from attest.profile import Profile
 from attest.types import Assurance
+from notme_git.authority.agents import Wish
 from notme_git.authority.issue import binding_preimage
 from notme_git.enroll.keys import spki
 from notme_git.enroll.local import Credential
@@ -143,6 +144,19 @@ def test_more_than_was_asked_for_is_no_answer(away: Elsewhere) -> None:
     between = Between(away.server.url, change=lambda _, got: got.update(scopes=[*got["scopes"], "sign:git-blind"]))
     with contextlib.closing(between), pytest.raises(RefusedError, match="answered what was not asked for"):
         enroll(away, between)
+
+
+class Swaps(Client):
+    """Somebody who asks the authority for another agent than the client did."""
+
+    def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return Client.post(self, path, {**body, "agent": "other"}, headers)
+
+
+def test_the_certificate_of_another_agent_is_no_answer(away: Elsewhere) -> None:
+    away.grant(Wish("other"))
+    with contextlib.closing(Swaps(away.server.url)) as swaps, pytest.raises(RefusedError, match="is of other, not of"):
+        enroll(away, swaps)
 
 
 def test_an_authority_that_is_not_pinned_is_not_believed(away: Elsewhere) -> None:

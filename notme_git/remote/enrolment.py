@@ -123,7 +123,10 @@ def enroll(
         body["grant"] = grant
     answer = shown.send(client, body, keys)
     try:
-        return _checked(answer, keys, client, profile, scope, anchors)
+        made = _checked(answer, keys, client, profile, scope, anchors)
+        if agent and (claims := made.chain.leaf.claims) is not None and claims.actor_name != agent:
+            raise MalformedError(f"the certificate is of {claims.actor_name}, not of {agent}")
+        return made
     except (Error, KeyError, TypeError, ValueError) as error:
         raise other_answer(client, error) from None
 
