@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import fields
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from attest.errors import Error
+from attest.errors import Error, RefusedError
 from notme_git.authority import cli, embedded, kek, settings
 from notme_git.authority.keystore import EncryptedKeys
 from notme_git.authority.proofs import configured
@@ -75,6 +76,18 @@ def test_what_is_refused_makes_nothing(home: Path, tmp_path: Path, words: tuple[
     with pytest.raises(Error, match=said):
         run(*(str(kek_file(tmp_path)) if word == "KEK" else word for word in words))
     assert not (home / "authority").exists()
+
+
+def test_the_operator_reads_the_fingerprint_that_others_pin() -> None:
+    made = run("init", "--key-store", "file")
+    fingerprint = json.loads(run("status", "--json"))["anchorSha256"]
+    assert re.search(rf"^anchor +SHA-256 {fingerprint}$", made, re.MULTILINE)
+
+
+def test_a_teams_authority_has_no_human_and_is_not_damaged(home: Path) -> None:
+    run("init", "--key-store", "file")
+    with embedded.opened(home) as opened, pytest.raises(RefusedError, match="is a team's"):
+        _ = opened.human
 
 
 def test_keys_that_are_not_encrypted_cannot_be_wrapped_again(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ class Authority:
     def human(self) -> Principal:
         """The human on whose behalf this authority's agents act."""
         human = self.store.principal(self.store.setting("human") or "")
+        if human is None and self.store.setting("organization"):
+            raise RefusedError(
+                "this home's authority is a team's: each of its people lets agents act on its page",
+                hint="sign in there from another home: notme-git setup --authority URL --agent AGENT",
+            )
         if human is None:
             raise UnavailableError("the authority's database names no human", hint="restore it from a backup")
         return human
@@ -102,7 +107,12 @@ def opened(home: Path) -> Iterator[Authority]:
     directory = home / "authority"
     if not exists(home):
         raise UnavailableError(
-            f"there is no authority in {home}", hint='make one: notme-git init --human "NAME <ADDRESS>"'
+            f"there is no authority in {home}",
+            hint=(
+                "its agents enrol with one elsewhere, whose page is the place for that (notme-git whoami names it)"
+                if (home / "remote" / "authority.json").is_file()
+                else 'make one: notme-git init --human "NAME <ADDRESS>", or for a team: notme-git authority init'
+            ),
         )
     with Store.open(directory / "authority.db") as store:
         authority_id = store.setting("authority_id")

@@ -199,7 +199,7 @@ def _duration(longest: timedelta) -> Callable[[object], timedelta]:
     def read(value: object) -> timedelta:
         found = grants.parse_duration(_text(value))
         if found > longest:
-            raise ValueError(f"at most {longest}")
+            raise ValueError(f"at most {longest.days} days")
         return found
 
     return read

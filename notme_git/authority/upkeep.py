@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from attest import certificate
 from attest.cli import json_option
 from attest.errors import UsageError
 from attest.evidence import rfc3339
@@ -42,7 +43,10 @@ def code(expires: str, recovery: bool, as_json: bool) -> None:
         _print_json({"code": made, "expiresAt": rfc3339(int(ends.timestamp())), "recovery": recovery})
         return
     click.echo(made)
-    click.echo(f"good once, until {rfc3339(int(ends.timestamp()))}: open the authority's page and register", err=True)
+    who = "" if recovery else ", while there is no administrator"
+    click.echo(
+        f"good once, until {rfc3339(int(ends.timestamp()))}{who}: open the authority's page and register", err=True
+    )
 
 
 @click.command(name="status")
@@ -55,6 +59,7 @@ def status(as_json: bool) -> None:
         told: dict[str, Any] = {
             "authority": opened.id,
             "url": found.url,
+            "anchorSha256": certificate.key_of(certificate.read(opened.epoch.root)).spki_sha256.hex(),
             "epoch": opened.epoch.number,
             "bundleSequence": opened.store.latest_sequence(),
             "keyStore": opened.store.setting("key_store"),
