@@ -96,7 +96,12 @@ def init(human: str, key_store: Literal["auto", "keyring", "file"], ephemeral: b
             {
                 "authority": new.authority_id,
                 "home": str(config.home),
-                "human": {"id": new.human.id, "display": display, "email": email, "authentication": "self-asserted"},
+                "human": {
+                    "id": new.represented.id,
+                    "display": display,
+                    "email": email,
+                    "authentication": "self-asserted",
+                },
                 "anchorSha256": fingerprint,
                 "keyStore": new.key_store,
                 "recoveryKey": recovery,

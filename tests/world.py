@@ -45,7 +45,7 @@ class World:
         display, email = grants.parse_human(human)
         with unsynced():
             founded = founding.found(self.home, display, email, "file", at)
-        self.id, self.human, self.warning = founded.authority_id, founded.human, founded.warning
+        self.id, self.human, self.warning = founded.authority_id, founded.represented, founded.warning
         self.recovery_key = founded.recovery_key
 
     @cached_property

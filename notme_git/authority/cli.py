@@ -13,7 +13,7 @@ from attest.cli import json_option
 from attest.errors import UnavailableError, UsageError
 from notme_git.authority import embedded, epochs, founding, grants, settings, upkeep
 from notme_git.authority.embedded import Preference
-from notme_git.authority.founding import Team
+from notme_git.authority.founding import Founded
 from notme_git.authority.settings import Settings
 from notme_git.config import Config
 from notme_git.loopback import is_loopback
@@ -65,7 +65,7 @@ def init(url: str, name: str, key_store: Preference, kek_file: Path | None, as_j
                 "authority": new.authority_id,
                 "home": str(config.home),
                 "url": origin,
-                "organization": {"id": new.organization.id, "name": name},
+                "organization": {"id": new.represented.id, "name": name},
                 "anchorSha256": fingerprint,
                 "keyStore": new.key_store,
                 "recoveryKey": recovery,
@@ -133,7 +133,7 @@ def serve(
         server.run(lambda: click.echo(json.dumps(told) if as_json else f"authority {name} serves {chosen.url}"))
 
 
-def _found(config: Config, url: str, name: str, key_store: Preference, kek_file: Path | None) -> Team:
+def _found(config: Config, url: str, name: str, key_store: Preference, kek_file: Path | None) -> Founded:
     if kek_file is not None and key_store not in ("auto", "encrypted"):
         raise UsageError(f"keys in {key_store} are not encrypted under a key of yours", hint="leave out --kek-file")
     place: Preference = "encrypted" if kek_file is not None else key_store

@@ -12,15 +12,18 @@ from cryptography import x509
 from attest.certificate import Anchor
 from attest.types import Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority import embedded, epochs, grants
-from notme_git.authority.embedded import Preference
+from notme_git.authority.embedded import Authority, Preference
 
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """A new authority. `recovery_key` (PKCS #8 PEM) is shown to the human and kept nowhere."""
+    """A new authority, and for whom its agents or workloads act: a human, or a team's organization.
+
+    `recovery_key` (PKCS #8 PEM) is shown to the operator and kept nowhere.
+    """
 
     authority_id: str
-    human: Principal
+    represented: Principal
     anchor: Anchor
     key_store: str
     warning: str
@@ -31,57 +34,33 @@ def found(home: Path, display: str, email: str, key_store: Preference, at: datet
     """Make the authority of `home`, all of it or nothing; `RefusedError` when there is one already."""
     with embedded.creating(home, key_store) as (authority, warning):
         human = embedded.principal(authority.id, PrincipalKind.HUMAN, "", display, email)
-        authority.store.add_principal(human)
-        authority.store.set_setting("human", human.id)
-        authority.store.add_grant(_verifier_grant(authority.id, human, at))
-        recovery = epochs.begin(authority, at)
-        return Founded(
-            authority_id=authority.id,
-            human=human,
-            anchor=Anchor.read(x509.load_der_x509_certificate(authority.epoch.root)),
-            key_store=authority.store.setting("key_store") or "",
-            warning=warning,
-            recovery_key=recovery,
-        )
+        return _begin(authority, human, "human", warning, at)
 
 
-@dataclass(frozen=True, slots=True)
-class Team:
-    """A new authority for a team. `recovery_key` (PKCS #8 PEM) is shown to the operator and kept nowhere."""
-
-    authority_id: str
-    organization: Principal
-    anchor: Anchor
-    key_store: str
-    warning: str
-    recovery_key: bytes = field(repr=False)
-
-
-def found_team(home: Path, organization: str, key_store: Preference, at: datetime, kek_file: str = "") -> Team:
+def found_team(home: Path, organization: str, key_store: Preference, at: datetime, kek_file: str = "") -> Founded:
     """Make an authority without a human of its own: people join it, and workloads act for the organization.
 
     `kek_file` names the key-encryption key of `encrypted` keys, where the environment names none.
     """
     with embedded.creating(home, key_store, kek_file) as (authority, warning):
-        principal = embedded.principal(
-            authority.id,
-            PrincipalKind.ORGANIZATION,
-            organization,
-            organization,
-            f"organization@{authority.id}.invalid",
-        )
-        authority.store.add_principal(principal)
-        authority.store.set_setting("organization", principal.id)
-        authority.store.add_grant(_verifier_grant(authority.id, principal, at))
-        recovery = epochs.begin(authority, at)
-        return Team(
-            authority_id=authority.id,
-            organization=principal,
-            anchor=Anchor.read(x509.load_der_x509_certificate(authority.epoch.root)),
-            key_store=authority.store.setting("key_store") or "",
-            warning=warning,
-            recovery_key=recovery,
-        )
+        email = f"organization@{authority.id}.invalid"
+        team = embedded.principal(authority.id, PrincipalKind.ORGANIZATION, organization, organization, email)
+        return _begin(authority, team, "organization", warning, at)
+
+
+def _begin(authority: Authority, represented: Principal, setting: str, warning: str, at: datetime) -> Founded:
+    authority.store.add_principal(represented)
+    authority.store.set_setting(setting, represented.id)
+    authority.store.add_grant(_verifier_grant(authority.id, represented, at))
+    recovery = epochs.begin(authority, at)
+    return Founded(
+        authority_id=authority.id,
+        represented=represented,
+        anchor=Anchor.read(x509.load_der_x509_certificate(authority.epoch.root)),
+        key_store=authority.store.setting("key_store") or "",
+        warning=warning,
+        recovery_key=recovery,
+    )
 
 
 def _verifier_grant(authority_id: str, represented: Principal, at: datetime) -> Grant:

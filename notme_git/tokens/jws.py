@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from attest import keys
 from attest.errors import MalformedError
 from attest.keys import KeyAlgorithm, PublicKey
+from notme_git import strictjson
 
 MAX_LENGTH = 16 * 1024
 EDDSA, ES256 = "EdDSA", "ES256"
@@ -123,20 +124,9 @@ def _part(value: Mapping[str, Any]) -> str:
 
 def _object(data: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_constant)
+        found = strictjson.loads(data.decode())
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise MalformedError("no JSON object in a JWS")
     return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(name)

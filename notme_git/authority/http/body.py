@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
+from notme_git import strictjson
 from notme_git.authority.http.answers import HttpError
 
 MAX_BYTES = 64 * 1024
@@ -50,7 +50,7 @@ async def read_json(request: Request, fields: Fields) -> dict[str, Any]:
 def parse(data: bytes) -> Any:
     """Strict JSON (RFC 8259): UTF-8, no duplicate names, no NaN, a bounded depth."""
     try:
-        value = _DECODER.decode(data.decode())
+        value = strictjson.loads(data.decode())
         if b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
             _check(value, MAX_DEPTH)
     except (ValueError, RecursionError):
@@ -92,20 +92,6 @@ def unbase64(text: str) -> bytes:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), b"-_", validate=True)
     except (ValueError, binascii.Error):
         return b""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
 
 
 def _check(value: object, depth: int) -> None:

@@ -20,6 +20,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from attest.errors import RefusedError
+from notme_git import strictjson
 
 MAX_BYTES = 16 * 1024
 MAX_CLAIM_BYTES = 1024
@@ -140,7 +141,7 @@ def _check_number(name: str, value: Any) -> None:
 
 def _json(part: str) -> dict[str, Any]:
     try:
-        found = json.loads(_decode(part), object_pairs_hook=_unique, parse_constant=_constant)
+        found = strictjson.loads(_decode(part).decode())
         json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError):
         raise TokenError("malformed JWT") from None
@@ -158,14 +159,3 @@ def _decode(part: str) -> bytes:
     if base64.urlsafe_b64encode(data).decode().rstrip("=") != part:
         raise TokenError("malformed JWT")
     return data
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(name)
