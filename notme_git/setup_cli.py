@@ -187,7 +187,10 @@ def _adopted(config: Config, url: str, agent: str | None, auto: bool) -> str | N
         return None if auto else agent or remote_cli.WORKLOAD
     if place.read_login(config.home) is None:
         if not sys.stdin.isatty():
-            raise UsageError("nobody is signed in at that authority", hint="notme-git login --code, then setup again")
+            named = f" --agent {shlex.quote(agent)}" if agent else ""
+            raise UsageError(
+                "nobody is signed in at that authority", hint=f"notme-git login --code{named}, then setup again"
+            )
         remote_cli.sign_in(config, (agent,) if agent else (), headless=False)
     return agent
 

@@ -66,6 +66,8 @@ def _source(home: Path, agent: str, scopes: tuple[str, ...], at: datetime) -> So
     except ImportError:
         hint = "pip install 'notme-git[tokens]'"
         raise UnavailableError("tokens need packages that are not installed", hint=hint) from None
+    if not place.exists(home):
+        raise UnavailableError("no authority is set up here", hint="notme-git setup --authority URL")
     remote, login = place.read(home), place.read_login(home)
     if agent or login is None:
         return Source(remote.url, by_certificate(lambda then: tls.enroll(home, agent, then)), scopes)

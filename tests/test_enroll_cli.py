@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from attest.errors import Error, RefusedError, UnavailableError
+from attest.errors import Error, RefusedError, UnavailableError, UsageError
 from notme_git.authority.proofs import configured
 from notme_git.authority.proofs.configured import GitHub, Proofs, WorkloadRule
 from notme_git.authority.settings import Settings
@@ -123,3 +123,17 @@ def test_a_home_without_an_authority_elsewhere_is_told_how_to_get_one(here: Plac
     done = here.enroll(environ={"NOTME_HOME": str(tmp_path)})
     assert isinstance(done.exception, Error)
     assert done.exception.hint == "notme-git setup --authority URL"
+
+
+def test_with_a_session_an_agent_has_to_be_named(here: Place) -> None:
+    got = here.enroll()
+    assert isinstance(got.exception, UsageError)
+    assert got.exception.hint == "notme-git enroll --agent AGENT"
+
+
+def test_a_home_whose_agents_enrol_elsewhere_serves_no_authority_by_accident(here: Place) -> None:
+    words = ["authority", "serve", "--port", "0"]
+    got = CliRunner().invoke(cli, words, env={"NOTME_HOME": str(here.away.home)})
+    assert isinstance(got.exception, RefusedError)
+    assert "enrol with" in got.exception.message
+    assert not (here.away.home / "authority").exists()

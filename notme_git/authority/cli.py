@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from attest.cli import json_option
-from attest.errors import UnavailableError, UsageError
+from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git.authority import embedded, epochs, founding, grants, settings, upkeep
 from notme_git.authority.embedded import Preference
 from notme_git.authority.founding import Founded
 from notme_git.authority.settings import Settings
 from notme_git.config import Config
 from notme_git.loopback import is_loopback
+from notme_git.remote import place
 
 ORGANIZATION = "organization"
 
@@ -120,6 +121,11 @@ def serve(
             hint="give its public origin with --url https://..., where a front proxy has the certificate",
         )
     if not embedded.exists(config.home):
+        if place.exists(config.home):
+            raise RefusedError(
+                f"{config.home} has no authority: its agents enrol with {place.read(config.home).url}",
+                hint="to serve one of your own, name another home with NOTME_HOME",
+            )
         _found_for_serving(config, key_store, kek_file)
         found = settings.read(config.home / "authority")
     with closing(serving.listen(host, _port(found) if port is None else port)) as listening:
@@ -136,8 +142,8 @@ def serve(
 def _found(config: Config, url: str, name: str, key_store: Preference, kek_file: Path | None) -> Founded:
     if kek_file is not None and key_store not in ("auto", "encrypted"):
         raise UsageError(f"keys in {key_store} are not encrypted under a key of yours", hint="leave out --kek-file")
-    place: Preference = "encrypted" if kek_file is not None else key_store
-    new = founding.found_team(config.home, name, place, config.at, str(kek_file or ""))
+    where: Preference = "encrypted" if kek_file is not None else key_store
+    new = founding.found_team(config.home, name, where, config.at, str(kek_file or ""))
     _write_settings(config.home / "authority" / settings.NAME, url, kek_file)
     if new.warning:
         click.echo(f"warning: {new.warning}", err=True)

@@ -89,6 +89,8 @@ def enroll_command(proof: str, agent: str | None, as_json: bool) -> None:
     config = Config.read()
     if not place.exists(config.home):
         raise UnavailableError("no authority is set up here", hint="notme-git setup --authority URL")
+    if agent is None and proof in ("auto", "session") and place.read_login(config.home) is not None:
+        raise UsageError("which of your agents shall be enrolled?", hint="notme-git enroll --agent AGENT")
     leaf = trial(config, agent or "", proof).chain.leaf
     claims = leaf.claims
     told: dict[str, Any] = {

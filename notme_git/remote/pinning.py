@@ -68,7 +68,7 @@ def _item(use: str, found: Trust, pinned: str, url: str, at: datetime) -> dict[s
         "authority": _id(found),
         "url": url or None,
         "pinned": pinned,
-        "spki": [anchor.key.spki_sha256.hex() for anchor in found.anchors],
+        "spki": [anchor.key.spki_sha256.hex() for anchor in found.epochs[-1][1]],
         "sequence": _sequence(found),
         "ageSeconds": max(0, int(age.total_seconds())),
     }
