@@ -73,6 +73,12 @@ def test_a_session_enrols_the_agent_that_is_named(here: Place) -> None:
     assert datetime.fromisoformat(said["notAfter"]) > datetime.now(UTC)
 
 
+def test_with_a_session_an_agent_has_to_be_named(here: Place) -> None:
+    got = here.enroll()
+    assert isinstance(got.exception, UsageError)
+    assert got.exception.hint == "notme-git enroll --agent AGENT"
+
+
 @pytest.mark.parametrize("words", [(), ("--with", "github")])
 def test_a_github_job_enrols_as_itself_with_a_token_of_its_own(here: Place, words: tuple[str, ...]) -> None:
     if not words:
@@ -123,12 +129,6 @@ def test_a_home_without_an_authority_elsewhere_is_told_how_to_get_one(here: Plac
     done = here.enroll(environ={"NOTME_HOME": str(tmp_path)})
     assert isinstance(done.exception, Error)
     assert done.exception.hint == "notme-git setup --authority URL"
-
-
-def test_with_a_session_an_agent_has_to_be_named(here: Place) -> None:
-    got = here.enroll()
-    assert isinstance(got.exception, UsageError)
-    assert got.exception.hint == "notme-git enroll --agent AGENT"
 
 
 def test_a_home_whose_agents_enrol_elsewhere_serves_no_authority_by_accident(here: Place) -> None:
