@@ -75,7 +75,7 @@ def test_while_the_database_is_locked_the_client_is_told_to_try_again(
 
 def test_a_lock_that_is_held_is_waited_for_once_and_not_by_each_request(server: Served, cookie: str) -> None:
     def patience() -> int:
-        return int(server.within(lambda desk: desk.authority.store.fetch("PRAGMA busy_timeout", {})[0]["timeout"]))
+        return int(server.within(lambda desk: desk.authority.store.patience_ms))
 
     assert patience() == desks.LOCK_TIMEOUT_MS
     server.within(lambda desk: desk.authority.store.wait_for_lock(60))

@@ -16,6 +16,7 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,6 +31,9 @@ SCHEMA_VERSION = 1
 
 LOCK_TIMEOUT_S = 5.0
 """Writers hold the lock for milliseconds; whoever waits longer waits for a process that hangs."""
+
+LOCK_PAUSE_S = 0.00005
+"""Between two tries for a lock that another worker holds."""
 
 HURRIED_MS = 20
 """While a lock is held for too long, a server that waited in vain answers others instead of waiting again."""
@@ -194,7 +198,12 @@ class Store:
     def wait_for_lock(self, milliseconds: int) -> None:
         """Wait at most so long for another process's transaction, and hardly after that was in vain, until it ends."""
         self._patience_ms = milliseconds
-        self._execute(f"PRAGMA busy_timeout = {milliseconds:d}")
+        self._execute("PRAGMA busy_timeout = 0")
+
+    @property
+    def patience_ms(self) -> int:
+        """How long the next transaction waits for another process's; 0 where SQLite itself waits."""
+        return HURRIED_MS if self._hurried else self._patience_ms
 
     def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Run one statement on a further table; only within a transaction are several of them one."""
@@ -388,17 +397,20 @@ class Store:
             return self._execute(sql, *values)
 
     def _begin(self) -> None:
-        try:
-            self._execute("BEGIN IMMEDIATE")
-        except UnavailableError:
-            self._hurry(hurried=True)
-            raise
-        self._hurry(hurried=False)
-
-    def _hurry(self, *, hurried: bool) -> None:
-        if self._patience_ms and hurried is not self._hurried:
-            self._hurried = hurried
-            self._execute(f"PRAGMA busy_timeout = {HURRIED_MS if hurried else self._patience_ms:d}")
+        """SQLite's own wait sleeps a millisecond at least; another worker has the lock for a tenth of one."""
+        patience_ms = self.patience_ms
+        end = time.monotonic() + patience_ms / 1000
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.Error as error:
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                self._hurried = busy and bool(patience_ms) and time.monotonic() >= end
+                if self._hurried or not busy or not patience_ms:
+                    raise _told(self._path, error) from None
+            time.sleep(LOCK_PAUSE_S)
+        self._hurried = False
 
     def _execute(self, sql: str, *values: object) -> int:
         try:
