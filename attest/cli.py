@@ -17,6 +17,7 @@ import click
 
 from attest import dsse, home, location, repository, stamps, statement, store, verify
 from attest.command import complain
+from attest.commands import VERIFYING, Commands
 from attest.errors import (
     ACCEPTED,
     REJECTED,
@@ -95,7 +96,9 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
 
 
-@click.group(name="notme-attest", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    name="notme-attest", commands=Commands(VERIFYING), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="notme-git", prog_name="notme-attest")
 def cli() -> None:
     """Examine and judge signatures of AI agents in git, offline and without any secret.

@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     SIGNATURE_SEVERAL = "signature-several"
     SIGNATURE_MALFORMED = "signature-malformed"
     SIGNATURE_FOREIGN = "signature-foreign"
+    SIGNATURE_UNKNOWN = "signature-unknown"
 
     DIGEST_MISMATCH = "digest-mismatch"
     SIGNATURE_INVALID = "signature-invalid"
@@ -53,6 +54,9 @@ class Reason(enum.StrEnum):
     PURPOSE_MISMATCH = "purpose-mismatch"
     EXTENSION_UNKNOWN = "extension-unknown"
     DELEGATION_EXCEEDED = "delegation-exceeded"
+    KEY_UNKNOWN = "key-unknown"
+    KEY_REVOKED = "key-revoked"
+    TOOL_ABSENT = "tool-absent"
 
     TIME_UNPROVEN = "time-unproven"
     TIME_OUTSIDE_VALIDITY = "time-outside-validity"
@@ -73,6 +77,10 @@ class Reason(enum.StrEnum):
     TIME_REQUIRED = "time-required"
     CONSTRAINT_MISMATCH = "constraint-mismatch"
     CONTEXT_UNKNOWN = "context-unknown"
+    FORMAT_REFUSED = "format-refused"
+    NO_RULE = "no-rule"
+    RULE_DENIES = "rule-denies"
+    RULE_NOT_MET = "rule-not-met"
     EARLIER_STEP = "earlier-step"
 
 

@@ -9,14 +9,67 @@ git shows neither to the signer and certificates can be constrained to both (des
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
 
 from attest import patterns
 from attest.errors import Reason, Step, UnavailableError, VerificationError
 from attest.evidence import RANK
-from attest.types import Constraints, Evidence, Voucher
+from attest.types import Constraints, Evidence, StepStatus, Voucher
+
+if TYPE_CHECKING:
+    from attest.verify import Examination
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the judged object is offered: full ref name and repository address, None when not known.
+
+    `git` says that git asks: it tells its verifying program neither, so that constraints are for others to check.
+    """
+
+    ref: str | None = None
+    repository: str | None = None
+    git: bool = False
+
+
+def _no_paths() -> tuple[str, ...]:
+    raise UnavailableError(
+        "which paths it changes is not known here", hint="ask over a repository", reason=Reason.CONTEXT_UNKNOWN
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One examined object, offered somewhere, to be decided at one instant.
+
+    `paths` gives what a commit changes against its first parent; it raises `UnavailableError` where nobody can say.
+    """
+
+    examination: Examination
+    context: Context
+    at: datetime
+    paths: Callable[[], tuple[str, ...]] = _no_paths
+
+
+class PolicyLike(Protocol):
+    """What decides step 8: the built-in policy, or rules from a file."""
+
+    @property
+    def name(self) -> str:
+        """What verdicts and statements call it."""
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what it says."""
+
+    def decide(self, case: Case) -> str:
+        """The name of the rule that accepts, empty where the policy has no rules.
+
+        Raises `VerificationError` (step 8), or `UnavailableError` where something it needs cannot be known.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +89,18 @@ class Policy:
         """SHA-256 of the policy's text."""
         return hashlib.sha256(self._text().encode()).digest()
 
+    def decide(self, case: Case) -> str:
+        """Age of the bundle, evidence of time, and what the certificate itself is constrained to."""
+        found = case.examination
+        check_bundle_age(self, timedelta(seconds=found.bundle_age) if found.bundle_sequence else None)
+        check_time(self, found.evidence, found.finding(Step.TIME).status is StepStatus.PROVEN)
+        if found.chain is not None and found.chain.leaf.claims is not None:
+            check_constraints(found.chain.leaf.claims.constraints, case.context)
+        return ""
+
     def _text(self) -> str:
         age = "any" if self.max_bundle_age is None else f"{int(self.max_bundle_age.total_seconds())}s"
         return f"require-time={self.require_time or Voucher.SIGNER},max-bundle-age={age}"
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where the judged object is offered: full ref name and repository address, None when not known.
-
-    `git` says that git asks: it tells its verifying program neither, so that constraints are for others to check.
-    """
-
-    ref: str | None = None
-    repository: str | None = None
-    git: bool = False
 
 
 def check_time(policy: Policy, found: Sequence[Evidence], proven: bool) -> None:

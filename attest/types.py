@@ -44,6 +44,19 @@ class Voucher(StrEnum):
     """A third party: a foreign time-stamping authority, or a transparency log."""
 
 
+class Severity(StrEnum):
+    """How much a contradiction weighs before a policy says so."""
+
+    INFO = "info"
+    """Worth knowing."""
+
+    WARNING = "warning"
+    """Probably wrong."""
+
+    ERROR = "error"
+    """Cannot be true, or must not be."""
+
+
 class Outcome(StrEnum):
     """What a policy makes of findings."""
 
@@ -317,6 +330,30 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What an object says of itself, against what its signature proves (design D14)."""
+
+    code: str
+    """A stable word for programs."""
+
+    severity: Severity
+    """How much it weighs."""
+
+    detail: str
+    """One sentence for people."""
+
+    LAYOUT: ClassVar[Layout] = Layout(
+        data="<H6x",
+        numbers=("severity",),
+        enums={"severity": Severity},
+        pointers=(
+            Pointer("code", Kind.TEXT),
+            Pointer("detail", Kind.TEXT),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the eight steps found for one object."""
 
@@ -342,10 +379,14 @@ class Findings:
     """Absent where no certificate could be read."""
 
     profile: str
-    """Of the certificate: notme, interop, upstream or signet; empty without one."""
+    """Of the certificate: notme, interop, upstream or signet; for a signature of another kind that kind;
+    else empty."""
 
     remarks: tuple[str, ...]
     """What is odd, but allowed."""
+
+    contradictions: tuple[Contradiction, ...]
+    """Where what the object says of itself and what its signature proves do not agree."""
 
     LAYOUT: ClassVar[Layout] = Layout(
         data="<H6x",
@@ -360,6 +401,7 @@ class Findings:
             Pointer("identity", Kind.OPTIONAL, Identity),
             Pointer("profile", Kind.TEXT),
             Pointer("remarks", Kind.TEXTS),
+            Pointer("contradictions", Kind.STRUCTS, Contradiction),
         ),
     )
 
@@ -392,6 +434,9 @@ class Verdict:
     warnings: tuple[str, ...]
     """For people."""
 
+    rule: str
+    """The policy's rule that decided; empty where none did."""
+
     LAYOUT: ClassVar[Layout] = Layout(
         data="<H6xQQQ",
         numbers=("outcome", "at", "bundle_sequence", "bundle_age"),
@@ -401,6 +446,7 @@ class Verdict:
             Pointer("policy", Kind.TEXT),
             Pointer("policy_sha256", Kind.DATA),
             Pointer("warnings", Kind.TEXTS),
+            Pointer("rule", Kind.TEXT),
         ),
     )
 

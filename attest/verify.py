@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from attest import evidence, gitobject, identity, signed, trust
@@ -30,11 +30,11 @@ from attest.certificate import Chain
 from attest.cms import SignedMessage
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
-from attest.policy import Context, Policy, check_bundle_age, check_constraints, check_time
+from attest.policy import Case, Context, PolicyLike
 from attest.profile import Profile
 from attest.signed import CmsSigned, GitObject, Signed
 from attest.trust import Trust
-from attest.types import Evidence, Finding, Findings, Outcome, StepStatus, Verdict
+from attest.types import Contradiction, Evidence, Finding, Findings, Outcome, StepStatus, Verdict
 
 T = TypeVar("T")
 
@@ -63,6 +63,7 @@ class Examination:
     remarks: tuple[str, ...]
     bundle_sequence: int
     bundle_age: int
+    contradictions: tuple[Contradiction, ...] = ()
 
     @property
     def message(self) -> SignedMessage | None:
@@ -85,6 +86,7 @@ class Examination:
             identity=identity.describe(self.chain.leaf) if self.chain else None,
             profile=str(self.chain.anchor.profile) if self.chain else "",
             remarks=self.remarks,
+            contradictions=self.contradictions,
         )
 
 
@@ -146,9 +148,10 @@ def examine_signature(
     return walk.done("content", "", hashlib.sha256(content).hexdigest(), parsed, content)
 
 
-def judge(examination: Examination, policy: Policy, context: Context, *, at: datetime) -> Verdict:
+def judge(examination: Examination, policy: PolicyLike, context: Context, *, at: datetime) -> Verdict:
     """Step 8, and what the policy makes of all eight findings. `at` is the time of the decision."""
-    findings = (*examination.findings[: Step.POLICY - 1], _policy_step(examination, policy, context))
+    last, rule = _policy_step(Case(examination, context, at), policy)
+    findings = (*examination.findings[: Step.POLICY - 1], last)
     warned = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT}
     return Verdict(
         findings=replace(examination.record(), findings=findings),
@@ -159,27 +162,25 @@ def judge(examination: Examination, policy: Policy, context: Context, *, at: dat
         bundle_sequence=examination.bundle_sequence,
         bundle_age=examination.bundle_age,
         warnings=tuple(f.detail for f in findings if f.reason in warned),
+        rule=rule,
     )
 
 
-def _policy_step(examination: Examination, policy: Policy, context: Context) -> Finding:
+def _policy_step(case: Case, policy: PolicyLike) -> tuple[Finding, str]:
+    """The finding of step 8, and the name of the rule that decided."""
+    examination = case.examination
     failed = [f for f in examination.findings if f.status is StepStatus.FAILED]
     if failed or examination.chain is None:
-        return _finding(
-            Step.POLICY, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, "not looked at: an earlier step failed"
-        )
-    claims = examination.chain.leaf.claims
-    age = timedelta(seconds=examination.bundle_age) if examination.bundle_sequence else None
+        skipped = "not looked at: an earlier step failed"
+        return _finding(Step.POLICY, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, skipped), ""
     try:
-        check_bundle_age(policy, age)
-        check_time(policy, examination.evidence, examination.finding(Step.TIME).status is StepStatus.PROVEN)
-        if claims is not None:
-            check_constraints(claims.constraints, context)
+        rule = policy.decide(case)
     except VerificationError as error:
-        return _finding(Step.POLICY, StepStatus.FAILED, error.reason, _sentence(error))
+        return _finding(Step.POLICY, StepStatus.FAILED, error.reason, _sentence(error)), ""
     except UnavailableError as error:
-        return _finding(Step.POLICY, StepStatus.UNAVAILABLE, error.reason, _sentence(error))
-    return _finding(Step.POLICY, StepStatus.PROVEN, None, f"policy {policy.name} is met")
+        return _finding(Step.POLICY, StepStatus.UNAVAILABLE, error.reason, _sentence(error)), ""
+    met = f"policy {policy.name} is met" + (f" by rule {rule}" if rule else "")
+    return _finding(Step.POLICY, StepStatus.PROVEN, None, met), rule
 
 
 def _outcome(findings: tuple[Finding, ...]) -> Outcome:

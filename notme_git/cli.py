@@ -18,6 +18,7 @@ from attest import cli as attest_cli
 from attest import home, verify
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
+from attest.commands import VERIFYING, Commands
 from attest.errors import Error, UnavailableError, UsageError
 from attest.evidence import rfc3339
 from attest.policy import Policy
@@ -27,7 +28,6 @@ from attest.types import Grant, Outcome
 from notme_git import sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority, opened
-from notme_git.commands import Commands
 from notme_git.config import Config
 from notme_git.daemon import client
 from notme_git.dialect_cli import DIALECT_COMMANDS
@@ -37,6 +37,7 @@ OURS = click.Choice([Profile.NOTME.value, Profile.INTEROP.value])
 
 
 _ELSEWHERE = {
+    **VERIFYING,
     "authority": "notme_git.authority.cli:authority",
     "broker": "notme_git.session.cli:broker_command",
     "completion": "notme_git.reading.cli:completion_command",

@@ -93,6 +93,28 @@ struct Identity {
   # What a CI provider said of the job that acted; empty for others.
 }
 
+enum Severity {
+  # How much a contradiction weighs before a policy says so.
+
+  info @0;
+  # Worth knowing.
+  warning @1;
+  # Probably wrong.
+  error @2;
+  # Cannot be true, or must not be.
+}
+
+struct Contradiction {
+  # What an object says of itself, against what its signature proves (design D14).
+
+  code @0 :Text;
+  # A stable word for programs.
+  severity @1 :Severity;
+  # How much it weighs.
+  detail @2 :Text;
+  # One sentence for people.
+}
+
 struct Findings {
   # What the eight steps found for one object.
 
@@ -111,9 +133,11 @@ struct Findings {
   identity @6 :Identity $nullable;
   # Absent where no certificate could be read.
   profile @7 :Text;
-  # Of the certificate: notme, interop, upstream or signet; empty without one.
+  # Of the certificate: notme, interop, upstream or signet; for a signature of another kind that kind; else empty.
   remarks @8 :List(Text);
   # What is odd, but allowed.
+  contradictions @9 :List(Contradiction);
+  # Where what the object says of itself and what its signature proves do not agree.
 }
 
 enum Outcome {
@@ -148,4 +172,6 @@ struct Verdict {
   # Seconds between its issue and the decision; 0 without one.
   warnings @7 :List(Text);
   # For people.
+  rule @8 :Text;
+  # The policy's rule that decided; empty where none did.
 }

@@ -17,6 +17,7 @@ from attest.types import (
     BundleSignature,
     CiClaim,
     Constraints,
+    Contradiction,
     Epoch,
     Evidence,
     Finding,
@@ -29,6 +30,7 @@ from attest.types import (
     Retirement,
     Revocation,
     RevocationKind,
+    Severity,
     SignedTrustBundle,
     SignerRole,
     StepStatus,
@@ -38,8 +40,8 @@ from attest.types import (
 )
 
 CLASSES: tuple[type, ...] = (
-    BundleSignature, CiClaim, Constraints, Epoch, Evidence, Finding, Findings, Grant, Identity, Principal,
-    Revocation, SignedTrustBundle, TrustBundle, Verdict,
+    BundleSignature, CiClaim, Constraints, Contradiction, Epoch, Evidence, Finding, Findings, Grant, Identity,
+    Principal, Revocation, SignedTrustBundle, TrustBundle, Verdict,
 )  # fmt: skip
 
 WIDTHS = {"step": 8, "delegation_depth": 8, "version": 16, "number": 32, "epoch": 32}
@@ -74,8 +76,9 @@ STEPS = tuple(
     for step, status in zip(range(1, 9), list(StepStatus) * 2, strict=True)
 )
 TIMES = (Evidence(0, 0, Voucher.SIGNER, ""), Evidence(5, 6, Voucher.INDEPENDENT, "rekor"))
-FOUND = Findings(1, "sha1", "0" * 40, "commit", STEPS, TIMES, IDENTITY, "notme", ("one", "two"))
-VERDICT = Verdict(FOUND, Outcome.COULD_NOT_CHECK, "default", b"\3" * 32, 2**33, 4, 60, ("late",))
+SAYS = (Contradiction("agent-signed-off", Severity.WARNING, "an agent added Signed-off-by"),)
+FOUND = Findings(1, "sha1", "0" * 40, "commit", STEPS, TIMES, IDENTITY, "notme", ("one", "two"), SAYS)
+VERDICT = Verdict(FOUND, Outcome.COULD_NOT_CHECK, "default", b"\3" * 32, 2**33, 4, 60, ("late",), "main")
 
 EXAMPLES: tuple[Any, ...] = (
     AGENT, LIMITS, GRANT, RETIRED, REVOKED, BUNDLE, SIGNED, SIGNED.signatures[0], IDENTITY, JOB[0], STEPS[1], TIMES[1],

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from attest.commands import Commands
 from notme_git.cli import cli
-from notme_git.commands import Commands
 
 
 def test_every_command_is_found_under_its_name() -> None:

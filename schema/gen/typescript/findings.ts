@@ -30,6 +30,17 @@ export const Voucher = z.enum([
 ]);
 export type Voucher = z.infer<typeof Voucher>;
 
+/** How much a contradiction weighs before a policy says so. */
+export const Severity = z.enum([
+  /** Worth knowing. */
+  "info",
+  /** Probably wrong. */
+  "warning",
+  /** Cannot be true, or must not be. */
+  "error",
+]);
+export type Severity = z.infer<typeof Severity>;
+
 /** What a policy makes of findings. */
 export const Outcome = z.enum([
   /** Every step the policy needs is proven. */
@@ -113,6 +124,19 @@ export const Identity = z
   .strict();
 export type Identity = z.infer<typeof Identity>;
 
+/** What an object says of itself, against what its signature proves (design D14). */
+export const Contradiction = z
+  .object({
+    /** A stable word for programs. */
+    code: z.string(),
+    /** How much it weighs. */
+    severity: Severity,
+    /** One sentence for people. */
+    detail: z.string(),
+  })
+  .strict();
+export type Contradiction = z.infer<typeof Contradiction>;
+
 /** What the eight steps found for one object. */
 export const Findings = z
   .object({
@@ -130,10 +154,12 @@ export const Findings = z
     evidence: z.array(Evidence),
     /** Absent where no certificate could be read. */
     identity: Identity.nullable(),
-    /** Of the certificate: notme, interop, upstream or signet; empty without one. */
+    /** Of the certificate: notme, interop, upstream or signet; for a signature of another kind that kind; else empty. */
     profile: z.string(),
     /** What is odd, but allowed. */
     remarks: z.array(z.string()),
+    /** Where what the object says of itself and what its signature proves do not agree. */
+    contradictions: z.array(Contradiction),
   })
   .strict();
 export type Findings = z.infer<typeof Findings>;
@@ -157,6 +183,8 @@ export const Verdict = z
     bundleAge: z.bigint().min(0n).max(18446744073709551615n),
     /** For people. */
     warnings: z.array(z.string()),
+    /** The policy's rule that decided; empty where none did. */
+    rule: z.string(),
   })
   .strict();
 export type Verdict = z.infer<typeof Verdict>;

@@ -1,4 +1,4 @@
-"""The commands of `notme-git` by name. Those of other modules are imported when they are wanted: each call is a
+"""The commands of a command line by name. Those of other modules are imported when they are wanted: each call is a
 process of its own, and would spend a fifth of its time on modules of the others.
 """
 
@@ -9,6 +9,9 @@ from collections import UserDict
 from collections.abc import Mapping
 
 import click
+
+VERIFYING: dict[str, str] = {}
+"""The verifying side's commands that have modules of their own; both command lines have them."""
 
 
 class Commands(UserDict[str, click.Command]):
