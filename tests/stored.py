@@ -82,7 +82,7 @@ VERDICT = Verdict(FOUND, Outcome.COULD_NOT_CHECK, "default", b"\3" * 32, 2**33, 
 
 EXAMPLES: tuple[Any, ...] = (
     AGENT, LIMITS, GRANT, RETIRED, REVOKED, BUNDLE, SIGNED, SIGNED.signatures[0], IDENTITY, JOB[0], STEPS[1], TIMES[1],
-    FOUND, VERDICT,
+    SAYS[0], FOUND, VERDICT,
 )  # fmt: skip
 
 TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
