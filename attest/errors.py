@@ -36,6 +36,7 @@ class Reason(enum.StrEnum):
 
     OBJECT_MALFORMED = "object-malformed"
     OBJECT_ID_MISMATCH = "object-id-mismatch"
+    OBJECT_UNREADABLE = "object-unreadable"
     UNSEEN = "unseen-by-git"
 
     SIGNATURE_MISSING = "signature-missing"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from attest import timestamp
 from attest.certificate import BridgeCertificate, Chain
 from attest.errors import Reason, Step, UnavailableError, VerificationError
+from attest.gitobject import MAX_SECONDS
 from attest.signed import SSH_COMMITTER_DATE, GitObject, Signed
 from attest.types import Evidence, Voucher
 
@@ -41,10 +42,7 @@ def collect(signed: Signed, chain: Chain, parsed: GitObject | None = None) -> tu
     """
     found = []
     if (word := signed.signing_time(parsed)) is not None:
-        seconds, source = word
-        found.append(
-            Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source=source)
-        )
+        found.append(said(*word))
     found += [_stamped(token, signed, chain, EMBEDDED) for token in signed.timestamps]
     return tuple(found)
 
@@ -60,6 +58,35 @@ def collect_detached(
         except VerificationError:
             remarks = [BAD_STAMP]
     return tuple(found), remarks
+
+
+def said(seconds: int, source: str) -> Evidence:
+    """The signer's own word."""
+    return Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source=source)
+
+
+def verify_within(evidence: Sequence[Evidence], not_before: int | None, not_after: int | None) -> Evidence:
+    """Step 5 for a foreign signature: the best evidence that it was made within what vouches for its key.
+
+    Raises `VerificationError` where even the signer's word is outside, `UnavailableError` (`time-unproven`) where
+    that word is all there is.
+    """
+    ranked = sorted(evidence, key=lambda e: RANK[e.voucher], reverse=True)
+    skew = int(SKEW.total_seconds())
+    for item in ranked:
+        inside = (not_before or 0) - skew <= item.not_after <= (MAX_SECONDS if not_after is None else not_after) + skew
+        if inside and item.voucher is not Voucher.SIGNER:
+            return item
+        if not inside and item.voucher is Voucher.SIGNER:
+            raise VerificationError(
+                Step.TIME,
+                Reason.TIME_OUTSIDE_VALIDITY,
+                f"signed at {rfc3339(item.not_after)} (signer), outside of what vouches for the key",
+            )
+    raise UnavailableError(
+        "time unproven: only the signer says that it was signed while the key was vouched for",
+        reason=Reason.TIME_UNPROVEN,
+    )
 
 
 def _stamped(token: bytes, signed: Signed, chain: Chain, how: str) -> Evidence:

@@ -69,6 +69,8 @@ class SignatureFormat(enum.StrEnum):
     X509 = "x509"
     OPENPGP = "openpgp"
     SSH = "ssh"
+    UNKNOWN = "unknown"
+    """One that git does not know either: `git log --format=%G?` ends at such a commit."""
 
 
 _ARMOURS = {
@@ -77,6 +79,10 @@ _ARMOURS = {
     b"PGP MESSAGE": SignatureFormat.OPENPGP,
     b"SSH SIGNATURE": SignatureFormat.SSH,
 }
+
+# What else stands in the headers of commits. signet-git's first armour was CMS under a name of its own.
+_OTHER_ARMOUR = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,63})-----\n")
+_CMS = b"CMS"
 
 # git takes a line for the beginning of a signature when it only starts like one (`get_format_by_sig`).
 _BEGIN = re.compile(rb"^-----BEGIN (%s)-----" % b"|".join(_ARMOURS), re.MULTILINE)
@@ -403,6 +409,30 @@ def parse_push_certificate(raw: bytes) -> PushCertificate:
     )
 
 
+def split_as_git(raw: bytes, kind: ObjectKind, fmt: ObjectFormat) -> tuple[bytes, bytes] | None:
+    """Payload and signature text that git would hand to a verifying program for an object that is malformed.
+
+    git takes the signature from every header of its name, joined, and leaves every `gpgsig*` header out of the payload
+    (`parse_buffer_signed_by_header`); of a tag it takes what follows the last BEGIN line. None without a signature.
+    What such a pair proves is nothing about the object; it says whether somebody signed at least these bytes.
+    """
+    if kind is not ObjectKind.COMMIT:
+        begins = [found.start() for found in _BEGIN.finditer(raw)]
+        return (raw[: begins[-1]], raw[begins[-1] :]) if begins else None
+    end = raw.find(b"\n\n") + 1
+    kept, text, inside = list[bytes](), list[bytes](), b""
+    name = fmt.signature_header + b" "
+    for line in raw[:end].splitlines(keepends=True):
+        if not line.startswith(b" "):
+            inside = b"gpgsig" if line.startswith(b"gpgsig") else b""
+            inside = name if line.startswith(name) else inside
+        if not inside:
+            kept.append(line)
+        elif inside == name:
+            text.append(line[1:] if line.startswith(b" ") else line[len(name) :])
+    return (b"".join(kept) + raw[end:], b"".join(text)) if text else None
+
+
 def _blank_line(raw: bytes) -> int:
     """Where the blank line is that ends the headers. git fsck lets it be absent; git never leaves it out."""
     if len(raw) > MAX_OBJECT_BYTES:
@@ -435,7 +465,17 @@ def _split_signature_header(head: bytes, fmt: ObjectFormat) -> tuple[bytes, Sign
         raise MalformedError("a header follows the signature header, which git writes last")
     # GitHub ends the signatures of its own OpenPGP key with an empty line. None that we accept is OpenPGP.
     block = armour[:-1] if armour.endswith(b"-----END PGP SIGNATURE-----\n\n") else armour
-    return head[:start], Signature(read_armour(block).format, armour)
+    return head[:start], Signature(_armour_format(block), armour)
+
+
+def _armour_format(block: bytes) -> SignatureFormat:
+    """Of a commit's armour, which may be one that git does not know."""
+    begin = _OTHER_ARMOUR.match(block)
+    if begin is None or begin[1] in _ARMOURS:
+        return read_armour(block).format
+    if not block.endswith(b"\n-----END " + begin[1] + b"-----\n") or block.count(b"\n-----") != 1 or _CR in block:
+        raise MalformedError("the signature is not one armour block")
+    return SignatureFormat.X509 if begin[1] == _CMS else SignatureFormat.UNKNOWN
 
 
 def _split_appended_signature(raw: bytes, start: int) -> tuple[Signature | None, bytes]:

@@ -10,8 +10,10 @@ from attest import fulcio
 from attest.certificate import BridgeCertificate
 from attest.claims import Claims
 from attest.errors import Reason, Step, VerificationError
+from attest.foreign.vouched import Vouched
 from attest.gitobject import Commit, PushCertificate, Tag
 from attest.profile import RULES
+from attest.row import Signer
 from attest.types import Assurance, Authentication, CiClaim, Identity, Principal, PrincipalKind
 
 AUTHORED_BY_OTHER = "authored-by-other"
@@ -52,6 +54,23 @@ def _actor(certificate: BridgeCertificate, claims: Claims) -> Principal:
         display=claims.actor_name,
         email=claims.actor_email,
         authentication=Authentication.SELF_ASSERTED,
+    )
+
+
+def describe_foreign(vouched: Vouched, signer: Signer) -> Identity:
+    """The identity behind a signature of somebody else's: nobody is represented, and no authority says what separates."""
+    return Identity(
+        actor=vouched.principal,
+        represented=None,
+        grant_id="",
+        grant_sha256=b"",
+        scopes=(),
+        epoch=0,
+        assurance=Assurance.SAME_USER,
+        certificate_sha256=bytes.fromhex(signer.leaf_sha256),
+        payload_unchecked=False,
+        delegator=None,
+        ci=(),
     )
 
 
@@ -99,6 +118,27 @@ def _verify_names(leaf: BridgeCertificate, parsed: Commit | Tag | PushCertificat
             _check_address("tagger", parsed.tagger.email, addresses)
         case PushCertificate():
             _check_pusher(parsed, leaf, addresses)
+    return []
+
+
+def verify_foreign(
+    vouched: Vouched, signer: Signer, parsed: Commit | Tag | PushCertificate | None
+) -> list[str]:
+    """As `verify_identity`, for who is vouched for by a root that the verifier named."""
+    addresses = {_fold(address) for address in vouched.addresses}
+    if not addresses:
+        return [NO_ADDRESS]
+    match parsed:
+        case Commit():
+            _check_address("committer", parsed.committer.email, addresses)
+            return [] if _fold(parsed.author.email) in addresses else [AUTHORED_BY_OTHER]
+        case Tag():
+            _check_address("tagger", parsed.tagger.email if parsed.tagger is not None else "", addresses)
+        case PushCertificate():
+            pusher = parsed.pusher.decode("utf-8", "replace")
+            address = pusher.rpartition("<")[2].removesuffix(">")
+            if pusher.strip() != signer.key:
+                _check_address("pusher", address, addresses)
     return []
 
 

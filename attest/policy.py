@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from attest import patterns
 from attest.errors import Reason, Step, UnavailableError, VerificationError
@@ -35,7 +35,11 @@ class Context:
     git: bool = False
 
 
-def _no_paths() -> tuple[str, ...]:
+Paths: TypeAlias = Callable[[], tuple[str, ...]]
+
+
+def no_paths() -> tuple[str, ...]:
+    """Where nobody can say what a commit changes."""
     raise UnavailableError(
         "which paths it changes is not known here", hint="ask over a repository", reason=Reason.CONTEXT_UNKNOWN
     )
@@ -51,7 +55,7 @@ class Case:
     examination: Examination
     context: Context
     at: datetime
-    paths: Callable[[], tuple[str, ...]] = _no_paths
+    paths: Paths = no_paths
 
 
 class PolicyLike(Protocol):
@@ -64,6 +68,10 @@ class PolicyLike(Protocol):
     @property
     def digest(self) -> bytes:
         """SHA-256 of what it says."""
+
+    @property
+    def excuses(self) -> frozenset[Reason]:
+        """What may have failed in steps 1 to 7 and still be asked about, because a rule may excuse it."""
 
     def decide(self, case: Case) -> str:
         """The name of the rule that accepts, empty where the policy has no rules.
@@ -88,6 +96,11 @@ class Policy:
     def digest(self) -> bytes:
         """SHA-256 of the policy's text."""
         return hashlib.sha256(self._text().encode()).digest()
+
+    @property
+    def excuses(self) -> frozenset[Reason]:
+        """Nothing."""
+        return frozenset()
 
     def decide(self, case: Case) -> str:
         """Age of the bundle, evidence of time, and what the certificate itself is constrained to."""

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import IO
@@ -129,16 +129,19 @@ class Repository:
         address = done.stdout.decode("utf-8", "replace").strip()
         return _without_credentials(address) if done.returncode == 0 and address else None
 
-    def list_range(self, expression: str) -> Iterator[str]:
-        """Ids of the commits in `expression` (`A..B`, or `B` for all its history), newest first, as they come.
+    def list_range(self, *arguments: str) -> Iterator[str]:
+        """Ids of the commits that git's rev-list names for `arguments`, newest first, as they come.
 
-        A shallow clone's history ends where it was cut, and so does this list. Raises `UsageError` when
-        git does not understand the expression, `UnavailableError` when the walk breaks off.
+        One argument is an expression: `A..B`, or `B` for all its history. Several may be options too, such as
+        `--all`; which of them make sense, the caller has seen to. A shallow clone's history ends where it was cut, and
+        so does this list. Raises `UsageError` when git does not understand, `UnavailableError` when the walk breaks off.
         """
+        named = arguments if len(arguments) > 1 or arguments[0].startswith("--") else ("--end-of-options", *arguments)
+        separator = () if "--" in named else ("--",)
         # A commit-graph could name other parents than the commits do.
-        arguments = ("-c", "core.commitGraph=false", "rev-list", "--end-of-options", expression, "--")
-        count = 0
-        process = self._start(*arguments, stdin=False)
+        command = ("-c", "core.commitGraph=false", "rev-list", *named, *separator)
+        what, count = " ".join(arguments), 0
+        process = self._start(*command, stdin=False)
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -150,9 +153,37 @@ class Repository:
             _stop(process)  # the reader may have gone before the end
         if count:
             raise UnavailableError(
-                f"git could not walk {expression!r} to its end", hint="Run git fsck, or fetch what is missing."
+                f"git could not walk {what!r} to its end", hint="Run git fsck, or fetch what is missing."
             )
-        raise UsageError(f"{expression!r} is not a range of {self.path}", hint="Write it as A..B, from A to B.")
+        raise UsageError(f"{what!r} is not a range of {self.path}", hint="Write it as A..B, from A to B.")
+
+    def list_tags(self, pattern: str = "refs/tags") -> list[str]:
+        """Ids of the tag objects that refs under `pattern` name; a lightweight tag is a commit and has none."""
+        done = self.git("for-each-ref", "--format=%(objecttype) %(objectname)", pattern)
+        named = (line.split(" ") for line in done.stdout.decode("ascii", "replace").splitlines())
+        return list(dict.fromkeys(oid for kind, oid in named if kind == ObjectKind.TAG))
+
+    def changed_paths(self, oids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The paths that each of these commits changes against its first parent; all paths of a root commit.
+
+        One process of git for all of them. Raises `UnavailableError` where a tree is missing.
+        """
+        # With the letters before each path: a file whose name is a commit's id would else be taken for the next commit.
+        options = ("--stdin", "-r", "-z", "--root", "--name-status", "--no-renames", "--diff-merges=first-parent")
+        names = "".join(f"{self.check_id(oid)}\n" for oid in oids).encode()
+        done = self.git("diff-tree", *options, stdin=names)
+        if done.returncode:
+            raise UnavailableError("git could not compare the trees of some commits", hint="Run git fsck.")
+        found: dict[str, tuple[str, ...]] = dict.fromkeys(oids, ())
+        items = iter(done.stdout.split(b"\0"))
+        current, paths = "", list[str]()
+        for item in items:
+            if len(item) == self.object_format.hex_length or not item:
+                found.update({current: tuple(paths)} if current else {})
+                current, paths = item.decode("ascii", "replace"), []
+            else:
+                paths.append(next(items, b"").decode("utf-8", "surrogateescape"))
+        return found
 
     def git(
         self, *arguments: str, stdin: bytes = b"", timeout: float = GIT_TIMEOUT

@@ -1,6 +1,7 @@
-"""What steps 2 to 5 ask of a signature, in one form for CMS and for SSH signatures.
+"""What steps 2 to 5 ask of a signature, in one form for CMS and for SSH signatures, and which signatures are ours.
 
-Beyond this module only the report of a signature still asks which of the two it was.
+Beyond this module only the report of a signature still asks which of the two it was. What is not ours is read by
+`foreign`, and has fewer steps to take.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from attest import certificate, cms, gitobject, keys, sshcert, sshsig, sshwire
+from attest import asn1, certificate, cms, gitobject, keys, sshcert, sshsig, sshwire
 from attest.certificate import Anchor, Chain
 from attest.cms import SignedMessage
 from attest.errors import MalformedError, Reason, Step, VerificationError
+from attest.foreign import roots as foreign
+from attest.foreign.roots import Roots
+from attest.foreign.vouched import ForeignSigned
 from attest.gitobject import Commit, PushCertificate, Signature, SignatureFormat, Tag
 from attest.keys import KeyAlgorithm, PublicKey
-from attest.profile import RULES, Profile
+from attest.profile import CLAIMS, RULES, Profile
 from attest.sshcert import UserCertificate
 from attest.sshsig import SshSignature
 
 GitObject: TypeAlias = Commit | Tag | PushCertificate
 
+_CLAIMS = asn1.encode(CLAIMS)
+
 CMS_SIGNING_TIME = "cms-signing-time"
 SSH_COMMITTER_DATE = "ssh-committer-date"
 """Where the signer's word on the time was found: an SSH signature says none, so the object's own date is it."""
-
-_FOREIGN = {SignatureFormat.SSH: "an SSH key", SignatureFormat.OPENPGP: "an OpenPGP key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +141,31 @@ class SshSigned:
 Signed: TypeAlias = CmsSigned | SshSigned
 
 
-def read(signature: Signature, anchors: Sequence[Anchor]) -> Signed:
-    """Step 2: the signature, strictly decoded, if it can be one of ours.
+def read(signature: Signature, anchors: Sequence[Anchor], roots: Roots | None = None) -> Signed | ForeignSigned:
+    """Step 2: the signature, strictly decoded.
 
-    An SSH signature is looked at only if a pinned anchor's key stands in it; that is asked of the raw bytes, so
-    one of ours that was tampered with is malformed, and not somebody else's.
+    Ours is what carries a pinned anchor's mark, looked for in the raw bytes: one of ours that was tampered with is
+    malformed, and not somebody else's. Everything else is read as foreign, and `roots` say what counts of it.
     """
-    if signature.format is SignatureFormat.X509:
-        return CmsSigned(cms.parse(cms.ARMOUR.open(signature.armour)))
-    if signature.format is not SignatureFormat.SSH or not is_ours(signature.armour, anchors):
-        raise VerificationError(
-            Step.SIGNATURE,
-            Reason.SIGNATURE_FOREIGN,
-            f"signed with {_FOREIGN[signature.format]}: its owner's own key, not by this authority",
-        )
-    parsed = sshsig.parse(sshsig.ARMOUR.open(signature.armour))
-    return SshSigned(parsed, sshcert.parse(parsed.public_key))
+    fmt, armour = signature.format, signature.armour
+    if fmt is SignatureFormat.UNKNOWN:
+        label = armour.partition(b"\n")[0][:80].decode("ascii", "replace")
+        raise VerificationError(Step.SIGNATURE, Reason.SIGNATURE_UNKNOWN, f"nobody here reads a signature in {label}")
+    if fmt is SignatureFormat.SSH and is_ours(armour, anchors):
+        parsed = sshsig.parse(sshsig.ARMOUR.open(armour))
+        return SshSigned(parsed, sshcert.parse(parsed.public_key))
+    if fmt is SignatureFormat.X509:
+        ours = is_ours_x509(armour, anchors)
+        try:
+            message = cms.parse(cms.ARMOUR.open(armour))
+        except (MalformedError, VerificationError):
+            if ours:
+                raise
+        else:
+            # Of an authority of this kind, though not of a pinned one, unless the verifier named roots of another.
+            if ours or roots is None or not roots.x509:
+                return CmsSigned(message)
+    return foreign.read(signature, roots)
 
 
 def is_ours(armour: bytes, anchors: Sequence[Anchor]) -> bool:
@@ -160,6 +173,12 @@ def is_ours(armour: bytes, anchors: Sequence[Anchor]) -> bool:
     blob = gitobject.loose(armour)
     marks = [sshwire.ed25519_key(a.key.raw) for a in anchors if a.profile is Profile.NOTME]
     return any(mark in blob for mark in marks)
+
+
+def is_ours_x509(armour: bytes, anchors: Sequence[Anchor]) -> bool:
+    """Whether our claims, or the name of a pinned issuer, stand in the armour of a CMS signature."""
+    der = gitobject.loose(armour)
+    return _CLAIMS in der or any(a.certificate.subject.public_bytes() in der for a in anchors)
 
 
 def _is_known(known: Chain | None, anchors: Sequence[Anchor], profile: Profile | None, encoded: bytes) -> bool:

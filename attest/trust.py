@@ -19,6 +19,7 @@ from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.evidence import SKEW, instant, rfc3339
+from attest.foreign.roots import Roots
 from attest.gitobject import MAX_SECONDS
 from attest.keys import PublicKey
 from attest.timestamp import ACCURACY
@@ -49,12 +50,14 @@ class Trust:
     """What a verifier goes by: the anchors, and a verified bundle where it has one, each epoch with its anchors.
 
     With several authorities `anchors` are those of all, the rest is of the first, and `others` are the others.
+    `foreign` says whose signatures count beside theirs: nobody's, unless the verifier named them.
     """
 
     anchors: tuple[Anchor, ...]
     bundle: TrustBundle | None = None
     epochs: tuple[tuple[Epoch, tuple[Anchor, ...]], ...] = ()
     others: tuple[Trust, ...] = ()
+    foreign: Roots | None = None
 
     def of(self, anchor: Anchor) -> Trust:
         """The part that is about the authority of `anchor`: one authority's bundle says nothing of another's keys."""

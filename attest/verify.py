@@ -29,12 +29,13 @@ from attest import evidence, gitobject, identity, signed, trust
 from attest.certificate import Chain
 from attest.cms import SignedMessage
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
+from attest.foreign.vouched import ForeignSigned, Vouched
 from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
-from attest.policy import Case, Context, PolicyLike
+from attest.policy import Case, Context, Paths, PolicyLike, no_paths
 from attest.profile import Profile
-from attest.signed import CmsSigned, GitObject, Signed
+from attest.signed import CmsSigned, GitObject, Signed, SshSigned
 from attest.trust import Trust
-from attest.types import Contradiction, Evidence, Finding, Findings, Outcome, StepStatus, Verdict
+from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Outcome, StepStatus, Verdict
 
 T = TypeVar("T")
 
@@ -64,6 +65,8 @@ class Examination:
     bundle_sequence: int
     bundle_age: int
     contradictions: tuple[Contradiction, ...] = ()
+    foreign: ForeignSigned | None = None
+    vouched: Vouched | None = None
 
     @property
     def message(self) -> SignedMessage | None:
@@ -74,6 +77,22 @@ class Examination:
         """The finding of one step."""
         return self.findings[step - 1]
 
+    @property
+    def identity(self) -> Identity | None:
+        """Who signed for whom, where step 4 proved it."""
+        if self.chain is not None:
+            return identity.describe(self.chain.leaf)
+        if self.vouched is not None and self.foreign is not None:
+            return identity.describe_foreign(self.vouched, self.foreign.signer)
+        return None
+
+    @property
+    def profile(self) -> str:
+        """Of the certificate; for a signature of another kind, the kind."""
+        if self.chain is not None:
+            return str(self.chain.anchor.profile)
+        return str(self.foreign.signer.kind) if self.foreign is not None else ""
+
     def record(self) -> Findings:
         """The form that is stored and digested (`schema/findings.capnp`)."""
         return Findings(
@@ -83,8 +102,8 @@ class Examination:
             object_kind=self.kind,
             findings=self.findings,
             evidence=self.evidence,
-            identity=identity.describe(self.chain.leaf) if self.chain else None,
-            profile=str(self.chain.anchor.profile) if self.chain else "",
+            identity=self.identity,
+            profile=self.profile,
             remarks=self.remarks,
             contradictions=self.contradictions,
         )
@@ -148,14 +167,16 @@ def examine_signature(
     return walk.done("content", "", hashlib.sha256(content).hexdigest(), parsed, content)
 
 
-def judge(examination: Examination, policy: PolicyLike, context: Context, *, at: datetime) -> Verdict:
+def judge(
+    examination: Examination, policy: PolicyLike, context: Context, *, at: datetime, paths: Paths = no_paths
+) -> Verdict:
     """Step 8, and what the policy makes of all eight findings. `at` is the time of the decision."""
-    last, rule = _policy_step(Case(examination, context, at), policy)
+    last, rule = _policy_step(Case(examination, context, at, paths), policy)
     findings = (*examination.findings[: Step.POLICY - 1], last)
     warned = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT}
     return Verdict(
         findings=replace(examination.record(), findings=findings),
-        outcome=_outcome(findings),
+        outcome=_outcome(findings, policy.excuses if last.status is StepStatus.PROVEN else frozenset()),
         policy=policy.name,
         policy_sha256=policy.digest,
         at=int(at.timestamp()),
@@ -169,8 +190,8 @@ def judge(examination: Examination, policy: PolicyLike, context: Context, *, at:
 def _policy_step(case: Case, policy: PolicyLike) -> tuple[Finding, str]:
     """The finding of step 8, and the name of the rule that decided."""
     examination = case.examination
-    failed = [f for f in examination.findings if f.status is StepStatus.FAILED]
-    if failed or examination.chain is None:
+    failed = [f.reason for f in examination.findings if f.status is StepStatus.FAILED]
+    if not policy.excuses.issuperset(failed) or not (failed or examination.chain or examination.vouched):
         skipped = "not looked at: an earlier step failed"
         return _finding(Step.POLICY, StepStatus.UNAVAILABLE, Reason.EARLIER_STEP, skipped), ""
     try:
@@ -183,10 +204,11 @@ def _policy_step(case: Case, policy: PolicyLike) -> tuple[Finding, str]:
     return _finding(Step.POLICY, StepStatus.PROVEN, None, met), rule
 
 
-def _outcome(findings: tuple[Finding, ...]) -> Outcome:
-    """Failed beats unavailable."""
-    if any(f.status is StepStatus.FAILED for f in findings):
-        return Outcome.REJECTED
+def _outcome(findings: tuple[Finding, ...], excused: frozenset[Reason]) -> Outcome:
+    """Failed beats unavailable, unless the rule that decided excuses it."""
+    failed = {f.reason for f in findings if f.status is StepStatus.FAILED}
+    if failed:
+        return Outcome.ACCEPTED if excused.issuperset(failed) else Outcome.REJECTED
     if any(f.status is StepStatus.UNAVAILABLE and f.reason not in TOLERATED for f in findings):
         return Outcome.COULD_NOT_CHECK
     if findings[Step.TIME - 1].status is StepStatus.UNAVAILABLE:
@@ -210,6 +232,8 @@ class _Walk:
         self.open = True
         self.found: dict[Step, Finding] = {}
         self.signed: Signed | None = None
+        self.foreign: ForeignSigned | None = None
+        self.vouched: Vouched | None = None
         self.chain: Chain | None = None
         self.evidence: tuple[Evidence, ...] = ()
         self.signature = b""
@@ -269,13 +293,60 @@ class _Walk:
             self.run(Step.TIME, lambda: self._time(chain, made, parsed), Reason.TIMESTAMP_INVALID)
             self.run(Step.EPOCH, lambda: self._epoch(chain), Reason.BUNDLE_INVALID)
             self.run(Step.IDENTITY, lambda: self._identity(chain, parsed), Reason.COMMITTER_MISMATCH)
+        if self.open and self.foreign is not None:
+            self._foreign_steps(self.foreign, content, parsed)
+
+    def _foreign_steps(self, made: ForeignSigned, content: bytes, parsed: GitObject | None) -> None:
+        """Steps 3 to 7 for a signature that no authority of ours stands behind: there are no epochs."""
+
+        def integrity() -> bool:
+            key = made.verify_content(content)
+            self.note(Step.INTEGRITY, StepStatus.PROVEN, None, f"verifies over the signed bytes with key {key}")
+            return True
+
+        def chain() -> Vouched:
+            vouched = made.verify_signer(parsed)
+            self.vouched, self.remarks = vouched, [*self.remarks, *vouched.remarks]
+            who = f"vouched for by {vouched.root}: {vouched.principal.display}"
+            self.note(Step.CHAIN, StepStatus.PROVEN, None, who)
+            return vouched
+
+        if not self.run(Step.INTEGRITY, integrity, Reason.SIGNATURE_INVALID):
+            return
+        vouched = self.run(Step.CHAIN, chain, Reason.CERTIFICATE_INVALID)
+        if vouched is None:
+            return
+        self.run(Step.TIME, lambda: self._foreign_time(made, vouched, parsed), Reason.TIMESTAMP_INVALID)
+        self.note(Step.EPOCH, StepStatus.NOT_APPLICABLE, None, "there are no epochs: the verifier named the root")
+
+        def names() -> None:
+            self.remarks += identity.verify_foreign(vouched, made.signer, parsed)
+            self.note(Step.IDENTITY, StepStatus.PROVEN, None, vouched.principal.display)
+
+        self.run(Step.IDENTITY, names, Reason.COMMITTER_MISMATCH)
+
+    def _foreign_time(self, made: ForeignSigned, vouched: Vouched, parsed: GitObject | None) -> None:
+        word = made.signing_time(parsed)
+        signer = (evidence.said(*word),) if word is not None else ()
+        self.evidence = (*signer, *vouched.evidence)
+        if vouched.not_before is None and vouched.not_after is None:
+            self.note(Step.TIME, StepStatus.NOT_APPLICABLE, None, "the key has no end of validity")
+            return
+        best = evidence.verify_within(self.evidence, vouched.not_before, vouched.not_after)
+        when = evidence.rfc3339(best.not_after)
+        self.note(Step.TIME, StepStatus.PROVEN, None, f"signed while valid, by {when}, says {best.voucher}")
 
     def _signature(self, signature: Signature | None) -> None:
         if signature is None:
             raise VerificationError(Step.SIGNATURE, Reason.SIGNATURE_MISSING, "it carries no signature")
         self.signature, self.format = signature.armour, signature.format
-        self.signed = signed.read(signature, self.trusted.anchors)
-        self.note(Step.SIGNATURE, StepStatus.PROVEN, None, self.signed.detail)
+        found = signed.read(signature, self.trusted.anchors, self.trusted.foreign)
+        if isinstance(found, CmsSigned | SshSigned):
+            self.signed = found
+        else:
+            self.foreign = found
+            self.remarks += found.remarks
+        self.note(Step.SIGNATURE, StepStatus.PROVEN, None, found.detail)
 
     def _integrity(self, made: Signed, content: bytes) -> None:
         key = made.verify_content(content)
@@ -323,10 +394,7 @@ class _Walk:
     def done(
         self, kind: str, object_format: str, object_id: str, parsed: GitObject | None, payload: bytes
     ) -> Examination:
-        foreign = self.found.get(Step.SIGNATURE, _NONE).reason in (
-            Reason.SIGNATURE_FOREIGN,
-            Reason.SIGNATURE_MISSING,
-        )
+        foreign = any(f.reason in (Reason.SIGNATURE_FOREIGN, Reason.SIGNATURE_MISSING) for f in self.found.values())
         self.found[Step.POLICY] = _finding(Step.POLICY, StepStatus.NOT_APPLICABLE, None, "no policy was asked for")
         for step in STEPS:
             if step in self.found:
@@ -356,6 +424,8 @@ class _Walk:
             remarks=tuple(self.remarks),
             bundle_sequence=bundle.sequence if bundle else 0,
             bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,
+            foreign=self.foreign,
+            vouched=self.vouched,
         )
 
 
@@ -365,6 +435,3 @@ def _finding(step: Step, status: StepStatus, reason: Reason | None, detail: str)
 
 def _sentence(error: Error) -> str:
     return f"{error.message}; {error.hint}" if error.hint else error.message
-
-
-_NONE = _finding(Step.OBJECT, StepStatus.UNAVAILABLE, None, "")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attest.gitobject import Commit, PushCertificate, Tag
 from attest.row import Signer
-from attest.types import Principal
+from attest.types import Evidence, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Vouched:
 
     `addresses` are the e-mail addresses that it vouches for; where there are none, step 7 compares nothing.
     Validity is of what vouches (a certificate, or a line of allowed signers), unix seconds, None where unbounded.
-    `long_lived` says that the key has no short life, so that the signer's word about the time costs nothing more.
+    `evidence` is what time-stamps and logs inside of the signature prove about the time, the signer's word left out.
     """
 
     principal: Principal
@@ -24,7 +24,7 @@ class Vouched:
     root: str
     not_before: int | None = None
     not_after: int | None = None
-    long_lived: bool = False
+    evidence: tuple[Evidence, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
