@@ -58,7 +58,7 @@ def _actor(certificate: BridgeCertificate, claims: Claims) -> Principal:
 
 
 def describe_foreign(vouched: Vouched, signer: Signer) -> Identity:
-    """The identity behind a signature of somebody else's: nobody is represented, and no authority says what separates."""
+    """Who is behind a signature of somebody else's: nobody is represented, no authority says what separates."""
     return Identity(
         actor=vouched.principal,
         represented=None,

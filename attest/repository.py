@@ -65,7 +65,7 @@ class Repository:
         self.path = path
         self.object_format = object_format
         self.quarantined = "GIT_QUARANTINE_PATH" in environ
-        self._git = git
+        self._git, self._objects = git, objects
         self._environ = {**environ, **_SETTINGS}
         self._reader: _ObjectDatabase | _Batch
         if object_format is ObjectFormat.SHA1:
@@ -84,6 +84,10 @@ class Repository:
     def close(self) -> None:
         """Ends the reading process, if there is one."""
         self._reader.close()
+
+    def again(self) -> Repository:
+        """The same repository opened once more, for another process."""
+        return Repository(self.path, self._git, self._environ, self.object_format, self._objects)
 
     def read(self, oid: str) -> tuple[str, bytes]:
         """Kind (`commit`, `tag`, `tree`, `blob`) and content of the object with this id, lower-case hex.
@@ -134,7 +138,8 @@ class Repository:
 
         One argument is an expression: `A..B`, or `B` for all its history. Several may be options too, such as
         `--all`; which of them make sense, the caller has seen to. A shallow clone's history ends where it was cut, and
-        so does this list. Raises `UsageError` when git does not understand, `UnavailableError` when the walk breaks off.
+        so does this list. Raises `UsageError` where git does not understand it, `UnavailableError` where the walk
+        breaks off.
         """
         named = arguments if len(arguments) > 1 or arguments[0].startswith("--") else ("--end-of-options", *arguments)
         separator = () if "--" in named else ("--",)

@@ -62,6 +62,11 @@ def read(repository: Repository, oid: str) -> list[bytes]:
     return sorted(_read_files(repository, _commit_id(repository, REF), [path])[path])
 
 
+def exists(repository: Repository) -> bool:
+    """Whether anything is stored at all."""
+    return _commit_id(repository, REF) is not None
+
+
 def read_many(repository: Repository, oids: Sequence[str]) -> dict[str, list[bytes]]:
     """As `read`, for several objects with one process of git."""
     paths = {_path(repository, oid): oid for oid in oids}

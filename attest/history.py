@@ -1,0 +1,211 @@
+"""Ranges and whole histories: read, examine and judge over the cores, in order, in constant memory (design D12).
+
+Each process takes a batch of ids, reads the objects itself and gives back what the caller wants made of their rows.
+At most a few batches are under way, so memory does not grow with the history, and results come in the order of the
+ids. What is the same for all objects of one certificate or key is worked out once a process (`lane`, `rows`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from attest import keys, stamps, store, verify
+from attest.errors import Error, UnavailableError
+from attest.gitobject import ObjectKind
+from attest.lane import Lane
+from attest.policy import Context, PolicyLike
+from attest.profile import Profile
+from attest.repository import Repository
+from attest.row import Row
+from attest.rows import row_of, unread
+from attest.trust import Trust
+
+T = TypeVar("T")
+
+BATCH = 512
+"""Objects a process is given at once: a tenth of a second of work, and two processes of git where paths are asked."""
+
+FEW = 1500
+"""Objects below which more processes cost more than they save."""
+
+_SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked about each object. Without a policy it is examined and not judged.
+
+    `home` is where time-stamps of objects signed on this machine are kept, None to look in the repository alone.
+    """
+
+    trusted: Trust
+    at: datetime
+    policy: PolicyLike | None = None
+    context: Context = field(default_factory=Context)
+    profile: Profile | None = None
+    home: Path | None = None
+
+
+def rows(repo: Repository, object_ids: Iterable[str], query: Query, *, jobs: int = 1) -> Iterator[Row]:
+    """The row of each object, in the order of the ids. What cannot be read is a row too."""
+    for batch in results(repo, object_ids, query, list, jobs=jobs):
+        yield from batch
+
+
+def results(
+    repo: Repository, object_ids: Iterable[str], query: Query, make: Callable[[Iterator[Row]], T], *, jobs: int = 1
+) -> Iterator[T]:
+    """What `make` makes of the rows of each batch, in the order of the ids. `make` runs in the working process."""
+    keys.use_libsodium()
+    batches, first = _batches(object_ids), list[list[str]]()
+    if jobs > 1:
+        # Nobody knows how many there are before git has walked to the end of them.
+        first = list(itertools.islice(batches, FEW // BATCH + 1))
+        if sum(map(len, first)) < FEW:
+            jobs = 1
+    batches = itertools.chain(first, batches)
+    if jobs <= 1 or not hasattr(os, "fork"):
+        worker = Worker(repo, query)
+        return (make(worker.rows(batch)) for batch in batches)
+    return _spread(repo, batches, query, make, jobs)
+
+
+def cores() -> int:
+    """How many processes can run at once here."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Worker:
+    """One process's share of a history: an open repository and what it remembers."""
+
+    def __init__(self, repo: Repository, query: Query) -> None:
+        self._repo, self._query = repo, query
+        self._lane = Lane(query.trusted, repo.object_format)
+        self._stamped = store.exists(repo)
+        self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
+
+    def rows(self, batch: Sequence[str]) -> Iterator[Row]:
+        """The row of each object of a batch. An id may be anything; an object that is no commit or tag is unread."""
+        lookup = _Lookup(self._repo, self._query, batch, stamped=self._stamped, spooled=self._spooled)
+        for object_id in batch:
+            try:
+                kind, raw = self._repo.read(object_id)
+                if kind not in (ObjectKind.COMMIT, ObjectKind.TAG):
+                    raise UnavailableError(f"{object_id} is a {kind}; only commits and tags carry signatures")
+            except Error as error:
+                yield unread(object_id, error, judged=self._query.policy is not None)
+                continue
+            yield self._row(object_id, ObjectKind(kind), raw, lookup)
+
+    def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
+        query = self._query
+        tokens = lookup.timestamps(object_id) if _SSH_BEGIN in raw else ()
+        if query.profile is None and (made := self._lane.row(object_id, kind, raw, tokens, query)) is not None:
+            return made
+        found = verify.examine(
+            raw,
+            kind,
+            self._repo.object_format,
+            object_id,
+            query.trusted,
+            at=query.at,
+            profile=query.profile,
+            timestamps=tokens,
+        )
+        verdict = None
+        if query.policy is not None:
+            paths = lookup.paths_of(object_id)
+            verdict = verify.judge(found, query.policy, query.context, at=query.at, paths=paths)
+        row = row_of(found, verdict, query.trusted)
+        self._lane.learn(found, row)
+        return row
+
+
+class _Lookup:
+    """What is asked of git for a whole batch at once, and only when the first object of it needs it."""
+
+    def __init__(
+        self, repo: Repository, query: Query, batch: Sequence[str], *, stamped: bool, spooled: bool
+    ) -> None:
+        self._repo, self._query, self._batch = repo, query, batch
+        self._stamped, self._spooled = stamped, spooled
+        self._lines: dict[str, list[bytes]] | None = None
+        self._paths: dict[str, tuple[str, ...]] | None = None
+
+    def timestamps(self, object_id: str) -> Sequence[bytes]:
+        """The time-stamps kept beside the object, in ref and home; one that cannot be read is as if it were absent."""
+        if self._stamped and self._lines is None:
+            self._lines = {}
+            with contextlib.suppress(Error):
+                self._lines = store.read_many(self._repo, self._batch)
+        tokens = stamps.of_lines((self._lines or {}).get(object_id, ()), object_id)
+        if self._spooled and self._query.home is not None:
+            with contextlib.suppress(Error):
+                kept = stamps.read_spool(self._query.home, object_id)
+                # Our own first: only so many are looked at, and the ref is anybody's.
+                tokens = tokens if kept is None else [kept, *tokens]
+        return tokens
+
+    def paths_of(self, object_id: str) -> Callable[[], tuple[str, ...]]:
+        """Asks, when called, which paths the commit changes."""
+
+        def ask() -> tuple[str, ...]:
+            if self._paths is None:
+                self._paths = self._repo.changed_paths(self._batch)
+            return self._paths.get(object_id, ())
+
+        return ask
+
+
+def _batches(object_ids: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(object_ids)
+    while batch := list(itertools.islice(remaining, BATCH)):
+        yield batch
+
+
+_worker: Worker | None = None
+_make: Callable[[Iterator[Row]], object] | None = None
+
+
+def _begin(repo: Repository, query: Query, make: Callable[[Iterator[Row]], object]) -> None:
+    """In each new process. Ctrl-C is for the first one to answer."""
+    global _worker, _make
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker, _make = Worker(repo.again(), query), make
+
+
+def _work(batch: list[str]) -> object:
+    assert _worker is not None
+    assert _make is not None
+    return _make(_worker.rows(batch))
+
+
+def _spread(
+    repo: Repository, batches: Iterator[list[str]], query: Query, make: Callable[[Iterator[Row]], T], jobs: int
+) -> Iterator[T]:
+    # Forked, so that what was asked needs no form in which it can travel: certificates have none.
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(repo, query, make))
+    waiting: deque[Future[object]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(_work, batch))
+            if len(waiting) > 2 * jobs:
+                yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
+        while waiting:
+            yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,198 @@
+"""From an examination, and a verdict where there is one, to the row that reports are made from."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import replace
+
+from attest import certfacts, certificate, gitobject, identity, signed, sshcert, sshwire
+from attest.certificate import Chain
+from attest.errors import Error, Reason, Step
+from attest.foreign.vouched import Vouched
+from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Signature, SignatureFormat, Tag
+from attest.keys import KeyAlgorithm
+from attest.row import Row, Signer, SignerKind
+from attest.signed import CmsSigned, GitObject, Signed, SshSigned
+from attest.trust import Trust
+from attest.types import Finding, Outcome, StepStatus, Verdict
+from attest.verify import Examination
+
+MAX_SUBJECT = 200
+"""Characters of a message's first line that are kept: it may be a line of sixteen megabytes."""
+
+KEPT = 1024
+"""Signers that are remembered, so that the rows of one leaf share one value."""
+
+_CHECKED = frozenset({SignatureFormat.X509, SignatureFormat.SSH})
+"""The formats whose integrity is said of every object: nothing but this program is needed to know it."""
+
+
+def row_of(examination: Examination, verdict: Verdict | None, trusted: Trust) -> Row:
+    """The row of an examined object, judged where there is a verdict."""
+    made, fmt = examination.signed or examination.foreign, examination.signature_format
+    integrity, signer = _integrity(examination), _signer(examination)
+    if examination.parsed is None and examination.kind in (ObjectKind.COMMIT, ObjectKind.TAG):
+        fmt, integrity, signer = _malformed(examination, trusted)
+    word = made.signing_time(examination.parsed) if made is not None else None
+    said, parsed = _said(examination.parsed), examination.parsed
+    return Row(
+        object_id=examination.object_id,
+        kind=examination.kind,
+        format=fmt.value if fmt is not None else None,
+        integrity=integrity,
+        signer=signer,
+        signing_time=word[0] if word is not None and word[1] == signed.CMS_SIGNING_TIME else None,
+        author=said[0],
+        author_date=said[1],
+        committer=said[2],
+        committer_date=said[3],
+        tree=parsed.tree if isinstance(parsed, Commit) else "",
+        parents=parsed.parents if isinstance(parsed, Commit) else (),
+        subject=first_line(parsed.message) if isinstance(parsed, Commit | Tag) else "",
+        findings=verdict.findings.findings if verdict is not None else examination.findings,
+        evidence=examination.evidence,
+        remarks=examination.remarks,
+        contradictions=examination.contradictions,
+        outcome=verdict.outcome if verdict is not None else None,
+        rule=verdict.rule if verdict is not None else "",
+        warnings=verdict.warnings if verdict is not None else (),
+    )
+
+
+def unread(object_id: str, error: Error, *, judged: bool) -> Row:
+    """The row of an object that could not be read: nothing is known of it."""
+    detail = f"{error.message}; {error.hint}" if error.hint else error.message
+    first = Finding(int(Step.OBJECT), StepStatus.UNAVAILABLE, Reason.OBJECT_UNREADABLE.value, detail)
+    late = (Step.SIGNATURE, Step.INTEGRITY, Step.CHAIN, Step.TIME, Step.EPOCH, Step.IDENTITY, Step.POLICY)
+    others = tuple(
+        Finding(int(step), StepStatus.UNAVAILABLE, Reason.EARLIER_STEP.value, "not looked at: it could not be read")
+        for step in late
+    )
+    return Row(
+        object_id=object_id,
+        kind="object",
+        format=None,
+        integrity=None,
+        signer=None,
+        signing_time=None,
+        author="",
+        author_date=None,
+        committer="",
+        committer_date=None,
+        tree="",
+        parents=(),
+        subject="",
+        findings=(first, *others),
+        outcome=Outcome.COULD_NOT_CHECK if judged else None,
+    )
+
+
+def first_line(message: bytes) -> str:
+    """The first line of a message, cut to `MAX_SUBJECT`; not made printable."""
+    return message.lstrip(b"\n").partition(b"\n")[0][: 4 * MAX_SUBJECT].decode("utf-8", "replace")[:MAX_SUBJECT]
+
+
+def who(ident: Ident) -> str:
+    """`NAME <ADDRESS>`"""
+    return f"{ident.name} <{ident.email}>"
+
+
+def _said(parsed: GitObject | None) -> tuple[str, int | None, str, int | None]:
+    """Author and committer with their dates, as the object claims."""
+    if isinstance(parsed, Commit):
+        author, committer = parsed.author, parsed.committer
+        return who(author), author.seconds, who(committer), committer.seconds
+    if isinstance(parsed, Tag) and parsed.tagger is not None:
+        return "", None, who(parsed.tagger), parsed.tagger.seconds
+    return "", None, "", None
+
+
+def _integrity(examination: Examination) -> bool | None:
+    """Whether the signature is over the object, where that is for us to say."""
+    if examination.signature_format not in _CHECKED:
+        return None
+    return examination.finding(Step.INTEGRITY).status is StepStatus.PROVEN
+
+
+def _malformed(examination: Examination, trusted: Trust) -> tuple[SignatureFormat | None, bool | None, Signer | None]:
+    """Of an object that failed step 1: what the signature is that git would find in it, and whether it verifies."""
+    fmt = ObjectFormat(examination.object_format)
+    found = gitobject.split_as_git(examination.payload, ObjectKind(examination.kind), fmt)
+    if found is None:
+        return None, None, None
+    payload, armour = found
+    try:
+        signature = Signature(gitobject.read_armour(armour).format, armour)
+    except Error:
+        return SignatureFormat.UNKNOWN, None, None
+    integrity, signer = False, None
+    try:
+        made = signed.read(signature, trusted.anchors, trusted.foreign)
+        signer = _signer_of(made, None) if isinstance(made, CmsSigned | SshSigned) else made.signer
+        made.verify_content(payload)
+        integrity = True
+    except Error:
+        pass  # the row says that it is false
+    return signature.format, integrity if signature.format in _CHECKED else None, signer
+
+
+def _signer(examination: Examination) -> Signer | None:
+    if examination.signed is not None:
+        return _signer_of(examination.signed, examination.chain)
+    if examination.foreign is not None:
+        return _vouched(examination.foreign.signer, examination.vouched)
+    return None
+
+
+def _signer_of(made: Signed, chain: Chain | None) -> Signer:
+    if isinstance(made, CmsSigned):
+        return _of_certificate(certificate.der_of(made.message.signer), made.algorithm, chain)
+    return _of_user_certificate(made.certificate.blob, chain)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _vouched(signer: Signer, vouched: Vouched | None) -> Signer:
+    if vouched is None:
+        return signer
+    return replace(signer, identity=identity.describe_foreign(vouched, signer), root=vouched.root)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _of_certificate(der: bytes, algorithm: KeyAlgorithm, chain: Chain | None) -> Signer:
+    facts = certfacts.read(certificate.read(der))
+    return Signer(
+        kind=SignerKind.BRIDGE,
+        key=facts.key_id,
+        algorithm=algorithm.value,
+        leaf_sha256=facts.sha256,
+        serial=facts.serial,
+        issuer=facts.issuer,
+        subject=facts.subject,
+        subject_alternative_names=facts.subject_alternative_names,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+        profile=str(chain.anchor.profile) if chain is not None else "",
+        identity=identity.describe(chain.leaf) if chain is not None else None,
+        root=chain.anchor.key.key_id if chain is not None else "",
+    )
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _of_user_certificate(blob: bytes, chain: Chain | None) -> Signer:
+    read = sshcert.parse(blob)
+    return Signer(
+        kind=SignerKind.BRIDGE,
+        key=sshwire.fingerprint(sshwire.ed25519_key(read.public_key)),
+        algorithm=KeyAlgorithm.ED25519.value,
+        leaf_sha256=hashlib.sha256(blob).hexdigest(),
+        serial=f"{read.serial:x}",
+        issuer=sshwire.fingerprint(sshwire.ed25519_key(read.ca_key)),
+        subject=read.key_id,
+        subject_alternative_names=read.principals,
+        not_before=read.valid_after,
+        not_after=read.valid_before,
+        profile=str(chain.anchor.profile) if chain is not None else "",
+        identity=identity.describe(chain.leaf) if chain is not None else None,
+        root=chain.anchor.key.key_id if chain is not None else "",
+    )
