@@ -107,74 +107,6 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.argument("rev")
-@repository_option
-@trust_options
-@json_option
-def examine(
-    rev: str,
-    directory: Path | None,
-    anchors: tuple[Path, ...],
-    profile: str | None,
-    bundle: Path | None,
-    as_json: bool,
-) -> int:
-    """Show what was found for REV, without a verdict.
-
-    REV is a commit, a tag, or a range A..B.
-
-    Exits 0 when every object was read, whatever the findings.
-    """
-    at = datetime.now(UTC)
-    trusted = load_trust(anchors, profile, bundle)
-    repo = open_repository(directory, os.environ)
-    unread: list[Error] = []
-    found = [e.record() for e in examinations(repo, rev, trusted, profile, at, unread)]
-    if as_json:
-        _print_json([data.findings_data(f) for f in found], single=".." not in rev)
-    else:
-        _print_blocks(text.findings_lines(f) for f in found)
-    return exit_status_of((), unread) if unread else ACCEPTED
-
-
-@cli.command(name="verify")
-@click.argument("rev")
-@repository_option
-@trust_options
-@click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
-@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
-@click.option("--repository", "address", help="The repository's address (default: remote origin).")
-@json_option
-def verify_command(
-    rev: str,
-    directory: Path | None,
-    anchors: tuple[Path, ...],
-    profile: str | None,
-    bundle: Path | None,
-    require_time: str | None,
-    ref: str | None,
-    address: str | None,
-    as_json: bool,
-) -> int:
-    """Judge REV under the built-in policy.
-
-    REV is a commit, a tag, or a range A..B.
-
-    Over a range: 1 if any was rejected, else 2 if any could not be checked, else 0.
-    """
-    at = datetime.now(UTC)
-    trusted = load_trust(anchors, profile, bundle)
-    repo = open_repository(directory, os.environ)
-    context = read_context(repo, rev, ref, address)
-    policy = Policy(require_time=Voucher(require_time) if require_time else None)
-    unread: list[Error] = []
-    found = examinations(repo, rev, trusted, profile, at, unread)
-    verdicts = [verify.judge(e, policy, context, at=at) for e in found]
-    print_verdicts(verdicts, as_json=as_json, single=".." not in rev)
-    return exit_status_of(verdicts, unread)
-
-
 @cli.command(name="verify-signature")
 @click.argument("signature", type=click.Path(path_type=Path))
 @click.argument("content", type=click.Path(path_type=Path))
@@ -251,10 +183,17 @@ def place(directory: Path | None, environ: Mapping[str, str]) -> tuple[Path, Map
     return directory, {k: v for k, v in environ.items() if k not in _LOCATION}
 
 
-def load_trust(anchors: tuple[Path, ...], profile: str | None, bundle: Path | None) -> Trust:
-    """Anchors and bundle as the options say; without --anchor those of the home."""
+def load_trust(
+    anchors: tuple[Path, ...], profile: str | None, bundle: Path | None, *, others: bool = False
+) -> Trust:
+    """Anchors and bundle as the options say; without --anchor those of the home.
+
+    With `others`, somebody else's signatures count as well, and a home without any authority will do.
+    """
     wanted = Profile(profile) if profile else None
     place = location.default(os.environ)
+    if others and not anchors and bundle is None and not home.has_trust(place):
+        return Trust(anchors=())
     if not anchors:
         return (
             home.read_trust(place)

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 
 import click
 
-VERIFYING: dict[str, str] = {}
+VERIFYING: dict[str, str] = {
+    "examine": "attest.history_cli:examine",
+    "verify": "attest.history_cli:verify_command",
+}
 """The verifying side's commands that have modules of their own; both command lines have them."""
 
 

@@ -48,6 +48,11 @@ def read_trust(home: Path) -> Trust:
     return trust.join(own, pinned) if pinned else own
 
 
+def has_trust(home: Path) -> bool:
+    """Whether a home says anything of authorities, usable or not."""
+    return (home / ANCHORS).parent.is_dir() or bool(pinned_in(home)) or (home / ELSEWHERE).is_dir()
+
+
 def pinned_in(home: Path) -> list[Path]:
     """The folders of the authorities that were pinned out of band, each with `anchors.pem` and `bundle`."""
     try:

@@ -133,19 +133,26 @@ class Repository:
         address = done.stdout.decode("utf-8", "replace").strip()
         return _without_credentials(address) if done.returncode == 0 and address else None
 
-    def list_range(self, *arguments: str) -> Iterator[str]:
-        """Ids of the commits that git's rev-list names for `arguments`, newest first, as they come.
+    def list_range(self, expression: str) -> Iterator[str]:
+        """Ids of the commits in `expression` (`A..B`, or `B` for all its history), newest first, as they come.
 
-        One argument is an expression: `A..B`, or `B` for all its history. Several may be options too, such as
-        `--all`; which of them make sense, the caller has seen to. A shallow clone's history ends where it was cut, and
-        so does this list. Raises `UsageError` where git does not understand it, `UnavailableError` where the walk
-        breaks off.
+        A shallow clone's history ends where it was cut, and so does this list. Raises `UsageError` when
+        git does not understand the expression, `UnavailableError` when the walk breaks off.
         """
-        named = arguments if len(arguments) > 1 or arguments[0].startswith("--") else ("--end-of-options", *arguments)
-        separator = () if "--" in named else ("--",)
+        return self._walk(expression, "--end-of-options", expression, "--")
+
+    def walk(self, arguments: Sequence[str], without: Sequence[str] = ()) -> Iterator[str]:
+        """The same for arguments that may be options of rev-list, which the caller has seen to (`revisions`).
+
+        What the commits `without` reach is left out.
+        """
+        excluded = [f"^{self.check_id(oid)}" for oid in without]
+        return self._walk(" ".join(arguments), *excluded, *arguments, *(() if "--" in arguments else ("--",)))
+
+    def _walk(self, what: str, *arguments: str) -> Iterator[str]:
         # A commit-graph could name other parents than the commits do.
-        command = ("-c", "core.commitGraph=false", "rev-list", *named, *separator)
-        what, count = " ".join(arguments), 0
+        command = ("-c", "core.commitGraph=false", "rev-list", *arguments)
+        count = 0
         process = self._start(*command, stdin=False)
         try:
             assert process.stdout is not None

@@ -63,6 +63,10 @@ class Trust:
         """The part that is about the authority of `anchor`: one authority's bundle says nothing of another's keys."""
         return next((other for other in self.others if anchor in other.anchors), self)
 
+    def named(self, root: str) -> Trust:
+        """As `of`, for the anchor with this key id."""
+        return next((self.of(anchor) for anchor in self.anchors if anchor.key.key_id == root), self)
+
     def age(self, at: datetime) -> timedelta | None:
         """How old the bundle is at `at`, or None without one."""
         return None if self.bundle is None else at - instant(self.bundle.issued_at)

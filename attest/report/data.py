@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.errors import Step
 from attest.evidence import rfc3339
-from attest.types import Findings, Principal, Verdict
+from attest.row import Row, Signer
+from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Principal, Verdict
+
+if TYPE_CHECKING:
+    from attest.history import Query
 
 
 def verdict_data(verdict: Verdict) -> dict[str, Any]:
@@ -14,6 +18,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
     return {
         **findings_data(verdict.findings),
         "outcome": verdict.outcome.value,
+        "rule": verdict.rule or None,
         "policy": {"name": verdict.policy, "sha256": verdict.policy_sha256.hex()},
         "bundle": {"sequence": verdict.bundle_sequence, "age": verdict.bundle_age}
         if verdict.bundle_sequence
@@ -28,32 +33,81 @@ def findings_data(findings: Findings) -> dict[str, Any]:
     return {
         "object": {"kind": findings.object_kind, "id": findings.object_id, "format": findings.object_format},
         "profile": findings.profile or None,
-        "identity": _identity(findings),
-        "findings": [
-            {
-                "step": finding.step,
-                "name": Step(finding.step).name.lower(),
-                "status": finding.status.value,
-                "reason": finding.reason or None,
-                "detail": finding.detail,
-            }
-            for finding in findings.findings
-        ],
-        "evidence": [
-            {
-                "notBefore": rfc3339(item.not_before),
-                "notAfter": rfc3339(item.not_after),
-                "voucher": item.voucher.value,
-                "source": item.source,
-            }
-            for item in findings.evidence
-        ],
+        "identity": identity_data(findings.identity),
+        "findings": [finding_data(finding) for finding in findings.findings],
+        "evidence": [evidence_data(item) for item in findings.evidence],
         "remarks": list(findings.remarks),
+        "contradictions": [contradiction_data(item) for item in findings.contradictions],
     }
 
 
-def _identity(findings: Findings) -> dict[str, Any] | None:
-    who = findings.identity
+def row_data(row: Row, query: Query, object_format: str) -> dict[str, Any]:
+    """One object of a history, in the form of its verdict, or of its findings where it was not judged."""
+    examined = {
+        "object": {"kind": row.kind, "id": row.object_id, "format": object_format},
+        "profile": (row.signer.profile or str(row.signer.kind)) if row.identity is not None and row.signer else None,
+        "identity": identity_data(row.identity),
+        "findings": [finding_data(finding) for finding in row.findings],
+        "evidence": [evidence_data(item) for item in row.evidence],
+        "remarks": list(row.remarks),
+        "contradictions": [contradiction_data(item) for item in row.contradictions],
+    }
+    if row.outcome is None or query.policy is None:
+        return examined
+    used = query.trusted.named(row.signer.root) if row.signer is not None else query.trusted
+    age = used.age(query.at)
+    return {
+        **examined,
+        "outcome": row.outcome.value,
+        "rule": row.rule or None,
+        "policy": {"name": query.policy.name, "sha256": query.policy.digest.hex()},
+        "bundle": {"sequence": used.bundle.sequence, "age": max(0, int(age.total_seconds()))}
+        if used.bundle is not None and age is not None
+        else None,
+        "judgedAt": rfc3339(int(query.at.timestamp())),
+        "warnings": list(row.warnings),
+    }
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """One step's end."""
+    return {
+        "step": finding.step,
+        "name": Step(finding.step).name.lower(),
+        "status": finding.status.value,
+        "reason": finding.reason or None,
+        "detail": finding.detail,
+    }
+
+
+def evidence_data(item: Evidence) -> dict[str, Any]:
+    """One interval of time."""
+    return {
+        "notBefore": rfc3339(item.not_before),
+        "notAfter": rfc3339(item.not_after),
+        "voucher": item.voucher.value,
+        "source": item.source,
+    }
+
+
+def contradiction_data(item: Contradiction) -> dict[str, Any]:
+    """One claim against proof."""
+    return {"code": item.code, "severity": item.severity.value, "detail": item.detail}
+
+
+def signer_data(signer: Signer) -> dict[str, Any]:
+    """The credential behind a signature."""
+    return {
+        "kind": signer.kind.value,
+        "key": signer.key,
+        "algorithm": signer.algorithm,
+        "profile": signer.profile or None,
+        "root": signer.root or None,
+    }
+
+
+def identity_data(who: Identity | None) -> dict[str, Any] | None:
+    """Who signed for whom."""
     if who is None:
         return None
     return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from attest.errors import Step
-from attest.types import Finding, Findings, Outcome, Principal, StepStatus, Verdict
+from attest.row import Row
+from attest.types import Finding, Findings, Outcome, Principal, Severity, StepStatus, Verdict
 
 HOUR = 3600
+SHORT_ID = 12
 
 _HEADLINES = {
     Outcome.ACCEPTED: "accepted",
@@ -29,7 +31,33 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from _body(findings)
     sequence = f", trust bundle {verdict.bundle_sequence}" if verdict.bundle_sequence else ""
     old = f", {age(verdict.bundle_age)} old" if sequence and verdict.bundle_age >= HOUR else ""
-    yield f"  policy {verdict.policy}{sequence}{old}"
+    rule = f", rule {printable(verdict.rule)}" if verdict.rule else ""
+    yield f"  policy {verdict.policy}{rule}{sequence}{old}"
+
+
+def row_lines(row: Row) -> Iterator[str]:
+    """One object of a history: a line, and one more on what stands against it."""
+    word = _HEADLINES[row.outcome] if row.outcome is not None else row.format or "unsigned"
+    who = row.identity
+    name = "-"
+    if who is not None:
+        name = who.actor.display + (f" for {who.represented.display}" if who.represented else "")
+    said = row.subject or row.kind
+    yield f"{word:<23} {row.object_id[:SHORT_ID]} {printable(name)}: {printable(said)}"
+    first = row.decisive
+    quiet = row.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
+    if first is not None and not quiet:
+        yield f"  {finding_line(first)}"
+    for item in row.contradictions:
+        if item.severity is not Severity.INFO:
+            yield f"  {item.severity} ({item.code}): {printable(item.detail)}"
+
+
+def summary_line(counts: Mapping[Outcome | None, int]) -> str:
+    """`12 objects: 10 accepted, 2 rejected`"""
+    total = sum(counts.values())
+    parts = [f"{counts[outcome]:,} {_HEADLINES[outcome].lower()}" for outcome in Outcome if counts.get(outcome)]
+    return f"{total:,} object{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def age(seconds: int) -> str:
@@ -81,6 +109,8 @@ def _body(findings: Findings) -> Iterator[str]:
             yield "  payload    not checked by the signer, which saw a digest alone"
     for finding in findings.findings:
         yield f"  {finding.step} {_name(finding):<10} {finding.status:<15} {printable(finding.detail)}"
+    for item in findings.contradictions:
+        yield f"  {item.severity:<10} {printable(item.detail)} ({item.code})"
     if findings.remarks:
         yield f"  remarks    {printable(', '.join(findings.remarks))}"
 

@@ -22,8 +22,8 @@ from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, Sandbox
 # In the words of design D13; the second and third are also what git and shells give.
 DONE, REFUSED, COULD_NOT, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
 
-FINDINGS = {"object", "profile", "identity", "findings", "evidence", "remarks"}
-VERDICT = FINDINGS | {"outcome", "policy", "bundle", "judgedAt", "warnings"}
+FINDINGS = {"object", "profile", "identity", "findings", "evidence", "remarks", "contradictions"}
+VERDICT = FINDINGS | {"outcome", "rule", "policy", "bundle", "judgedAt", "warnings"}
 GRANT = {
     "id", "state", "agent", "kind", "email", "represented", "scopes", "createdAt", "expiresAt", "revokedAt",
     "repositories", "branches", "delegationDepth",

@@ -1,0 +1,373 @@
+"""`examine` and `verify`: one object, a range or a whole history."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attest import checkpoint, history, signing_key, verifier, verify
+from attest.checkpoint import MAX_OPEN, Checkpoint, Open
+from attest.cli import (
+    STATUS,
+    VOUCHERS,
+    examinations,
+    json_option,
+    open_repository,
+    print_verdicts,
+    read_context,
+    repository_option,
+)
+from attest.command import complain
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, Step, UnavailableError, UsageError
+from attest.history import Query
+from attest.policy import PolicyLike
+from attest.profile import Profile
+from attest.report import data, jsonl, text
+from attest.report.progress import Progress
+from attest.repository import Repository
+from attest.revisions import Revisions
+from attest.row import Row
+from attest.trust import Trust
+from attest.types import Outcome, Voucher
+from attest.verifier import examiner_options, verifier_options
+
+SAVE_EVERY = 50_000
+"""Objects between two checkpoints of one run: some seconds of work to do again."""
+
+LINES, JSON, JSONL, SILENT = "text", "json", "jsonl", "silent"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a working process makes of a batch of rows."""
+
+    printed: str = ""
+    counts: Counter[Outcome | None] = field(default_factory=Counter)
+    open: list[Open] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    warnings: set[str] = field(default_factory=set)
+    last: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many objects."""
+        return sum(self.counts.values())
+
+
+class Printer:
+    """Makes a batch of rows into what is printed of it; it runs where the rows are made."""
+
+    def __init__(self, form: str, query: Query, object_format: str) -> None:
+        self._form, self._query, self._object_format = form, query, object_format
+
+    def __call__(self, rows: Iterator[Row]) -> Batch:
+        made, parts = Batch(), list[str]()
+        for row in rows:
+            made.counts[row.outcome] += 1
+            made.last = row.object_id
+            if row.outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK) and len(made.open) < MAX_OPEN:
+                first = row.decisive
+                made.open.append(Open(row.object_id, row.outcome, first.reason if first is not None else ""))
+            if row.finding(Step.OBJECT).reason == Reason.OBJECT_UNREADABLE:
+                made.unread.append(row.finding(Step.OBJECT).detail)
+            made.warnings.update(row.warnings)
+            parts += self._lines(row)
+        made.printed = "".join(f"{part}\n" for part in parts)
+        return made
+
+    def _lines(self, row: Row) -> Sequence[str]:
+        if self._form == JSONL:
+            return (jsonl.line(row),)
+        if self._form == JSON:
+            return (json.dumps(data.row_data(row, self._query, self._object_format), ensure_ascii=False),)
+        return () if self._form == SILENT else tuple(text.row_lines(row))
+
+
+def history_options(command: Any) -> Any:
+    """REV..., --repo, --jobs, --json, --jsonl: what both commands take."""
+    for option in (
+        click.option("--quiet", "-q", is_flag=True, help="Print no line an object, only the summary."),
+        click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line, as they come."),
+        json_option,
+        click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core)."),
+        repository_option,
+        click.argument("revisions", metavar="[REV|A..B|--all|...]", nargs=-1, type=click.UNPROCESSED),
+    ):
+        command = option(command)
+    return command
+
+
+_WALK: dict[str, Any] = {"ignore_unknown_options": True}
+"""Options that are not ours are for rev-list; `Revisions` lets through those that it knows."""
+
+
+@click.command(context_settings=_WALK)
+@history_options
+@examiner_options
+def examine(
+    revisions: tuple[str, ...],
+    directory: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    as_jsonl: bool,
+    quiet: bool,
+    trusted: Trust,
+    profile: str | None,
+) -> int:
+    """Show what was found, without a verdict.
+
+    Name a commit, a tag, a range A..B, or what git rev-list takes to limit a walk: --all, --branches, --since=DATE ...
+    With --all and --tags the tag objects are examined too.
+
+    Exits 0 when every object was read, whatever the findings.
+    """
+    at = datetime.now(UTC)
+    repo = open_repository(directory, os.environ)
+    named = Revisions(repo, revisions)
+    if named.single and not as_jsonl:
+        [found] = examinations(repo, revisions[0], trusted, profile, at, [])
+        if as_json:
+            click.echo(json.dumps(data.findings_data(found.record()), indent=2, ensure_ascii=False))
+        else:
+            for line in text.findings_lines(found.record()):
+                click.echo(line)
+        return ACCEPTED
+    query = Query(trusted, at, profile=Profile(profile) if profile else None, home=verifier.home())
+    done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk(named.objects())
+    done.say(json_form=as_json or as_jsonl)
+    return UNCHECKED if done.unread else ACCEPTED
+
+
+@click.command(name="verify", context_settings=_WALK)
+@history_options
+@verifier_options
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path), help="Judge under the policy in this file.")
+@click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
+@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--repository", "address", help="The repository's address (default: remote origin).")
+@click.option("--checkpoint", "place", type=click.Path(path_type=Path), help="Go on from this file, and keep it.")
+@click.option("--key", type=click.Path(path_type=Path), help="Ed25519 key (PEM) that signs the checkpoint.")
+def verify_command(
+    revisions: tuple[str, ...],
+    directory: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    as_jsonl: bool,
+    quiet: bool,
+    trusted: Trust,
+    profile: str | None,
+    policy_file: Path | None,
+    require_time: str | None,
+    ref: str | None,
+    address: str | None,
+    place: Path | None,
+    key: Path | None,
+) -> int:
+    """Judge under the built-in policy, or the one in a file.
+
+    Name a commit, a tag, a range A..B, or what git rev-list takes to limit a walk: --all, --branches, --since=DATE ...
+    With --all and --tags the tag objects are judged too.
+
+    Over several: 1 if any was rejected, else 2 if any could not be checked, else 0.
+    """
+    at = datetime.now(UTC)
+    if (place is None) != (key is None):
+        raise UsageError("--checkpoint and --key go together", hint="openssl genpkey -algorithm ed25519 -out KEY")
+    repo = open_repository(directory, os.environ)
+    named = Revisions(repo, revisions)
+    context = read_context(repo, revisions[0], ref, address) if named.single else read_context(repo, "", ref, address)
+    voucher = Voucher(require_time) if require_time else None
+    policy, trusted = verifier.load_policy(policy_file, voucher, trusted)
+    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())
+    if named.single and not as_jsonl and place is None:
+        return _one(repo, revisions[0], query, policy, profile, as_json=as_json)
+    run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
+    if place is not None and key is not None:
+        done = _Resumed(run, named, place, signing_key.load(key)).walk()
+    else:
+        done = run.walk(named.objects())
+    done.say(json_form=as_json or as_jsonl)
+    return done.status()
+
+
+def _one(
+    repo: Repository, revision: str, query: Query, policy: PolicyLike, profile: str | None, *, as_json: bool
+) -> int:
+    [found] = examinations(repo, revision, query.trusted, profile, query.at, [])
+
+    def paths() -> tuple[str, ...]:
+        return repo.changed_paths([found.object_id])[found.object_id]
+
+    verdict = verify.judge(found, policy, query.context, at=query.at, paths=paths)
+    print_verdicts([verdict], as_json=as_json, single=True)
+    return STATUS[verdict.outcome]
+
+
+def _form(as_json: bool, as_jsonl: bool, quiet: bool) -> str:
+    return JSONL if as_jsonl else JSON if as_json else SILENT if quiet else LINES
+
+
+@dataclass(slots=True)
+class Done:
+    """A walk that came to its end."""
+
+    counts: Counter[Outcome | None] = field(default_factory=Counter)
+    open: list[Open] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    warnings: set[str] = field(default_factory=set)
+    before: Checkpoint | None = None
+
+    def add(self, batch: Batch) -> None:
+        """One more batch."""
+        self.counts += batch.counts
+        self.open += batch.open[: MAX_OPEN - len(self.open)]
+        self.unread += batch.unread[: MAX_OPEN - len(self.unread)]
+        self.warnings |= batch.warnings if len(self.warnings) < MAX_OPEN else set()
+
+    def say(self, *, json_form: bool) -> None:
+        """The summary, and on stderr what is wrong with the run itself."""
+        total = sum(self.counts.values())
+        if not json_form:
+            if self.before is not None:
+                for item in self.before.open:
+                    word = "REJECTED" if item.outcome is Outcome.REJECTED else "COULD NOT CHECK"
+                    click.echo(f"{word:<23} {item.object_id[: text.SHORT_ID]} ({item.reason}), examined before")
+            if total:
+                click.echo(text.summary_line(self.counts))
+        for detail in self.unread:
+            complain("notme-attest", UnavailableError(detail))
+        for warning in sorted(self.warnings):
+            click.echo(f"warning: {text.printable(warning)}", err=True)
+
+    def status(self) -> int:
+        """Of all together."""
+        if not sum(self.counts.values()):
+            raise UnavailableError("the range names no commit, so nothing was verified", hint="write it as OLD..NEW")
+        statuses = {STATUS[outcome] for outcome, count in self.counts.items() if count and outcome is not None}
+        return REJECTED if REJECTED in statuses else max(statuses)
+
+
+class _Run:
+    """Objects examined in order and printed as they come."""
+
+    def __init__(self, repo: Repository, query: Query, form: str, jobs: int | None) -> None:
+        self.repo, self.query, self._form = repo, query, form
+        self._jobs = jobs or history.cores()
+        self._printer = Printer(form, query, repo.object_format.value)
+        self._first = True
+
+    def batches(self, object_ids: Iterator[str]) -> Iterator[Batch]:
+        """Each batch, once what it says is printed."""
+        progress = Progress()
+        try:
+            for batch in history.results(self.repo, object_ids, self.query, self._printer, jobs=self._jobs):
+                progress.close()
+                self._print(batch.printed)
+                progress.add(batch.size)
+                yield batch
+        finally:
+            progress.close()
+
+    def walk(self, object_ids: Iterator[str]) -> Done:
+        """All of them."""
+        done = Done()
+        for batch in self.batches(object_ids):
+            done.add(batch)
+        self.end()
+        return done
+
+    def end(self) -> None:
+        """The end of a JSON list."""
+        if self._form == JSON:
+            sys.stdout.write("[]\n" if self._first else "\n]\n")
+
+    def _print(self, printed: str) -> None:
+        if self._form == JSON:
+            for line in printed.splitlines():
+                sys.stdout.write(("[\n" if self._first else ",\n") + line)
+                self._first = False
+        elif printed:
+            sys.stdout.write(printed)
+
+
+class _Resumed:
+    """A walk that goes on from a checkpoint, and leaves one wherever it ends."""
+
+    def __init__(self, run: _Run, named: Revisions, place: Path, key: signing_key.SigningKey) -> None:
+        self._run, self._named, self._place, self._key = run, named, place, key
+        query = run.query
+        asked = checkpoint.question(query, [named.text], run.repo.object_format.value)
+        kept = checkpoint.read(place, key)
+        self._kept = kept if kept is not None and kept.question == asked else Checkpoint(asked, 0)
+        self._at = int(query.at.timestamp())
+
+    def walk(self) -> Done:
+        """What is new since; the counts are of everything."""
+        kept, tips = self._kept, tuple(self._named.tips())
+        reached = tuple(oid for oid in kept.done if self._known(oid))
+        if kept.position and kept.tips != tips:
+            # What a walk from other tips would have come by already cannot be told from a position.
+            kept = Checkpoint(kept.question, kept.at)
+            reached = ()
+        done = Done(Counter({Outcome(name): count for name, count in kept.counts.items()}), before=kept)
+        done.open += kept.open
+        position, last, saved = kept.position, kept.last, kept.position
+        ids = self._rest(reached, kept)
+        try:
+            for batch in self._run.batches(ids):
+                done.add(batch)
+                position, last = position + batch.size, batch.last
+                if position - saved >= SAVE_EVERY:
+                    self._save(done, kept.done, tips, position, last)
+                    saved = position
+        except BaseException:
+            self._save(done, kept.done, tips, position, last)
+            raise
+        self._run.end()
+        self._save(done, tuple(sorted({*reached, *(t for t in tips if not t.startswith("^"))})), (), 0, "")
+        return done
+
+    def _rest(self, reached: tuple[str, ...], kept: Checkpoint) -> Iterator[str]:
+        """The ids that are left, tags that were looked at before left out."""
+        ids = (oid for oid in self._named.objects(*reached) if oid not in frozenset(reached))
+        last = ""
+        for _ in range(kept.position):
+            last = next(ids, "")
+        if kept.position and last != kept.last:
+            raise UnavailableError(
+                "the history changed under the checkpoint", hint=f"remove {self._place} to begin anew"
+            )
+        return ids
+
+    def _known(self, oid: str) -> bool:
+        try:
+            self._run.repo.read(oid)
+        except Error:
+            return False
+        return True
+
+    def _save(self, done: Done, reached: tuple[str, ...], tips: tuple[str, ...], position: int, last: str) -> None:
+        counts = {outcome.value: count for outcome, count in done.counts.items() if outcome is not None and count}
+        checkpoint.write(
+            self._place,
+            self._key,
+            Checkpoint(
+                question=self._kept.question,
+                at=self._at,
+                done=reached,
+                tips=tips if position else (),
+                position=position,
+                last=last,
+                counts=counts,
+                open=tuple(done.open[:MAX_OPEN]),
+            ),
+        )

@@ -1,0 +1,141 @@
+"""What every command that judges is told on its command line: whom to trust, whose signatures count, how many cores."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from attest import location
+from attest.cli import load_trust, trust_options
+from attest.errors import UnavailableError, UsageError
+from attest.foreign.roots import NONE, Roots
+from attest.policy import Policy, PolicyLike
+from attest.trust import Trust
+from attest.types import Voucher
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_FILE_BYTES = 8 * 1024 * 1024
+"""An allowed signers file of 50,000 keys has 6 MiB."""
+
+_FILE = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option("--allowed-signers", type=_FILE, help="Let the SSH keys in this file count (ssh-keygen)."),
+    click.option("--revoked-keys", type=_FILE, help="SSH keys that count no longer, as gpg.ssh.revocationFile."),
+    click.option("--sigstore", is_flag=True, help="Let signatures of gitsign count, under Sigstore's public root."),
+    click.option("--sigstore-root", type=_FILE, help="The same under the trusted root in this file."),
+    click.option("--smime-ca", type=_FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
+    click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys of your keyring count."),
+)
+
+
+def verifier_options(command: F) -> F:
+    """--anchor, --bundle, --profile and whose other signatures count; the command gets `trusted` and `profile`."""
+    return _with_trust(command, anybody=False)
+
+
+def examiner_options(command: F) -> F:
+    """The same for a command that judges nothing: it does without anybody to trust."""
+    return _with_trust(command, anybody=True)
+
+
+def _with_trust(command: F, *, anybody: bool) -> F:
+    @functools.wraps(command)
+    def called(
+        *args: Any,
+        anchors: tuple[Path, ...],
+        bundle: Path | None,
+        profile: str | None,
+        allowed_signers: Path | None,
+        revoked_keys: Path | None,
+        sigstore: bool,
+        sigstore_root: Path | None,
+        smime_ca: Path | None,
+        openpgp: bool,
+        **kwargs: Any,
+    ) -> Any:
+        roots = load_roots(
+            allowed_signers=allowed_signers,
+            revoked_keys=revoked_keys,
+            sigstore=sigstore,
+            sigstore_root=sigstore_root,
+            smime_ca=smime_ca,
+            openpgp=openpgp,
+        )
+        trusted = load_trust(anchors, profile, bundle, others=anybody or roots != NONE)
+        return command(*args, trusted=replace(trusted, foreign=roots), profile=profile, **kwargs)
+
+    wrapped: Any = called
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return trust_options(wrapped)  # type: ignore[no-any-return]  # what click's decorators return
+
+
+def load_roots(
+    *,
+    allowed_signers: Path | None = None,
+    revoked_keys: Path | None = None,
+    sigstore: bool = False,
+    sigstore_root: Path | None = None,
+    smime_ca: Path | None = None,
+    openpgp: bool = False,
+) -> Roots:
+    """Whose signatures count beside the authorities'. Raises `UnavailableError` for a file that cannot be read."""
+    found: dict[str, Any] = {}
+    if allowed_signers is not None:
+        from attest.foreign.allowed import AllowedSigners
+
+        found["allowed_signers"] = AllowedSigners.parse(read_file(allowed_signers))
+    if revoked_keys is not None:
+        from attest.foreign.allowed import RevokedKeys
+
+        found["revoked"] = RevokedKeys.parse(read_file(revoked_keys))
+    if sigstore or sigstore_root is not None:
+        from attest.foreign.sigstore import SigstoreRoot
+
+        found["sigstore"] = (
+            SigstoreRoot.parse(read_file(sigstore_root)) if sigstore_root is not None else SigstoreRoot.public_good()
+        )
+    if smime_ca is not None:
+        from attest.certificate import load_pem
+
+        found["smime"] = tuple(load_pem(read_file(smime_ca)))
+    if openpgp:
+        from attest.foreign.openpgp import Gpg
+
+        found["openpgp"] = Gpg.find(os.environ)
+    return Roots(**found)
+
+
+def load_policy(path: Path | None, require_time: Voucher | None, trusted: Trust) -> tuple[PolicyLike, Trust]:
+    """The policy in a file, or the built-in one; and the trust, narrowed or widened as the file says."""
+    if path is None:
+        return Policy(require_time=require_time), trusted
+    if require_time is not None:
+        raise UsageError("--policy and --require-time exclude each other", hint="write it into the policy's rule")
+    from attest.rules import source
+
+    return source.from_file(path, trusted)
+
+
+def read_file(path: Path) -> bytes:
+    """A file that the user named, bounded; `UnavailableError`."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise UnavailableError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def home() -> Path:
+    """Where this user's state is."""
+    return location.default(os.environ)
