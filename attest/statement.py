@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from attest import fulcio, identity
+from attest import fulcio, identity, trailers
 from attest.certificate import BridgeCertificate
 from attest.dsse import read_json
 from attest.errors import MalformedError, UnavailableError, UsageError
@@ -29,10 +29,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://notme.bot/provenance/commit/v0.1"
 """Proposed by this project, not part of APAS 0.3.0. Compared literally and never fetched."""
 
-MAX_TRAILERS = 32
-MAX_TRAILER_BYTES = 1024
-"""A last paragraph beyond either is prose, or an attempt to fill every statement about the commit."""
-
 _DIGEST_NAMES = {ObjectKind.COMMIT: "gitCommit", ObjectKind.TAG: "gitTag"}
 _STEP_NAMES = ("object", "signature", "integrity", "chain", "time", "epoch", "identity", "policy")
 _RESULTS = {
@@ -41,7 +37,6 @@ _RESULTS = {
     StepStatus.UNAVAILABLE: "UNKNOWN",
     StepStatus.NOT_APPLICABLE: "NOT_APPLICABLE",
 }
-_TOKEN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 _HEX = frozenset("0123456789abcdef")
 _GIT_DIGESTS = frozenset({"gitCommit", "gitTag", "gitTree", "gitBlob"})
 
@@ -221,25 +216,9 @@ def _ident(ident: Ident) -> JsonObject:
 
 
 def _trailers(message: bytes, encoding: str | None) -> list[JsonObject]:
-    """Claims in the last paragraph, when all of it is `Key: value` lines and it is not the subject."""
-    head, blank, last = message.rstrip(b"\n").rpartition(b"\n\n")
-    lines = last.split(b"\n")
-    if not blank or not head.strip() or len(lines) > MAX_TRAILERS or len(last) > MAX_TRAILER_BYTES:
-        return []
-    found = []
-    for line in lines:
-        key, colon, value = line.partition(b": ")
-        if not colon or not key or not _TOKEN.issuperset(key):
-            return []
-        found.append({"key": key.decode("ascii"), "value": _decode(value.strip(), encoding), "source": _TRAILER})
-    return found
-
-
-def _decode(value: bytes, encoding: str | None) -> str:
-    try:
-        return value.decode(encoding or "utf-8", "replace")
-    except LookupError:
-        return value.decode("utf-8", "replace")
+    """What the last paragraph claims (`trailers.last_paragraph`)."""
+    found = trailers.last_paragraph(message, encoding)
+    return [{"key": item.key, "value": item.value, "source": _TRAILER} for item in found]
 
 
 def _signature_section(examination: Examination) -> JsonObject:
