@@ -1,0 +1,258 @@
+"""CMS signatures of anybody: S/MIME certificates of other authorities, gitsign's, and whatever gpgsm wrote.
+
+Steps 2 and 3 need nobody's trust: the certificate is in the signature, and integrity is arithmetic. Step 4 needs a
+root that the verifier named: a CA for S/MIME here, Sigstore's in `sigstore`.
+
+A person of S/MIME is called `smime:KEYID/WHO`: the key id of the CA that was named, and the first address of the
+certificate or else its subject (RFC 4514), percent-encoded. With another CA it is somebody else.
+"""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cryptography.x509 import ObjectIdentifier
+
+from attest import asn1, cms
+from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
+from attest.foreign import cmscerts, cmsdata, cmskeys
+from attest.foreign.cmscerts import Certificate
+from attest.foreign.cmsdata import Message
+from attest.foreign.vouched import Vouched
+from attest.gitobject import Commit, PushCertificate, Tag
+from attest.row import Signer, SignerKind
+from attest.types import Authentication, Principal, PrincipalKind
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from attest.foreign.roots import Roots
+
+ARMOUR_CMS, ARMOUR_LOOSE = "armour-cms", "armour-loose"
+"""Remarks: the label that signet-git wrote first, which git does not know; base64 in lines of another width."""
+
+ATTRIBUTES_UNORDERED = "signed-attributes-unordered"
+"""Remark: signed in the order they were written in, where RFC 5652 section 5.4 has them sorted."""
+
+NO_ATTRIBUTES = "no-signed-attributes"
+"""Remark: the signature is over the content itself, and says nothing of a time."""
+
+CMS_SIGNING_TIME = "cms-signing-time"
+
+_ARMOUR = re.compile(rb"-----BEGIN (SIGNED MESSAGE|CMS)-----\n([A-Za-z0-9+/=\s]*)\n?-----END \1-----\n*")
+_FULCIO = tuple(asn1.encode(ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{arc}")) for arc in (1, 8))
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignCms:
+    """One CMS signature, and its signer's certificate where it carries that."""
+
+    message: Message
+    certificate: Certificate | None
+    signer: Signer
+    remarks: tuple[str, ...]
+    roots: Roots
+
+    @property
+    def detail(self) -> str:
+        """For the finding of step 2."""
+        digest = cmskeys.digest_name(self.message.digest)
+        return f"one CMS signature, {self.signer.algorithm or self.message.algorithm.oid} with {digest}"
+
+    def verify_content(self, content: bytes) -> str:
+        """Step 3 (RFC 5652 section 5.6): returns the key's id."""
+        if self.certificate is None:
+            who = self.signer.serial or (self.message.key_identifier or b"").hex()
+            raise UnavailableError(
+                f"the signature names its signer's certificate ({who}) and does not carry it",
+                hint="ask the signer to include it (gpgsm: include-certs)",
+            )
+        verify_message(self.message, self.certificate, content)
+        return self.signer.key
+
+    def verify_signer(self, parsed: Commit | Tag | PushCertificate | None) -> Vouched:
+        """Step 4."""
+        certificate = self.certificate.library if self.certificate is not None else None
+        if certificate is None:
+            raise cmscerts.invalid("it cannot be read")
+        if self.signer.kind is SignerKind.SIGSTORE:
+            raise _foreign("a certificate that Sigstore issued", "Sigstore's roots were not")
+        if not self.roots.smime:
+            raise _foreign(f"an S/MIME certificate by {self.signer.issuer or 'somebody'}", "no such authority was")
+        return _verify_smime(self, certificate, self.roots.smime, parsed)
+
+    def signing_time(self, parsed: Commit | Tag | PushCertificate | None) -> tuple[int, str] | None:
+        """The signer's word on the time, unix seconds, and where it stands; what the object says is not asked."""
+        del parsed
+        when = self.message.signing_time
+        return (int(when.timestamp()), CMS_SIGNING_TIME) if when is not None else None
+
+    @property
+    def others(self) -> tuple[x509.Certificate, ...]:
+        """The other certificates it carries, those that can be read."""
+        found = []
+        for der in self.message.certificates:
+            try:
+                other = cmscerts.read(der)
+            except MalformedError:
+                continue
+            if other.library is not None and other is not self.certificate:
+                found.append(other.library)
+        return tuple(found)
+
+
+def read(armour: bytes, roots: Roots) -> ForeignCms:
+    """Step 2: `MalformedError`, or `VerificationError` for several signers."""
+    der, remarks = open_armour(armour)
+    message = cmsdata.parse(der)
+    if message.content_type != cmsdata.DATA or message.content is not None:
+        raise MalformedError("the CMS content is not data that is detached")
+    found = find_certificate(message)
+    if message.signed is None:
+        remarks = (*remarks, NO_ATTRIBUTES)
+    if len(message.signed_bytes) > 1:
+        remarks = (*remarks, ATTRIBUTES_UNORDERED)
+    return ForeignCms(message, found, _signer(found) if found else _named(message), remarks, roots)
+
+
+def open_armour(armour: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes inside, and what is odd about the text around them."""
+    if len(armour) > 2 * cms.MAX_CMS_BYTES:
+        raise MalformedError(f"{len(armour)} bytes of armour; a signature has at most {2 * cms.MAX_CMS_BYTES}")
+    found = _ARMOUR.fullmatch(armour)
+    if found is None:
+        raise MalformedError("not one CMS armour block from first to last byte")
+    try:
+        der = binascii.a2b_base64(b"".join(found[2].split()), strict_mode=True)
+    except binascii.Error as error:
+        raise MalformedError(f"armour is not base64: {error}") from None
+    remarks = [ARMOUR_CMS] if found[1] == b"CMS" else []
+    usual = cms.ARMOUR.wrap(der).replace(b" SIGNED MESSAGE-", b" %s-" % found[1])
+    return der, (*remarks, ARMOUR_LOOSE) if usual != armour else tuple(remarks)
+
+
+def find_certificate(message: Message) -> Certificate | None:
+    """The included certificate that the signer identifier names; None where none does, an error where two do."""
+    included = [cmscerts.read(der) for der in message.certificates]
+    if message.key_identifier is not None:
+        named = [c for c in included if c.subject_key_identifier == message.key_identifier]
+    else:
+        same = [c for c in included if c.serial == message.serial]
+        # Some write the issuer's name anew, in another type of string; its key decides then.
+        named = [c for c in same if c.issuer == message.issuer] or same
+    if len(named) > 1:
+        raise MalformedError(f"the signer identifier names {len(named)} of the included certificates, not one")
+    return named[0] if named else None
+
+
+def verify_message(message: Message, certificate: Certificate, content: bytes) -> None:
+    """Step 3 (RFC 5652 section 5.6), also for what carries its content; raises as `cmskeys.verify`."""
+    covered: tuple[bytes, ...] = (content,)
+    if message.signed is not None:
+        _check_attributes(message, content)
+        covered = message.signed_bytes
+    for data in covered[:-1]:
+        try:
+            return cmskeys.verify(certificate.spki, message.algorithm, message.digest, message.signature, data)
+        except VerificationError:
+            continue
+    return cmskeys.verify(certificate.spki, message.algorithm, message.digest, message.signature, covered[-1])
+
+
+def _check_attributes(message: Message, content: bytes) -> None:
+    """RFC 5652 section 11: content type and digest are among the signed attributes, once each, and agree."""
+    kind, digest = message.signed_value(cmsdata.CONTENT_TYPE), message.signed_value(cmsdata.MESSAGE_DIGEST)
+    if kind is None or digest is None or digest.tag != asn1.OCTETS:
+        raise _broken(Reason.SIGNATURE_INVALID, "contentType or messageDigest is not there exactly once")
+    if cmsdata.read_oid(kind) != message.content_type:
+        raise _broken(Reason.SIGNATURE_INVALID, "the contentType attribute differs from the content's type")
+    if cmskeys.digest(message.digest, content) != digest.content:
+        raise _broken(Reason.DIGEST_MISMATCH, "the content is not what was signed: its digest differs")
+
+
+def _verify_smime(
+    made: ForeignCms,
+    leaf: x509.Certificate,
+    roots: tuple[x509.Certificate, ...],
+    parsed: Commit | Tag | PushCertificate | None,
+) -> Vouched:
+    when = _date(parsed)
+    if when is None:
+        when = made.message.signing_time or leaf.not_valid_before_utc
+    try:
+        cmscerts.check_purposes(leaf, cmscerts.SMIME_PURPOSES, needed=False)
+        root = cmscerts.verify_chain(leaf, made.others, roots, when)
+        addresses = cmscerts.addresses(leaf)
+    except cmscerts.UNREADABLE as error:
+        raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None
+    facts = cmscerts.read(root.public_bytes(cmscerts.DER)).facts
+    who = addresses[0].lower() if addresses else made.signer.subject
+    return Vouched(
+        principal=Principal(
+            id=f"smime:{facts.key_id}/{quote(who, safe='@+=,')}",
+            kind=PrincipalKind.HUMAN,
+            name="",
+            display=addresses[0] if addresses else made.signer.subject,
+            email=addresses[0] if addresses else "",
+            authentication=Authentication.OWN_KEY,
+        ),
+        addresses=frozenset(addresses),
+        root=f"S/MIME authority {facts.subject or facts.key_id}",
+        not_before=made.signer.not_before,
+        not_after=made.signer.not_after,
+    )
+
+
+def _date(parsed: Commit | Tag | PushCertificate | None) -> datetime | None:
+    """The object's own date, at which git and its tools judge."""
+    match parsed:
+        case Commit():
+            return parsed.committer.when
+        case Tag() if parsed.tagger is not None:
+            return parsed.tagger.when
+        case PushCertificate():
+            return datetime.fromtimestamp(parsed.seconds, UTC)
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _signer(certificate: Certificate) -> Signer:
+    facts = certificate.facts
+    sigstore = any(mark in certificate.der for mark in _FULCIO)
+    return Signer(
+        kind=SignerKind.SIGSTORE if sigstore else SignerKind.SMIME,
+        key=facts.key_id,
+        algorithm=cmskeys.name(cmskeys.load(certificate.spki)),
+        leaf_sha256=facts.sha256,
+        serial=facts.serial,
+        issuer=facts.issuer,
+        subject=facts.subject,
+        subject_alternative_names=facts.subject_alternative_names,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+    )
+
+
+def _named(message: Message) -> Signer:
+    """What is known of a signer whose certificate is not there."""
+    key, serial = (message.key_identifier or b"").hex(), ""
+    if message.key_identifier is None:
+        serial = f"{message.serial:x}"
+    issuer = cmscerts.name_text(message.issuer) if message.issuer else ""
+    return Signer(SignerKind.SMIME, key, "", serial=serial, issuer=issuer)
+
+
+def _foreign(what: str, missing: str) -> VerificationError:
+    return VerificationError(
+        Step.CHAIN, Reason.SIGNATURE_FOREIGN, f"signed with {what}, not by this authority, and {missing} named"
+    )
+
+
+def _broken(reason: Reason, why: str) -> VerificationError:
+    return VerificationError(Step.INTEGRITY, reason, why)
