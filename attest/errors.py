@@ -99,12 +99,13 @@ class MalformedError(Error):
 
 
 class VerificationError(Error):
-    """Checked, and false. `step` says where, `reason` why, in a stable word."""
+    """Checked, and false. `step` says where, `reason` why, in a stable word; `rule` which rule of a policy, if one."""
 
-    def __init__(self, step: Step, reason: Reason, message: str, *, hint: str = "") -> None:
+    def __init__(self, step: Step, reason: Reason, message: str, *, hint: str = "", rule: str = "") -> None:
         super().__init__(message, hint=hint)
         self.step = step
         self.reason = reason
+        self.rule = rule
 
 
 class UnavailableError(Error):

@@ -158,7 +158,7 @@ def _check(allowed: Sequence[str], value: str | None, what: str, option: str) ->
             hint=f"say it with {option}",
             reason=Reason.CONTEXT_UNKNOWN,
         )
-    if not any(_matches(pattern, value) for pattern in allowed):
+    if not any(matches_ref(pattern, value) for pattern in allowed):
         raise VerificationError(
             Step.POLICY,
             Reason.CONSTRAINT_MISMATCH,
@@ -166,7 +166,7 @@ def _check(allowed: Sequence[str], value: str | None, what: str, option: str) ->
         )
 
 
-def _matches(pattern: str, value: str) -> bool:
+def matches_ref(pattern: str, value: str) -> bool:
     """A branch goes by its short name too; a tag or another ref only by a pattern that spells `refs/` out."""
     if value.startswith("refs/") and not pattern.startswith("refs/"):
         return value.startswith("refs/heads/") and patterns.matches(pattern, value.removeprefix("refs/heads/"))

@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from attest import evidence, gitobject, identity, signed, trust
@@ -197,7 +197,7 @@ def _policy_step(case: Case, policy: PolicyLike) -> tuple[Finding, str]:
     try:
         rule = policy.decide(case)
     except VerificationError as error:
-        return _finding(Step.POLICY, StepStatus.FAILED, error.reason, _sentence(error)), ""
+        return _finding(Step.POLICY, StepStatus.FAILED, error.reason, _sentence(error)), error.rule
     except UnavailableError as error:
         return _finding(Step.POLICY, StepStatus.UNAVAILABLE, error.reason, _sentence(error)), ""
     met = f"policy {policy.name} is met" + (f" by rule {rule}" if rule else "")
@@ -333,8 +333,7 @@ class _Walk:
             self.note(Step.TIME, StepStatus.NOT_APPLICABLE, None, "the key has no end of validity")
             return
         best = evidence.verify_within(self.evidence, vouched.not_before, vouched.not_after)
-        when = evidence.rfc3339(best.not_after)
-        self.note(Step.TIME, StepStatus.PROVEN, None, f"signed while valid, by {when}, says {best.voucher}")
+        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(best))
 
     def _signature(self, signature: Signature | None) -> None:
         if signature is None:
@@ -371,13 +370,7 @@ class _Walk:
         self.evidence += beside
         self.remarks += remarks
         best = evidence.verify_time(self.evidence, chain.leaf, self.at)
-        when = datetime.fromtimestamp(best.not_after, UTC)
-        self.note(
-            Step.TIME,
-            StepStatus.PROVEN,
-            None,
-            f"signed while valid, by {when:%Y-%m-%dT%H:%M:%SZ}, says {best.voucher}",
-        )
+        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(best))
 
     def _epoch(self, chain: Chain) -> None:
         epoch = trust.verify_epoch(self.trusted, chain, self.evidence, self.at)
