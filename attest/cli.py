@@ -30,6 +30,7 @@ from attest.errors import (
 )
 from attest.evidence import rfc3339
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
+from attest.keys import PublicKey
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.report import data, text
@@ -58,6 +59,7 @@ _LOCATION = frozenset(
         "GIT_NAMESPACE",
     }
 )
+_UNVERIFIED = {"verified": False, "error": None, "predicateType": None, "result": None, "signer": None}
 STATUS = {
     Outcome.ACCEPTED: ACCEPTED,
     Outcome.ACCEPTED_TIME_UNPROVEN: ACCEPTED,
@@ -141,6 +143,13 @@ def verify_signature(
 @click.argument("rev")
 @repository_option
 @trust_options
+@click.option(
+    "--witness-key",
+    "witnesses",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="PEM public key of a server whose witness statements count. May be repeated.",
+)
 @json_option
 def show(
     rev: str,
@@ -148,18 +157,32 @@ def show(
     anchors: tuple[Path, ...],
     profile: str | None,
     bundle: Path | None,
+    witnesses: tuple[Path, ...],
     as_json: bool,
 ) -> int:
     """Show and verify the statements stored for REV.
 
+    What servers saw arrive is shown where one of their keys is named.
+
     Exits 0 when there is at least one and every one verifies, 1 otherwise.
     """
+    # The hooks that make such statements are no part of what every call of this program loads.
+    from attest import signing_key
+    from attest.receive import witness
+
     at = datetime.now(UTC)
+    known = tuple(signing_key.load_public(path) for path in witnesses)
     trusted = load_trust(anchors, profile, bundle)
     repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
     lines = [line for line in store.read(repo, object_id) if not stamps.is_stamp(line)]
-    items = [_statement(line, object_id, trusted, at) for line in lines]
+    seen = [line for line in lines if witness.is_witness(line)]
+    items = [_statement(line, object_id, trusted, at) for line in lines if line not in seen]
+    if known:
+        items += [_witnessed(line, object_id, known) for line in seen]
+    elif seen:
+        hint = "name the server's key with --witness-key"
+        click.echo(f"{len(seen)} witness statement(s) are not shown: {hint}", err=True)
     if as_json:
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
     elif not items:
@@ -293,13 +316,7 @@ def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dic
         if object_id not in said.subject_digests.values():
             raise MalformedError("the statement is about another object")
     except Error as error:
-        return {
-            "verified": False,
-            "error": error.message,
-            "predicateType": None,
-            "result": None,
-            "signer": None,
-        }
+        return {**_UNVERIFIED, "error": error.message}
     return {
         "verified": True,
         "error": None,
@@ -311,12 +328,31 @@ def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dic
     }
 
 
+def _witnessed(line: bytes, object_id: str, known: tuple[PublicKey, ...]) -> dict[str, Any]:
+    """The same for what a server says it saw arrive."""
+    from attest.receive import witness
+
+    try:
+        said = witness.verify(line, object_id, known)
+    except Error as error:
+        return {**_UNVERIFIED, "error": error.message}
+    return {
+        "verified": True,
+        "error": None,
+        "predicateType": witness.PREDICATE_TYPE,
+        "result": f"{said.ref} came to {said.new}" if said.new else f"{said.ref} was deleted",
+        "signer": {"identity": said.witness, "issuer": said.key.key_id, "kind": "witness"},
+        "signedAt": said.received_at,
+        "statement": json.loads(said.payload),
+    }
+
+
 def _statement_lines(item: dict[str, Any]) -> Iterable[str]:
     if not item["verified"]:
         yield f"statement NOT verified: {text.printable(item['error'])}"
         return
-    yield f"statement {item['predicateType']}: {item['result']}"
-    yield f"  signed by {text.printable(item['signer']['identity'])} at {item['signedAt']}"
+    yield f"statement {item['predicateType']}: {text.printable(str(item['result']))}"
+    yield f"  signed by {text.printable(item['signer']['identity'])} at {text.printable(item['signedAt'])}"
     identity = item["statement"]["predicate"].get("identity") or {}
     for role in ("actor", "representedPrincipal"):
         who = identity.get(role)

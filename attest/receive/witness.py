@@ -40,8 +40,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """A witness statement that holds: `key` signed that `ref` went from `old` to `new`, None where there is none."""
+    """A witness statement that holds: `key` signed that `ref` went from `old` to `new`, None where there is none.
 
+    `payload` are the Statement's bytes, `received_at` is RFC 3339 in UTC, as it was written.
+    """
+
+    payload: bytes
     key: PublicKey
     witness: str
     ref: str
@@ -134,6 +138,7 @@ def verify(line: bytes, oid: str, trusted: tuple[PublicKey, ...]) -> Witnessed:
         raise MalformedError("the statement is of another kind, or about another object")
     found = said.predicate
     return Witnessed(
+        payload=envelope.payload,
         key=key,
         witness=_text(_dict(found, "witness"), "id"),
         ref=_text(found, "ref"),
