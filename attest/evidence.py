@@ -43,7 +43,7 @@ def collect(signed: Signed, chain: Chain, parsed: GitObject | None = None) -> tu
     found = []
     if (word := signed.signing_time(parsed)) is not None:
         found.append(said(*word))
-    found += [_stamped(token, signed, chain, EMBEDDED) for token in signed.timestamps]
+    found += [stamped(token, signed.value, chain, EMBEDDED) for token in signed.timestamps]
     return tuple(found)
 
 
@@ -54,7 +54,7 @@ def collect_detached(
     found, remarks = [], list[str]()
     for token in dict.fromkeys(tokens[:MAX_DETACHED]):
         try:
-            found.append(_stamped(token, signed, chain, DETACHED))
+            found.append(stamped(token, signed.value, chain, DETACHED))
         except VerificationError:
             remarks = [BAD_STAMP]
     return tuple(found), remarks
@@ -89,8 +89,14 @@ def verify_within(evidence: Sequence[Evidence], not_before: int | None, not_afte
     )
 
 
-def _stamped(token: bytes, signed: Signed, chain: Chain, how: str) -> Evidence:
-    stamp = timestamp.verify_timestamp(token, signed.value, (chain.anchor,))
+def within_detail(item: Evidence) -> str:
+    """For the finding of step 5 where `item` proved it."""
+    return f"signed while valid, by {rfc3339(item.not_after)}, says {item.voucher}"
+
+
+def stamped(token: bytes, value: bytes, chain: Chain, how: str) -> Evidence:
+    """What a time-stamp over a signature's value proves under the anchor that issued the leaf; `VerificationError`."""
+    stamp = timestamp.verify_timestamp(token, value, (chain.anchor,))
     end = int((stamp.time + stamp.accuracy).timestamp())
     return Evidence(
         not_before=min(int(chain.leaf.issued_at.timestamp()), end),

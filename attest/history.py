@@ -93,7 +93,7 @@ class Worker:
 
     def __init__(self, repo: Repository, query: Query) -> None:
         self._repo, self._query = repo, query
-        self._lane = Lane(query.trusted, repo.object_format)
+        self._lane = Lane(repo.object_format)
         self._stamped = store.exists(repo)
         self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
 
@@ -112,9 +112,9 @@ class Worker:
 
     def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
         query = self._query
-        tokens = lookup.timestamps(object_id) if _SSH_BEGIN in raw else ()
-        if query.profile is None and (made := self._lane.row(object_id, kind, raw, tokens, query)) is not None:
+        if (made := self._lane.row(object_id, kind, raw, query)) is not None:
             return made
+        tokens = lookup.timestamps(object_id) if _SSH_BEGIN in raw else ()
         found = verify.examine(
             raw,
             kind,
@@ -130,7 +130,7 @@ class Worker:
             paths = lookup.paths_of(object_id)
             verdict = verify.judge(found, query.policy, query.context, at=query.at, paths=paths)
         row = row_of(found, verdict, query.trusted)
-        self._lane.learn(found, row)
+        self._lane.learn(raw, found, row, query)
         return row
 
 

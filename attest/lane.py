@@ -1,20 +1,267 @@
-"""The fast lane."""
+"""The fast lane of a history: what was proven of one object of a signer is proven of the next by less work.
+
+Everything that the eight steps say of a commit follows from: the certificate or key in its signature, its author and
+committer, the kind of evidence of its time, and whether object, signature and times are in order. The first four are
+the name of a *template*, the row of a commit that went through `verify.examine`. For the next commit of that name the
+lane asks only what can differ: the bytes are a well-formed commit with that id, the signature is over it, its
+times lie where they must. Whatever is not exactly of that kind, or fails, goes through `verify.examine` as
+before: the lane can be slower to say yes, never quicker. `tests/test_lane.py` holds the two against each other.
+"""
+
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
-from attest.gitobject import ObjectFormat, ObjectKind
-from attest.row import Row
-from attest.trust import Trust
+from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust
+from attest.certificate import Chain, key_of
+from attest.errors import Error, Reason, Step
+from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind
+from attest.keys import PublicKey
+from attest.lanecms import OtherError, Read, Shape, prefix_of
+from attest.policy import Policy
+from attest.row import Row, SignerKind
+from attest.rows import first_line
+from attest.signed import CMS_SIGNING_TIME, CmsSigned
+from attest.types import Epoch, Evidence, Finding, StepStatus, Voucher
 from attest.verify import Examination
 
 if TYPE_CHECKING:
     from attest.history import Query
 
+MAX_TEMPLATES = 4096
+"""A template takes about two kilobytes. History is read in its order, so the leaves that come next are the latest."""
 
+_IDENT = rb"([^<>\0\r\n]* <[^<>\0\r\n]*>) (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n"
+_CLOCK = int(evidence.SKEW.total_seconds())
+_ACCURACY = int(timestamp.ACCURACY.total_seconds())
+_ED25519_VALUE = 64
+_FIRM = (Step.OBJECT, Step.SIGNATURE, Step.INTEGRITY, Step.CHAIN)
+
+Name: TypeAlias = tuple[bytes, bytes, bytes, bool]
+"""What stands in the signature before what differs, author, committer, and whether a time-stamp travels along."""
+
+
+def _pattern(fmt: ObjectFormat) -> re.Pattern[bytes]:
+    """A commit as git writes most of them: a subset of what `gitobject.parse_commit` takes, with the same meaning."""
+    oid = b"[0-9a-f]{%d}" % fmt.hex_length
+    return re.compile(
+        rb"tree (" + oid + rb")\n((?:parent " + oid + rb"\n)*)author " + _IDENT + rb"committer " + _IDENT
+        + rb"(?:" + fmt.signature_header
+        + rb" (-----BEGIN (SSH SIGNATURE|SIGNED MESSAGE)-----\n(?: [A-Za-z0-9+/=]+\n)+ -----END \8-----\n))?\n"
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Template:
+    """The row of a commit, and what its like are still asked."""
+
+    row: Row
+    key: PublicKey | None = None
+    hash_name: str = ""
+    shape: Shape | None = None
+    chain: Chain | None = None
+    epoch: Epoch | None = None
+    word: str = ""
+
+
+@dataclass(slots=True)
 class Lane:
-    def __init__(self, trusted: Trust, fmt: ObjectFormat) -> None: ...
-    def row(self, object_id: str, kind: ObjectKind, raw: bytes, tokens: Sequence[bytes], query: Query) -> Row | None:
+    """The templates of one process; `trusted` and the question asked are the same for all of its objects."""
+
+    fmt: ObjectFormat
+    _templates: dict[Name, _Template] = field(default_factory=dict)
+    _shapes: dict[bytes, Shape] = field(default_factory=dict)
+    _pattern: re.Pattern[bytes] = field(init=False)
+    _length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pattern, self._length = _pattern(self.fmt), len("parent \n") + self.fmt.hex_length
+
+    def row(self, object_id: str, kind: ObjectKind, raw: bytes, query: Query) -> Row | None:
+        """The row of an object like one that was learned; None where the whole examination has to be made."""
+        found = self._pattern.match(raw) if kind is ObjectKind.COMMIT else None
+        if found is None or b"\0" in raw:
+            return None
+        digest = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
+        if digest(b"commit %d\0" % len(raw) + raw).hexdigest() != object_id:
+            return None
+        message = raw[found.end() :]
+        if len(found[2]) > MAX_PARENTS * self._length or not (message.isascii() or _is_text(message)):
+            return None
+        if int(found[4]) > MAX_SECONDS or int(found[6]) > MAX_SECONDS:
+            return None
+        try:
+            return self._signed(object_id, raw, found, message, query)
+        except (OtherError, Error, IndexError):
+            return None
+
+    def learn(self, raw: bytes, found: Examination, row: Row, query: Query) -> None:
+        """Remember what an examination said, where the next of its kind can be told by less."""
+        match = self._pattern.match(raw)
+        if match is None or not isinstance(found.parsed, Commit) or not isinstance(query.policy, Policy | None):
+            return
+        if len(self._templates) >= MAX_TEMPLATES:
+            self._templates.clear()
+            self._shapes.clear()
+        name, template = self._template(match, found, row, query)
+        if name is not None and template is not None:
+            self._templates[name] = template
+
+    def _signed(
+        self, object_id: str, raw: bytes, found: re.Match[bytes], message: bytes, query: Query
+    ) -> Row | None:
+        author, committer, armour = found[3], found[5], found[7]
+        if armour is None:
+            template = self._templates.get((b"", author, committer, False))
+            return None if template is None else _row(template, object_id, found, message, None, ())
+        text = armour.replace(b"\n ", b"\n")
+        # The header goes from its name to the end of the armour; the blank line behind it is the payload's.
+        payload = raw[: found.start(7) - len(self.fmt.signature_header) - 1] + b"\n" + message
+        if found[8] == b"SSH SIGNATURE":
+            blob = sshsig.ARMOUR.open(text)
+            head, value = blob[:-_ED25519_VALUE], blob[-_ED25519_VALUE:]
+            template = self._templates.get((head, author, committer, False))
+            if template is None or template.key is None:
+                return None
+            signed = sshsig.to_be_signed(payload, hash_algorithm=template.hash_name)
+            keys.verify_signature(template.key, value, signed)
+            about = (evidence.said(int(found[6]), template.word),) if template.word else ()
+            return _row(template, object_id, found, message, None, about)
+        der = cms.ARMOUR.open(text)
+        shape = self._shapes.get(prefix_of(der))
+        if shape is None:
+            return None
+        read = shape.read(der)
+        template = self._templates.get((shape.prefix, author, committer, read.token is not None))
+        if template is None or template.key is None or template.chain is None:
+            return None
+        if cms.digest(template.key.algorithm, payload) != read.digest:
+            return None
+        keys.verify_signature(template.key, read.signature, read.attributes)
+        return self._timed(template, object_id, found, message, read, query)
+
+    def _timed(
+        self, template: _Template, object_id: str, found: re.Match[bytes], message: bytes, read: Read, query: Query
+    ) -> Row | None:
+        """Steps 5 and 6 of a signature by a certificate."""
+        chain, word = template.chain, read.signing_time
+        assert chain is not None
+        about = [evidence.said(word, CMS_SIGNING_TIME)]
+        if read.token is not None:
+            about.append(evidence.stamped(read.token, read.signature, chain, evidence.EMBEDDED))
+        now, late = int(query.at.timestamp()) + _CLOCK, _ACCURACY
+        begin, end = int(chain.leaf.not_before.timestamp()) - _CLOCK, int(chain.leaf.not_after.timestamp()) + _CLOCK
+        for item in about:
+            if not begin <= item.not_after <= min(end, now + late) or item.not_before > now:
+                return None
+        if template.epoch is not None:
+            trust.verify_not_retired(template.epoch, about)
+        return _row(template, object_id, found, message, word, tuple(about))
+
+    def _template(
+        self, match: re.Match[bytes], found: Examination, row: Row, query: Query
+    ) -> tuple[Name | None, _Template | None]:
+        author, committer = match[3], match[5]
+        if match[7] is None:
+            return (b"", author, committer, False), _Template(row)
+        if found.signed is None and found.foreign is None:
+            return None, None
+        if isinstance(found.signed, CmsSigned):
+            return self._learn_cms(found.signed, (author, committer), found, row, query)
+        if row.format == "ssh" and found.foreign is not None:
+            return self._learn_ssh(match, author, committer, found, row)
+        return None, None
+
+    def _learn_ssh(
+        self, match: re.Match[bytes], author: bytes, committer: bytes, found: Examination, row: Row
+    ) -> tuple[Name | None, _Template | None]:
+        """Plain Ed25519 keys, whatever the verifier makes of them, so that it is the same at any time."""
+        if row.signer is None or row.signer.kind is not SignerKind.SSH_KEY or not row.integrity:
+            return None, None
+        if found.vouched is not None and (found.vouched.not_before is not None or found.vouched.not_after is not None):
+            return None, None
+        blob = sshsig.ARMOUR.open(match[7].replace(b"\n ", b"\n"))
+        parsed = sshsig.parse(blob)
+        key = _ssh_key(parsed)
+        if key is None or parsed.namespace != sshsig.NAMESPACE or not blob.endswith(parsed.signature):
+            return None, None
+        word = row.evidence[0].source if row.evidence else ""
+        return (blob[:-_ED25519_VALUE], author, committer, False), _Template(row, key, parsed.hash_algorithm, word=word)
+
+    def _learn_cms(
+        self, made: CmsSigned, names: tuple[bytes, bytes], found: Examination, row: Row, query: Query
+    ) -> tuple[Name | None, _Template | None]:
+        """Certificates of ours with no issuing CA between, that stand under an anchor and were not revoked."""
+        chain, times = found.chain, found.finding(Step.TIME)
+        firm = all(found.finding(step).status is StepStatus.PROVEN for step in (*_FIRM, Step.IDENTITY))
+        timed = times.status is StepStatus.PROVEN or times.reason == Reason.TIME_UNPROVEN
+        held = found.finding(Step.EPOCH)
+        if chain is None or made.message.others or not firm or not timed or len(made.timestamps) > 1:
+            return None, None
+        if held.status is not StepStatus.PROVEN and held.reason != Reason.BUNDLE_ABSENT:
+            return None, None
+        shape = Shape.of(made.message)
+        epoch = trust.settled_epoch(query.trusted, chain)
+        if shape is None or (epoch is None and held.status is StepStatus.PROVEN):
+            return None, None
+        self._shapes[shape.prefix] = shape
+        name = (shape.prefix, *names, bool(made.timestamps))
+        return name, _Template(row, key_of(made.message.signer), "", shape, chain, epoch)
+
+
+def _row(
+    template: _Template,
+    object_id: str,
+    found: re.Match[bytes],
+    message: bytes,
+    signing_time: int | None,
+    about: tuple[Evidence, ...],
+) -> Row:
+    like = template.row
+    findings = like.findings
+    stamps = [item for item in about if item.voucher is not Voucher.SIGNER]
+    if stamps:
+        detail = evidence.within_detail(stamps[0])
+        time = Finding(int(Step.TIME), StepStatus.PROVEN, "", detail)
+        findings = (*findings[: Step.TIME - 1], time, *findings[Step.TIME :])
+    return Row(
+        object_id,
+        like.kind,
+        like.format,
+        like.integrity,
+        like.signer,
+        signing_time,
+        like.author,
+        int(found[4]),
+        like.committer,
+        int(found[6]),
+        found[1].decode(),
+        tuple(line[7:] for line in found[2].decode().split("\n")[:-1]) if found[2] else (),
+        first_line(message),
+        findings,
+        about,
+        like.remarks,
+        like.contradictions,
+        like.outcome,
+        like.rule,
+        like.warnings,
+    )
+
+
+def _ssh_key(parsed: sshsig.SshSignature) -> PublicKey | None:
+    """The key of a plain Ed25519 signature."""
+    prefix = sshwire.ed25519_key(b"")[:-4] + (32).to_bytes(4, "big")
+    if parsed.signature_algorithm != sshwire.ED25519 or not parsed.public_key.startswith(prefix):
         return None
-    def learn(self, found: Examination, row: Row) -> None: ...
+    return keys.ed25519(parsed.public_key[len(prefix) :])
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

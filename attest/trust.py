@@ -155,7 +155,7 @@ def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: date
             reason=Reason.CLOCK_BEHIND,
         )
     epoch = _find_epoch(trust, chain)
-    _verify_not_retired(epoch, found)
+    verify_not_retired(epoch, found)
     proven = evidence.latest_proven(found, above=_beyond(epoch))
     for revocation in bundle.revocations:
         if _concerns(revocation, chain.leaf) and not _before(proven, revocation.at):
@@ -181,7 +181,16 @@ def _find_epoch(trust: Trust, chain: Chain) -> Epoch:
     )
 
 
-def _verify_not_retired(epoch: Epoch, found: Sequence[Evidence]) -> None:
+def settled_epoch(trust: Trust, chain: Chain) -> Epoch | None:
+    """The issuing epoch, where nothing in the chain is revoked, so that its retirement is all that is left to ask."""
+    trust = trust.of(chain.anchor)
+    if trust.bundle is None or any(_concerns(revocation, chain.leaf) for revocation in trust.bundle.revocations):
+        return None
+    return _find_epoch(trust, chain)
+
+
+def verify_not_retired(epoch: Epoch, found: Sequence[Evidence]) -> None:
+    """The part of step 6 that the evidence of time decides; `VerificationError`."""
     if epoch.retirement is Retirement.CURRENT:
         return
     since = epoch.compromised_at if epoch.retirement is Retirement.COMPROMISE else epoch.retired_at
