@@ -57,6 +57,7 @@ class Reason(enum.StrEnum):
     DELEGATION_EXCEEDED = "delegation-exceeded"
     KEY_UNKNOWN = "key-unknown"
     KEY_REVOKED = "key-revoked"
+    KEY_OUTSIDE_VALIDITY = "key-outside-validity"
     TOOL_ABSENT = "tool-absent"
 
     TIME_UNPROVEN = "time-unproven"

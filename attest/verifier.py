@@ -93,7 +93,7 @@ def load_roots(
 
         found["allowed_signers"] = AllowedSigners.parse(read_file(allowed_signers))
     if revoked_keys is not None:
-        from attest.foreign.allowed import RevokedKeys
+        from attest.foreign.revoked import RevokedKeys
 
         found["revoked"] = RevokedKeys.parse(read_file(revoked_keys))
     if sigstore or sigstore_root is not None:

@@ -12,8 +12,9 @@ from attest.gitobject import Signature, SignatureFormat
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from attest.foreign.allowed import AllowedSigners, RevokedKeys
+    from attest.foreign.allowed import AllowedSigners
     from attest.foreign.openpgp import Gpg
+    from attest.foreign.revoked import RevokedKeys
     from attest.foreign.sigstore import SigstoreRoot
     from attest.foreign.vouched import ForeignSigned
 
