@@ -92,7 +92,7 @@ class Authority:
         self,
         key: Key,
         *,
-        email: str = "alice@example.com",
+        names: tuple[x509.GeneralName, ...] = (x509.RFC822Name("alice@example.com"),),
         serial: int = 0x1234,
         at: datetime = NOW - timedelta(days=1),
         life: timedelta = A_YEAR,
@@ -101,9 +101,10 @@ class Authority:
     ) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Alice Example")])
         builder = x509.CertificateBuilder(self.certificate.subject, subject, key.public_key(), serial, at, at + life)
-        names = x509.SubjectAlternativeName([x509.RFC822Name(email)])
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        builder = builder.add_extension(names, critical=False).add_extension(identifier, critical=False)
+        builder = builder.add_extension(identifier, critical=False)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         if purposes:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         return edit(builder).sign(self.key, SHA256)

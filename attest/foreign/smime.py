@@ -82,7 +82,11 @@ class ForeignCms:
         if certificate is None:
             raise cmscerts.invalid("it cannot be read")
         if self.signer.kind is SignerKind.SIGSTORE:
-            raise _foreign("a certificate that Sigstore issued", "Sigstore's roots were not")
+            if self.roots.sigstore is None:
+                raise _foreign("a certificate that Sigstore issued", "no trusted root of Sigstore was")
+            from attest.foreign import sigstore
+
+            return sigstore.verify_signer(self, certificate, self.roots.sigstore, date_of(parsed))
         if not self.roots.smime:
             raise _foreign(f"an S/MIME certificate by {self.signer.issuer or 'somebody'}", "no such authority was")
         return _verify_smime(self, certificate, self.roots.smime, parsed)
@@ -182,7 +186,7 @@ def _verify_smime(
     roots: tuple[x509.Certificate, ...],
     parsed: Commit | Tag | PushCertificate | None,
 ) -> Vouched:
-    when = _date(parsed)
+    when = date_of(parsed)
     if when is None:
         when = made.message.signing_time or leaf.not_valid_before_utc
     try:
@@ -209,7 +213,7 @@ def _verify_smime(
     )
 
 
-def _date(parsed: Commit | Tag | PushCertificate | None) -> datetime | None:
+def date_of(parsed: Commit | Tag | PushCertificate | None) -> datetime | None:
     """The object's own date, at which git and its tools judge."""
     match parsed:
         case Commit():
