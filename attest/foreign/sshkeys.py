@@ -131,7 +131,8 @@ def verify(key: SshKey, algorithm: str, signature: bytes, extra: bytes, signed: 
     `signature` is what stands in the inner string of a signature blob, `extra` what follows it: flags and counter of
     a security key (5 bytes), which are signed too, else nothing. Raises `VerificationError` (step 3).
     """
-    if algorithm != key.kind and not (key.kind == RSA and algorithm in _RSA_HASHES):
+    # An RSA key's own name is also that of its signatures over SHA-1, which count for nothing.
+    if not (algorithm in _RSA_HASHES if key.kind == RSA else algorithm == key.kind):
         raise VerificationError(
             Step.INTEGRITY,
             Reason.KEY_REFUSED,
