@@ -12,6 +12,7 @@ import click
 
 VERIFYING: dict[str, str] = {
     "examine": "attest.history_cli:examine",
+    "hook": "attest.receive.cli:hook",
     "verify": "attest.history_cli:verify_command",
 }
 """The verifying side's commands that have modules of their own; both command lines have them."""

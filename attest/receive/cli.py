@@ -99,8 +99,8 @@ def pre_push(file: Path | None, then: Path | None, remote: str, url: str) -> int
         default = updates.tip_of(repo, f"refs/remotes/{remote}/HEAD")
         rules = Policies(repo, _trust(asked), default, file or asked.policy)
         there = replace(asked, repository=asked.repository or url)
-        before = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
-        reports = push.judge_push(repo, wanted, there, rules.of, before, at, jobs=history.cores())
+        there_already = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
+        reports = push.judge_push(repo, wanted, there, rules.of, lambda _: there_already, at, jobs=history.cores())
         status = _tell(reports, ())
     return status or _chain(then, (remote, url), data)
 
@@ -197,7 +197,7 @@ def _receive(
     trusted = _trust(asked)
     rules = Policies(repo, trusted, updates.tip_of(repo, "HEAD"), file or asked.policy)
     said = _signed_push(repo, wanted, asked, rules, at, certified=certified)
-    before = updates.judged_before(repo, asked)
+    before = updates.Before(repo, asked)
     return _tell(push.judge_push(repo, wanted, asked, rules.of, before, at, jobs=history.cores()), said)
 
 

@@ -31,10 +31,11 @@ _FINE = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN})
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """By what an update is judged: whom to trust, and the rules."""
+    """By what an update is judged: whom to trust, the rules for what it brings, and those for who signed the push."""
 
     trusted: Trust
     policy: PolicyLike
+    pusher: PolicyLike
 
 
 @dataclass(slots=True)
@@ -87,14 +88,14 @@ def judge_push(
     updates: Sequence[Update],
     settings: Settings,
     judge_of: Callable[[Update], Judge],
-    before: Sequence[str],
+    before: Callable[[Update], Sequence[str]],
     at: datetime,
     *,
     jobs: int = 1,
 ) -> list[Report]:
     """A report on each update, in order.
 
-    `judge_of` says by what one is judged. What the ids in `before` reach was judged already (`updates.judged_before`).
+    `judge_of` says by what one is judged, and `before` which ids reach what counts as judged (`updates.Before`).
     """
     return [_judge_update(repo, update, settings, judge_of, before, at, jobs) for update in updates]
 
@@ -110,7 +111,7 @@ def _judge_update(
     update: Update,
     settings: Settings,
     judge_of: Callable[[Update], Judge],
-    before: Sequence[str],
+    before: Callable[[Update], Sequence[str]],
     at: datetime,
     jobs: int,
 ) -> Report:
@@ -120,10 +121,10 @@ def _judge_update(
         if update.new is None or is_attestations(update.ref) or settings.ignores(update.ref):
             return report
         by = judge_of(update)
-        report.policy = by.policy.name
         policy = Protected(by.policy) if settings.protects(update.ref) else by.policy
+        report.policy = policy.name
         query = Query(by.trusted, at, policy, Context(update.ref, settings.repository or repo.remote()))
-        for row in history.rows(repo, new_objects(repo, update, before), query, jobs=jobs):
+        for row in history.rows(repo, new_objects(repo, update, before(update)), query, jobs=jobs):
             report.add(row)
     except Error as error:
         report.stopped = error

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from attest import evidence, verify
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.gitobject import PushCertificate, parse_push_certificate
-from attest.policy import Context, Policy
+from attest.policy import Context
 from attest.receive.guard import Protected
 from attest.receive.push import Judge
 from attest.receive.settings import Settings
@@ -84,8 +84,8 @@ def open_certificate(
 def check(received: Received, by: Judge, update: Update, settings: Settings, repository: str | None) -> None:
     """Whoever signed the push may do so for this ref; raises what stands against it first.
 
-    The rules of a policy are about commits and tags. Of a pusher it is asked what the built-in policy asks: a
-    signature by whom this side or the policy names, within what the certificate is constrained to.
+    Where no rule speaks of push certificates it is asked what the built-in policy asks: a signature by whom this side
+    or the policy names, within what the certificate is constrained to.
     """
     certificate = received.certificate
     if certificate.signature is None:
@@ -93,7 +93,7 @@ def check(received: Received, by: Judge, update: Update, settings: Settings, rep
     found = verify.examine_signature(
         certificate.signature.armour, certificate.payload, by.trusted, at=received.at, parsed=certificate
     )
-    policy = Protected(Policy()) if settings.protects(update.ref) else Policy()
+    policy = Protected(by.pusher) if settings.protects(update.ref) else by.pusher
     context = Context(update.ref, settings.repository or repository)
     verdict = verify.judge(_with_nonce(found, received), policy, context, at=received.at)
     if verdict.outcome not in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN):
@@ -113,7 +113,8 @@ def _of(verdict: Verdict) -> Error:
     failed = verdict.outcome is Outcome.REJECTED
     status = StepStatus.FAILED if failed else StepStatus.UNAVAILABLE
     first = next(f for f in findings if f.status is status and f.reason not in verify.TOLERATED)
-    reason, message = Reason(first.reason), f"who signed the push is not accepted: {first.detail}"
+    reason = Reason(first.reason)
+    message = f"who signed the push is not accepted ({first.reason}): {first.detail}"
     return VerificationError(Step(first.step), reason, message) if failed else UnavailableError(message, reason=reason)
 
 

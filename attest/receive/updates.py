@@ -100,7 +100,7 @@ def change_of(repo: Repository, wanted: Update) -> Change:
 def new_objects(repo: Repository, wanted: Update, judged: Sequence[str]) -> Iterator[str]:
     """The tags and commits that the update brings to its ref, tags first, then newest first.
 
-    What the ref itself reaches is not new, nor what any of the ids in `judged` does (`judged_before`).
+    What the ref itself reaches is not new, nor what any of the ids in `judged` does (`Before`).
     """
     if wanted.new is None:
         return iter(())
@@ -112,19 +112,28 @@ def new_objects(repo: Repository, wanted: Update, judged: Sequence[str]) -> Iter
     return _bounded(itertools.chain(tags, walked), wanted.ref)
 
 
-def judged_before(repo: Repository, settings: Settings) -> list[str]:
-    """The tips of the default branch and of the refs that are protected or known.
+class Before:
+    """What was judged before the push: the history of the default branch, and of refs that are protected or known.
 
     What any other ref reaches was judged by the rules for that ref, or by none: it counts as new to every ref, or who
-    may write to one branch could carry commits to all of them.
+    may write to one branch could carry commits to all of them. To a protected ref, what the default branch has is new
+    too, unless that one is protected or known.
     """
-    default = tip_of(repo, "HEAD")
-    found = [default] if default is not None else []
-    if settings.protect or settings.known:
-        found += [oid for oid, ref in refs(repo) if settings.knows(ref)]
-    if len(found) > MAX_KNOWN:
-        raise UnavailableError(f"more than {MAX_KNOWN} refs are protected or known", hint="name fewer in notme.known")
-    return list(dict.fromkeys(found))
+
+    def __init__(self, repo: Repository, settings: Settings) -> None:
+        self._settings, self._default = settings, tip_of(repo, "HEAD")
+        self._known: list[str] = []
+        if settings.protect or settings.known:
+            self._known = list(dict.fromkeys(oid for oid, ref in refs(repo) if settings.knows(ref)))
+        if len(self._known) > MAX_KNOWN:
+            hint = "name fewer in notme.known"
+            raise UnavailableError(f"more than {MAX_KNOWN} refs are protected or known", hint=hint)
+
+    def __call__(self, update: Update) -> list[str]:
+        """The ids that reach it."""
+        if self._default is None or self._settings.protects(update.ref):
+            return self._known
+        return [self._default, *self._known]
 
 
 def refs(repo: Repository, under: str = "refs/") -> Iterator[tuple[str, str]]:
