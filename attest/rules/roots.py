@@ -1,0 +1,51 @@
+"""The keys that a policy names, as what counts beside the authorities: a policy in force vouches for its principals."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from attest.foreign.roots import Roots
+from attest.rules.model import Document, Format
+
+if TYPE_CHECKING:
+    from attest.foreign.allowed import AllowedSigners
+
+
+def of_policy(document: Document, base: Roots) -> Roots:
+    """`base` with the SSH keys of the policy's principals added, and without the formats that it does not count.
+
+    A principal's key is good for the principal's addresses. Fingerprints add nothing: they name keys that `base`
+    holds. Raises `MalformedError` for a key that is none, `UnavailableError` never.
+    """
+    counts = document.formats or frozenset(Format)
+    text = "".join(
+        f'{",".join(each.emails) or each.name} namespaces="git" {key}\n'
+        for each in document.principals
+        for key in each.ssh_keys.values()
+        if key
+    )
+    allowed = base.allowed_signers if Format.SSH in counts else None
+    if text and Format.SSH in counts:
+        allowed = _with_keys(text.encode(), allowed)
+    return replace(
+        base,
+        allowed_signers=allowed,
+        sigstore=base.sigstore if Format.SIGSTORE in counts else None,
+        smime=base.smime if Format.SMIME in counts else (),
+        openpgp=base.openpgp if Format.OPENPGP in counts else None,
+    )
+
+
+def _with_keys(text: bytes, base: AllowedSigners | None) -> AllowedSigners:
+    from attest.foreign.allowed import AllowedSigners
+
+    own = AllowedSigners.parse(text)
+    if base is None:
+        return own
+    # What the verifier's own file says of a key is said first, as in one file with the policy's keys behind it.
+    keys = dict(base.keys)
+    for blob, entries in own.keys.items():
+        keys[blob] = (*keys.get(blob, ()), *entries)
+    return replace(base, keys=keys, sha256=hashlib.sha256(base.sha256 + own.sha256).digest())

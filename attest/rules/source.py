@@ -1,0 +1,184 @@
+"""Whose policy counts (design D15): a file of the verifier's, or the one in the tree, never one that is being judged.
+
+A policy in the tree is a commit's word about later commits. It is in force along the first parents, from a start that
+the verifier pinned: each commit there is judged by the policy of its first parent, and so is all that a merge brings
+in. A commit that changes the policy is judged by the policy before it. Where the file was removed or cannot be read,
+nothing is accepted that comes after: to repair it is the operator's (a file, or a new start), not the next commit's.
+
+What is in the history of the start itself is under the pin: whoever pinned it vouches for the policy there, and
+older commits are judged by that policy, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+from attest.errors import Error, MalformedError, Reason, UnavailableError
+from attest.foreign.roots import NONE
+from attest.policy import Case, PolicyLike
+from attest.repository import Repository
+from attest.rules import reading, roots
+from attest.rules.ruleset import Ruleset
+from attest.trust import Trust
+
+PLACE = ".notme/policy.toml"
+"""Where a tree keeps its policy."""
+
+_REGULAR = (b"100644", b"100755")
+"""Modes of a file; a symbolic link is a blob too, and says where another file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A policy, and what the verifier goes by under it: its own anchors, and keys that the policy vouches for."""
+
+    policy: PolicyLike
+    trusted: Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a history that is judged by one policy. `arguments` name its commits to `Repository.walk`."""
+
+    by: InForce
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is in force where there is a policy and nobody can read it, or where it was removed: nothing is accepted."""
+
+    name: str
+    why: str
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what is wrong."""
+        return hashlib.sha256(f"broken policy\n{self.why}".encode()).digest()
+
+    @property
+    def excuses(self) -> frozenset[Reason]:
+        """Nothing."""
+        return frozenset()
+
+    def decide(self, case: Case) -> NoReturn:
+        """`UnavailableError`."""
+        del case
+        hint = "judge with a file (--policy), or pin a later start"
+        raise UnavailableError(self.why, hint=hint, reason=Reason.NO_RULE)
+
+
+def from_file(path: Path, trusted: Trust, repo: Repository | None = None) -> tuple[PolicyLike, Trust]:
+    """The policy in a file that the verifier chose, and the trust under it.
+
+    Without `repo` a rule with `ancestors_of` cannot be answered. Raises `UnavailableError`.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(reading.MAX_BYTES + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read the policy {path}: {error.strerror}") from None
+    try:
+        made = bind(Ruleset.read(data, path.name), trusted, repo)
+    except MalformedError as error:
+        hint = error.hint or "notme-attest policy lint checks it"
+        raise UnavailableError(f"{path} is no policy: {error.message}", hint=hint) from None
+    return made.policy, made.trusted
+
+
+def bind(ruleset: Ruleset, trusted: Trust, repo: Repository | None) -> InForce:
+    """A policy over a repository, for a verifier that goes by `trusted`. `MalformedError` for a key that is none."""
+    named = roots.of_policy(ruleset.document, trusted.foreign or NONE)
+    bound = ruleset.bound(trusted)
+    return InForce(bound if repo is None else bound.over(repo), replace(trusted, foreign=named))
+
+
+def policy_at(repo: Repository, commit: str) -> Ruleset | None:
+    """The policy in the tree of a commit, to be shown; None where there is none. `commit` is a full id.
+
+    Raises `MalformedError` for one that cannot be read.
+    """
+    done = repo.git("ls-tree", "-z", "--full-tree", repo.check_id(commit), "--", PLACE)
+    if done.returncode:
+        raise UnavailableError(f"the tree of {commit} cannot be read", hint="Run git fsck.")
+    head = done.stdout.partition(b"\t")[0].split(b" ")
+    if len(head) != 3:
+        return None
+    mode, kind, oid = head
+    if kind != b"blob" or mode not in _REGULAR:
+        raise MalformedError(f"{PLACE} in {commit} is no file")
+    _, data = repo.read(oid.decode("ascii"))
+    return Ruleset.read(data, f"{PLACE} at {commit[:12]}")
+
+
+def in_tree(repo: Repository, commit: str, trusted: Trust) -> InForce | None:
+    """What the tree of `commit` puts in force for what is built on it, None without a policy there.
+
+    It is for the caller to know that `commit` is not chosen by who is judged: an old tip, or reached from a pin.
+    """
+    try:
+        found = policy_at(repo, commit)
+        return None if found is None else bind(found, trusted, repo)
+    except Error as error:
+        name = f"{PLACE} at {commit[:12]}"
+        return InForce(Broken(name, f"the policy in {commit} cannot be read: {error.message}"), trusted)
+
+
+def for_range(repo: Repository, start: str, tip: str, trusted: Trust, without: Sequence[str] = ()) -> Iterator[Stretch]:
+    """The history of `tip` in stretches of one policy each, newest first, without what `without` reaches.
+
+    All three are full ids. `start` is the pinned one. Raises `UnavailableError` where it is not among the first parents
+    of `tip`, or has no policy.
+    """
+    left = tuple(f"^{oid}" for oid in without)
+    changes = _changes(repo, start, tip)
+    ends = [tip, *(change for change in changes if change != tip)]
+    for end, begin in zip(ends, [*ends[1:], start], strict=True):
+        if end != begin:
+            yield Stretch(_after(repo, begin, trusted), (end, f"^{begin}", *left))
+    yield Stretch(_after(repo, start, trusted), (start, *left))
+
+
+def at(repo: Repository, start: str, base: str, trusted: Trust) -> InForce:
+    """What is in force for work onto `base`, reached by its first parents from the pinned `start`."""
+    _verify_reached(repo, start, base)
+    return _after(repo, base, trusted)
+
+
+def _after(repo: Repository, commit: str, trusted: Trust) -> InForce:
+    found = in_tree(repo, commit, trusted)
+    if found is not None:
+        return found
+    name = f"{PLACE} at {commit[:12]}"
+    return InForce(Broken(name, f"no policy is in force after {commit}: {PLACE} is not there"), trusted)
+
+
+def _changes(repo: Repository, start: str, tip: str) -> list[str]:
+    """The commits among the first parents from `tip` to `start` that change the policy, newest first."""
+    _verify_reached(repo, start, tip)
+    if start == tip:
+        return []
+    arguments = ("--first-parent", tip, f"^{start}", "--", f":(top,literal){PLACE}")
+    return list(repo.walk(arguments))
+
+
+def _verify_reached(repo: Repository, start: str, tip: str) -> None:
+    """`UnavailableError` unless the first parents of `tip` lead to `start`, where a policy is."""
+    last = tip
+    if start != tip:
+        lines = repo.walk(("--first-parent", "--parents", tip, f"^{start}"))
+        _, _, parents = next(iter(deque(lines, maxlen=1)), "").partition(" ")
+        last = parents.partition(" ")[0]
+    if last != start:
+        raise UnavailableError(
+            f"the pinned start {start[:12]} is not among the first parents of {tip[:12]}",
+            hint="pin a commit of this branch (notme-git trust repo --start ID), or name a policy with --policy",
+        )
+    if policy_at(repo, start) is None:
+        hint = "pin the commit that brings the policy, or a later one"
+        raise UnavailableError(f"the pinned start {start[:12]} has no {PLACE}", hint=hint)
