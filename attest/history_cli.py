@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -70,26 +71,40 @@ class Printer:
         self._form, self._query, self._object_format = form, query, object_format
 
     def __call__(self, rows: Iterator[Row]) -> Batch:
-        made, parts = Batch(), list[str]()
-        for row in rows:
-            made.counts[row.outcome] += 1
-            made.last = row.object_id
-            if row.outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK) and len(made.open) < MAX_OPEN:
-                first = row.decisive
-                made.open.append(Open(row.object_id, row.outcome, first.reason if first is not None else ""))
-            if row.finding(Step.OBJECT).reason == Reason.OBJECT_UNREADABLE:
-                made.unread.append(row.finding(Step.OBJECT).detail)
-            made.warnings.update(row.warnings)
-            parts += self._lines(row)
-        made.printed = "".join(f"{part}\n" for part in parts)
+        made, parts, silent = Batch(), list[str](), self._form == SILENT
+        for outcome, group in itertools.groupby(rows, key=_outcome):
+            count, bad = 0, outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK)
+            for row in group:
+                count += 1
+                if bad or outcome is None:
+                    self._note(made, row)
+                if row.warnings:
+                    made.warnings.update(row.warnings)
+                if not silent:
+                    parts += self._lines(row)
+                made.last = row.object_id
+            made.counts[outcome] += count
+        made.printed = "".join([f"{part}\n" for part in parts])
         return made
+
+    def _note(self, made: Batch, row: Row) -> None:
+        """What is kept of an object that was not accepted, or not judged."""
+        first = row.decisive
+        if row.outcome is not None and len(made.open) < MAX_OPEN:
+            made.open.append(Open(row.object_id, row.outcome, first.reason if first is not None else ""))
+        if first is not None and first.reason == Reason.OBJECT_UNREADABLE:
+            made.unread.append(first.detail)
 
     def _lines(self, row: Row) -> Sequence[str]:
         if self._form == JSONL:
             return (jsonl.line(row),)
         if self._form == JSON:
             return (json.dumps(data.row_data(row, self._query, self._object_format), ensure_ascii=False),)
-        return () if self._form == SILENT else tuple(text.row_lines(row))
+        return tuple(text.row_lines(row))
+
+
+def _outcome(row: Row) -> Outcome | None:
+    return row.outcome
 
 
 def history_options(command: Any) -> Any:
@@ -186,7 +201,7 @@ def verify_command(
     named = Revisions(repo, revisions)
     context = read_context(repo, revisions[0], ref, address) if named.single else read_context(repo, "", ref, address)
     voucher = Voucher(require_time) if require_time else None
-    policy, trusted = verifier.load_policy(policy_file, voucher, trusted)
+    policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
     query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())
     if named.single and not as_jsonl and place is None:
         return _one(repo, revisions[0], query, policy, profile, as_json=as_json)

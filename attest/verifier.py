@@ -16,6 +16,7 @@ from attest.cli import load_trust, trust_options
 from attest.errors import UnavailableError, UsageError
 from attest.foreign.roots import NONE, Roots
 from attest.policy import Policy, PolicyLike
+from attest.repository import Repository
 from attest.trust import Trust
 from attest.types import Voucher
 
@@ -113,7 +114,9 @@ def load_roots(
     return Roots(**found)
 
 
-def load_policy(path: Path | None, require_time: Voucher | None, trusted: Trust) -> tuple[PolicyLike, Trust]:
+def load_policy(
+    path: Path | None, require_time: Voucher | None, trusted: Trust, repo: Repository
+) -> tuple[PolicyLike, Trust]:
     """The policy in a file, or the built-in one; and the trust, narrowed or widened as the file says."""
     if path is None:
         return Policy(require_time=require_time), trusted
@@ -121,7 +124,7 @@ def load_policy(path: Path | None, require_time: Voucher | None, trusted: Trust)
         raise UsageError("--policy and --require-time exclude each other", hint="write it into the policy's rule")
     from attest.rules import source
 
-    return source.from_file(path, trusted)
+    return source.from_file(path, trusted, repo)
 
 
 def read_file(path: Path) -> bytes:
