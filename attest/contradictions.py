@@ -145,12 +145,24 @@ def _all(
         yield from _by_themselves(said)
     if not signed:
         yield from _unsigned(said)
-    elif identity is None:
-        return
-    elif identity.actor.kind is PrincipalKind.AGENT:
+    elif is_agent(identity):
+        assert identity is not None
         yield from _by_agent(said, identity)
-    elif identity.actor.kind is PrincipalKind.HUMAN and not _is_agents_account(identity.actor):
+    elif is_human(identity):
+        assert identity is not None
         yield from _by_human(said, identity.actor)
+
+
+def is_agent(identity: Identity | None) -> bool:
+    """Whether an agent's certificate signed."""
+    return identity is not None and identity.actor.kind is PrincipalKind.AGENT
+
+
+def is_human(identity: Identity | None) -> bool:
+    """Whether a person's own key signed. Lists of plain keys say so of agents too: those go by their address."""
+    if identity is None or identity.actor.kind is not PrincipalKind.HUMAN:
+        return False
+    return not agentmarks.agent_of(identity.actor.display, identity.actor.email)
 
 
 def _by_themselves(said: _Said) -> Iterator[tuple[str, str]]:
@@ -191,18 +203,18 @@ def _by_agent(said: _Said, identity: Identity) -> Iterator[tuple[str, str]]:
     actor, own = identity.actor, {_fold(identity.actor.email)} - {""}
     human = identity.represented
     theirs = {_fold(human.email)} - {""} if human is not None else set[str]()
-    names = _names(identity)
-    if said.committer is not None and _is_other(said.committer_agent, names) and _fold(said.committer.email) not in own:
-        yield OTHER_COMMITTER, f"the committer is {_ident(said.committer)}, and the certificate is {actor.name}'s"
+    committer = said.committer
+    if committer is not None and is_other_agent(said.committer_agent, identity) and _fold(committer.email) not in own:
+        yield OTHER_COMMITTER, f"the committer is {_ident(committer)}, and the certificate is {actor.name}'s"
     elif said.author is not None:
         address = _fold(said.author.email)
         if address in theirs:
             yield HUMAN_AUTHOR, f"the author is {_ident(said.author)}, whom {actor.name} represents"
-        elif _is_other(said.author_agent, names) and address not in own:
+        elif is_other_agent(said.author_agent, identity) and address not in own:
             yield OTHER_AUTHOR, f"the author is {_ident(said.author)}, and {actor.name} signed it"
     named = list(said.named())
     itself = any(_fold(claim.address) in own for claim in said.claims)
-    if named and not itself and all(_is_other(agent, names) for _, agent in named):
+    if named and not itself and all(is_other_agent(agent, identity) for _, agent in named):
         yield OTHER_AGENT, f"it says {_shown(named[0][0])}, and the certificate is {actor.name}'s"
     if not named and not itself and not any(_is_agents(ident, agent, own) for ident, agent in _headers(said)):
         yield UNDISCLOSED, f"{actor.name} signed it, and neither headers nor trailers say that an agent took part"
@@ -239,19 +251,15 @@ def _dates(said: _Said, evidence: Sequence[Evidence]) -> Iterator[tuple[str, str
         yield DATE_SKEW, f"the committer's date is {_span(first - said.committer.seconds)} before it was signed"
 
 
-def _is_agents_account(who: Principal) -> bool:
-    """Whether what vouches for a plain key as a person's names an agent: lists of keys do not tell them apart."""
-    return bool(agentmarks.agent_of(who.display, who.email))
+def is_other_agent(agent: str, identity: Identity) -> bool:
+    """Whether this is certainly another agent than the one that signed, or that passed its grant on to it.
 
-
-def _names(identity: Identity) -> set[str]:
-    """What the certificate calls the agent, and who passed its grant on to it."""
-    return {who.name for who in (identity.actor, identity.delegator) if who is not None}
-
-
-def _is_other(agent: str, names: set[str]) -> bool:
-    """Whether this is certainly another agent: a grant may be given to `reviewer`, and any agent can be that."""
-    return bool(agent) and agent not in names and any(agentmarks.by_name(n) or agentmarks.by_word(n) for n in names)
+    A grant may be given to `reviewer`, and any agent can be that: of such a name nothing is certain.
+    """
+    if not agent or agent == identity.actor.name:
+        return False
+    names = [who.name for who in (identity.actor, identity.delegator) if who is not None]
+    return agent not in names and any(map(agentmarks.by_word, names))
 
 
 def _headers(said: _Said) -> Iterator[tuple[Ident, str]]:
