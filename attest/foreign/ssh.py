@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from attest import sshsig, sshwire
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
+from attest.evidence import rfc3339
 from attest.foreign import sshkeys, usercert
 from attest.foreign.allowed import AllowedSigners, Entry
 from attest.foreign.patternlist import fold, is_pattern
@@ -25,7 +26,7 @@ from attest.foreign.revoked import RevokedKeys
 from attest.foreign.sshkeys import SshKey
 from attest.foreign.usercert import OpenSshCertificate
 from attest.foreign.vouched import Vouched
-from attest.gitobject import MAX_SECONDS, Commit, PushCertificate, Tag
+from attest.gitobject import Commit, PushCertificate, Tag
 from attest.row import Signer, SignerKind
 from attest.signed import SSH_COMMITTER_DATE
 from attest.sshsig import SshSignature
@@ -228,13 +229,19 @@ def _valid(found: tuple[Vouched, ...], seconds: int | None) -> Vouched:
             return vouched
         if seconds is not None and (begin is None or begin <= seconds) and (end is None or seconds <= end):
             return vouched
-    who = found[0].principal.display
+    first = found[0]
+    said = f"the key of {first.principal.display} counts {_span(first)}"
     if seconds is None:
-        raise UnavailableError(
-            f"the key of {who} counts for a time only, and nothing says when it signed", reason=Reason.TIME_UNPROVEN
-        )
-    said = f"the key of {who} does not count at the time that the signed object says"
+        raise UnavailableError(f"{said}, and nothing says when it signed", reason=Reason.TIME_UNPROVEN)
+    said = f"{said}, and signed at {rfc3339(seconds)} (signer)"
     raise VerificationError(Step.CHAIN, Reason.KEY_OUTSIDE_VALIDITY, said)
+
+
+def _span(vouched: Vouched) -> str:
+    """When it holds, in words."""
+    begin, end = vouched.not_before, vouched.not_after
+    words = [f"from {rfc3339(begin)}"] if begin is not None else []
+    return " ".join([*words, *([f"until {rfc3339(end)}"] if end is not None else [])])
 
 
 def _seconds(parsed: Commit | Tag | PushCertificate | None) -> int | None:
@@ -262,7 +269,6 @@ def _addresses(parsed: Commit | Tag | PushCertificate | None) -> tuple[str, ...]
 
 
 def _of_certificate(read: OpenSshCertificate) -> Credential:
-    end = read.valid_before
     signer = Signer(
         kind=SignerKind.SSH_CERTIFICATE,
         key=read.key.fingerprint,
@@ -273,6 +279,6 @@ def _of_certificate(read: OpenSshCertificate) -> Credential:
         subject=read.key_id,
         subject_alternative_names=read.principals,
         not_before=read.valid_after,
-        not_after=end if end is not None and end <= MAX_SECONDS else None,
+        not_after=read.valid_before,
     )
     return Credential(read.key, read, signer, f"one SSH signature, {read.key.kind} under a certificate")

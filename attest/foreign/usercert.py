@@ -17,6 +17,7 @@ from attest import sshcert
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.foreign import sshkeys
 from attest.foreign.sshkeys import SshKey
+from attest.gitobject import MAX_SECONDS
 from attest.sshwire import Reader
 
 SUFFIX = "-cert-v01@openssh.com"
@@ -29,7 +30,6 @@ MAX_NONCE_BYTES = 64
 
 VERIFY_REQUIRED = "verify-required"
 _KNOWN_OPTIONS = frozenset({"force-command", "source-address", VERIFY_REQUIRED, sshcert.SIGNING_OPTION})
-_FOREVER = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class OpenSshCertificate:
     """One parsed certificate. Nothing in it has been verified yet.
 
     `signed` is what `signature` of kind `algorithm` with `extra` covers, by `authority`, a key blob. Valid from
-    `valid_after` on until before `valid_before`, unix seconds; None without a beginning or an end.
+    `valid_after` on until before `valid_before`, unix seconds; None without a beginning, or an end that git can date.
     """
 
     blob: bytes
@@ -93,8 +93,8 @@ def parse(blob: bytes) -> OpenSshCertificate:
         type=kind_of_holder,
         key_id=key_id,
         principals=principals,
-        valid_after=valid_after or None,
-        valid_before=None if valid_before == _FOREVER else valid_before,
+        valid_after=min(valid_after, MAX_SECONDS) or None,
+        valid_before=valid_before if valid_before <= MAX_SECONDS else None,
         critical=critical,
         authority=authority,
         signed=blob[: -4 - len(rest)],
