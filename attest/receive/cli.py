@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import click
 
 from attest import history, signing_key, store, verifier
 from attest.cli import json_option, load_trust, open_repository
-from attest.errors import ACCEPTED, Error, UnavailableError, UsageError, exit_status
+from attest.errors import ACCEPTED, REJECTED, Error, UnavailableError, UsageError, exit_status
 from attest.receive import install, push, refusal, settings, signedpush, updates, witness
 from attest.receive.policies import Policies
 from attest.receive.push import Report
@@ -25,6 +25,7 @@ from attest.receive.updates import MAX_INPUT_BYTES, Update
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.trust import Trust
+from attest.types import Severity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,24 +86,64 @@ def update(file: Path | None, then: Path | None, ref: str, old: str, new: str) -
 
 @hook.command(name="pre-push")
 @_options
-@click.argument("remote")
-@click.argument("url")
+@click.argument("remote", default="")
+@click.argument("url", default="")
 def pre_push(file: Path | None, then: Path | None, remote: str, url: str) -> int:
     """Judge what is about to be pushed, so that it is not refused by the other side.
 
     What this side says is advice, and git push --no-verify goes past it.
     """
-    at, data = datetime.now(UTC), _input()
+    at, data = datetime.now(UTC), b""
     with open_repository(None, os.environ) as repo:
-        asked = settings.read(repo)
-        wanted = [_seen(repo, update) for update in updates.parse_outgoing(data, repo.object_format)]
-        default = updates.tip_of(repo, f"refs/remotes/{remote}/HEAD")
-        rules = Policies(repo, _trust(asked), default, file or asked.policy)
-        there = replace(asked, repository=asked.repository or url)
-        there_already = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
-        reports = push.judge_push(repo, wanted, there, rules.of, lambda _: there_already, at, jobs=history.cores())
-        status = _tell(reports, ())
+        if remote:
+            data = _input()
+            wanted = [_seen(repo, update) for update in updates.parse_outgoing(data, repo.object_format)]
+        else:
+            remote, url, wanted = _of_framework(repo, os.environ)
+        status = _send(repo, wanted, file, remote, url, at)
     return status or _chain(then, (remote, url), data)
+
+
+def _send(repo: Repository, wanted: Sequence[Update], file: Path | None, remote: str, url: str, at: datetime) -> int:
+    asked = settings.read(repo)
+    default = updates.tip_of(repo, f"refs/remotes/{remote}/HEAD")
+    rules = Policies(repo, _trust(asked), default, file or asked.policy)
+    there = replace(asked, repository=asked.repository or url)
+    known = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
+    return _tell(push.judge_push(repo, wanted, there, rules.of, lambda _: known, at, jobs=history.cores()), ())
+
+
+def _of_framework(repo: Repository, environ: Mapping[str, str]) -> tuple[str, str, list[Update]]:
+    """Remote, its address and the update that the framework `pre-commit` runs us for, which reads git's own words."""
+    names = ("PRE_COMMIT_REMOTE_NAME", "PRE_COMMIT_REMOTE_URL", "PRE_COMMIT_REMOTE_BRANCH", "PRE_COMMIT_TO_REF")
+    remote, url, ref, new = (environ.get(name, "") for name in names)
+    if not (remote and ref and new):
+        raise UsageError("say REMOTE and URL, as git does", hint="notme-attest hook install --client")
+    tip = repo.resolve(new)
+    old = updates.tip_of(repo, f"refs/remotes/{remote}/{ref.removeprefix('refs/heads/')}")
+    zeros = "0" * len(tip)
+    return remote, url, [updates.update(ref, old or zeros, tip, repo.object_format)]
+
+
+@hook.command(name="commit-msg")
+@click.option("--then", type=_FILE, help="Run this hook after it, if the message is let through.")
+@click.argument("file", type=_FILE)
+def commit_msg(then: Path | None, file: Path) -> int:
+    """Hold a commit message against who is going to sign the commit.
+
+    It is refused for what no signer could make true, such as an agent's own Signed-off-by; the rest is a warning.
+    """
+    from attest.receive import message
+
+    with open_repository(None, os.environ) as repo:
+        found = message.check(repo, file)
+    for each in found:
+        if each.severity is not Severity.INFO:
+            _say(f"{each.severity}, {each.code}: {each.detail}")
+    if any(each.severity is Severity.ERROR for each in found):
+        _say("the commit is not made: mend its message (git keeps it in .git/COMMIT_EDITMSG)")
+        return REJECTED
+    return _chain(then, (str(file),), b"")
 
 
 @hook.command(name="post-receive")

@@ -21,7 +21,7 @@ from attest.receive.updates import Change, Update, change_of, is_attestations, n
 from attest.repository import Repository
 from attest.row import Row
 from attest.trust import Trust
-from attest.types import Outcome
+from attest.types import Outcome, Severity
 
 SHOWN = 20
 """Objects of a push that are shown when it is refused; the rest is counted. More than a screen nobody reads."""
@@ -42,7 +42,8 @@ class Judge:
 class Report:
     """What became of one update. `stopped` says that it is refused, or could not be checked, whatever it brings.
 
-    `against` are the first objects that stand against it, `reasons` how many there are for which reason.
+    `against` are the first objects that stand against it, `reasons` how many there are for which reason;
+    `contradictions` counts, by code, what accepted objects claim against what their signatures prove.
     """
 
     update: Update
@@ -54,6 +55,7 @@ class Report:
     stopped: Error | None = None
     against: list[Row] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    contradictions: Counter[str] = field(default_factory=Counter)
 
     @property
     def status(self) -> int:
@@ -67,6 +69,7 @@ class Report:
         self.judged += 1
         if row.outcome in _FINE:
             self.unproven += row.outcome is Outcome.ACCEPTED_TIME_UNPROVEN
+            self.contradictions.update(c.code for c in row.contradictions if c.severity is not Severity.INFO)
             return
         if row.outcome is Outcome.REJECTED:
             self.rejected += 1

@@ -70,6 +70,9 @@ def remarks(reports: Sequence[Report]) -> Iterator[str]:
     for report in reports:
         if report.status == ACCEPTED and report.unproven:
             yield f"{_shown(report.update.ref)}: {report.unproven} accepted, but when they were signed is unproven"
+        if report.status == ACCEPTED and report.contradictions:
+            counted = ", ".join(f"{count} {code}" for code, count in report.contradictions.most_common())
+            yield f"{_shown(report.update.ref)}: accepted, but claims and signatures do not agree: {counted}"
 
 
 def _update(report: Report) -> Iterator[str]:
