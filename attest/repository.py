@@ -65,7 +65,7 @@ class Repository:
         self.path = path
         self.object_format = object_format
         self.quarantined = "GIT_QUARANTINE_PATH" in environ
-        self._git, self._objects = git, objects
+        self._git, self._objects, self._hex_length = git, objects, object_format.hex_length
         self._environ = {**environ, **_SETTINGS}
         self._reader: _ObjectDatabase | _Batch
         if object_format is ObjectFormat.SHA1:
@@ -131,7 +131,7 @@ class Repository:
         """
         done = self.git("config", "--get", "remote.origin.url")
         address = done.stdout.decode("utf-8", "replace").strip()
-        return _without_credentials(address) if done.returncode == 0 and address else None
+        return without_credentials(address) if done.returncode == 0 and address else None
 
     def list_range(self, expression: str) -> Iterator[str]:
         """Ids of the commits in `expression` (`A..B`, or `B` for all its history), newest first, as they come.
@@ -232,7 +232,7 @@ class Repository:
 
     def check_id(self, oid: str) -> str:
         """`oid` when it is a full object id in lower-case hex, else `MalformedError`."""
-        if len(oid) != self.object_format.hex_length or oid.strip("0123456789abcdef"):
+        if len(oid) != self._hex_length or oid.strip("0123456789abcdef"):
             raise MalformedError(f"{oid!r} is not a {self.object_format} object id")
         return oid
 
@@ -244,7 +244,7 @@ def open_repository(path: Path, environ: Mapping[str, str]) -> Repository:
     `path`, which is how hooks name repository and quarantine: leave them out where the user named a path.
     Raises `UnavailableError` without a repository, without git, or when git distrusts the owner.
     """
-    git = _find_git(environ)
+    git = find_git(environ)
     path = path.absolute()
     done = _run(git, path, {**environ, **_SETTINGS}, ("rev-parse", "--show-object-format", "--git-path", "objects"))
     if done.returncode:
@@ -257,7 +257,7 @@ def open_repository(path: Path, environ: Mapping[str, str]) -> Repository:
     return Repository(path, git, environ, object_format, path / objects)
 
 
-def _find_git(environ: Mapping[str, str]) -> str:
+def find_git(environ: Mapping[str, str]) -> str:
     """git's absolute path. Relative parts of PATH are passed over: they would find the judged tree's `git`."""
     places = [place for place in environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(place)]
     git = shutil.which("git", path=os.pathsep.join(places)) if places else None
@@ -302,7 +302,8 @@ def _not_opened(path: Path, complaint: str) -> UnavailableError:
     return UnavailableError(f"no repository at {path}: {reason}", hint="Name one with --repo DIRECTORY.")
 
 
-def _without_credentials(address: str) -> str:
+def without_credentials(address: str) -> str:
+    """A remote's address as it may be shown to anyone."""
     try:
         parts = urlsplit(address)
         if not parts.netloc:

@@ -90,7 +90,12 @@ def unread(object_id: str, error: Error, *, judged: bool) -> Row:
 
 def first_line(message: bytes) -> str:
     """The first line of a message, cut to `MAX_SUBJECT`; not made printable."""
-    return message.lstrip(b"\n").partition(b"\n")[0][: 4 * MAX_SUBJECT].decode("utf-8", "replace")[:MAX_SUBJECT]
+    end = message.find(b"\n")
+    if end <= 0:
+        message = message.lstrip(b"\n")
+        end = message.find(b"\n")
+    line = message if end < 0 else message[:end]
+    return line[: 4 * MAX_SUBJECT].decode("utf-8", "replace")[:MAX_SUBJECT]
 
 
 def who(ident: Ident) -> str:

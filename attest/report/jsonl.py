@@ -25,26 +25,35 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circ
 
 def line(row: Row) -> str:
     """The row as one line of JSON, without the newline."""
-    head = f'{{"commit":{_encode(row.object_id)},"kind":{_encode(row.kind)},"format":{_encode(row.format)},'
-    outcome = f'"outcome":"{row.outcome}",' if row.outcome is not None else '"outcome":null,'
-    rest = {
-        "signing_time": _time(row.signing_time),
-        "committer": row.committer,
-        "committer_date": _time(row.committer_date),
-        "author": row.author,
-        "author_date": _time(row.author_date),
-        "parents": row.parents,
-        "rule": row.rule or None,
-        "remarks": row.remarks,
-        "contradictions": [data.contradiction_data(c) for c in row.contradictions],
-        "evidence": [data.evidence_data(item) for item in row.evidence],
-    }
     integrity = "null" if row.integrity is None else "true" if row.integrity else "false"
-    findings = ",".join([_finding(finding) for finding in row.findings])
-    return (
-        f'{head}{outcome}"integrity":{integrity},{_signer(row.signer, row.identity is not None)},'
-        f'{_encode(rest)[1:-1]},"findings":[{findings}]}}'
+    outcome = "null" if row.outcome is None else f'"{row.outcome}"'
+    parents = '","'.join(row.parents)
+    parts = (
+        f'{{"commit":"{row.object_id}","kind":"{row.kind}","format":{_text(row.format)},"outcome":{outcome},',
+        f'"integrity":{integrity},{_signer(row.signer, row.identity is not None)},',
+        f'"signing_time":{_time(row.signing_time)},',
+        f'"committer":{_text(row.committer)},"committer_date":{_time(row.committer_date)},',
+        f'"author":{_text(row.author)},"author_date":{_time(row.author_date)},',
+        f'"parents":["{parents}"],' if parents else '"parents":[],',
+        f'"rule":{_text(row.rule or None)},"remarks":{_encode(row.remarks) if row.remarks else "[]"},',
+        f'"contradictions":{_contradictions(row)},"evidence":{_evidence(row)},"findings":[',
+        ",".join([_finding(finding) for finding in row.findings]),
+        "]}",
     )
+    return "".join(parts)
+
+
+def _contradictions(row: Row) -> str:
+    return _encode([data.contradiction_data(c) for c in row.contradictions]) if row.contradictions else "[]"
+
+
+def _evidence(row: Row) -> str:
+    return "[" + ",".join([_encode(data.evidence_data(item)) for item in row.evidence]) + "]" if row.evidence else "[]"
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _text(value: str | None) -> str:
+    return _encode(value)
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -58,8 +67,8 @@ def _signer(signer: Signer | None, proven: bool) -> str:
         "issuer": named.issuer if certified else None,
         "subject": named.subject if certified else None,
         "subject_alternative_names": named.subject_alternative_names,
-        "not_before": _time(named.not_before),
-        "not_after": _time(named.not_after),
+        "not_before": None if named.not_before is None else rfc3339(named.not_before),
+        "not_after": None if named.not_after is None else rfc3339(named.not_after),
         "signer": data.signer_data(signer) if signer is not None else None,
         "identity": data.identity_data(named.identity) if proven else None,
     }
@@ -71,5 +80,5 @@ def _finding(finding: Finding) -> str:
     return _encode(data.finding_data(finding))
 
 
-def _time(seconds: int | None) -> str | None:
-    return None if seconds is None else rfc3339(seconds)
+def _time(seconds: int | None) -> str:
+    return "null" if seconds is None else f'"{rfc3339(seconds)}"'
