@@ -127,6 +127,8 @@ def read_key(text: str) -> bytes | None:
 def _entry(number: int, line: str, zone: tzinfo | None) -> Entry:
     principals, rest = _principals(line)
     options: dict[str, str | None] = {}
+    if not rest:
+        raise MalformedError("no SSH key follows the principals")
     blob = read_key(rest)
     if blob is None:
         options, rest = _options(rest)
