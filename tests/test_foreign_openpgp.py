@@ -95,6 +95,12 @@ def test_an_expired_key_whose_end_gpg_does_not_say_is_vouched_for_at_no_time(fak
         pytest.param(
             ("NEWSIG", GOOD, VALID.replace(" 22 8 ", " 1 2 "), SURE), Step.INTEGRITY, Reason.KEY_REFUSED, id="SHA-1"
         ),
+        pytest.param(
+            ("NEWSIG", GOOD, VALID.replace(" 00 ", " 01 "), SURE),
+            Step.INTEGRITY,
+            Reason.SIGNATURE_INVALID,
+            id="over a text whose line ends do not count",
+        ),
     ],
 )
 def test_what_fails_before_it_is_asked_whose_key_it_is(

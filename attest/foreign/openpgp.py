@@ -169,6 +169,12 @@ class ForeignOpenPgp:
             raise VerificationError(
                 Step.INTEGRITY, Reason.KEY_REFUSED, f"signed with a digest that is refused (number {said.hash})"
             )
+        if said.kind != _BINARY:
+            raise VerificationError(
+                Step.INTEGRITY,
+                Reason.SIGNATURE_INVALID,
+                f"the OpenPGP signature is of class {said.kind or 'unknown'}: not over these bytes alone",
+            )
         return said.key
 
     def verify_signer(self, parsed: Commit | Tag | PushCertificate | None) -> Vouched:
@@ -213,6 +219,9 @@ class ForeignOpenPgp:
         return (self.said.time, "openpgp-signature") if self.said is not None and self.said.time else None
 
 
+_BINARY = "00"
+"""RFC 9580 section 5.2.1. Over a text (class 01) CR LF and LF are the same, so that it holds for other objects too."""
+
 _NO_KEY = "9"
 """GPG_ERR_NO_PUBKEY, in the last field but one of ERRSIG."""
 
@@ -231,6 +240,7 @@ class Said:
     hash: str
     error: str
     key_ended: int | None = None
+    kind: str = ""
 
     @classmethod
     def read(cls, status: tuple[tuple[str, ...], ...]) -> Said:
@@ -262,6 +272,7 @@ class Said:
             hash=fields[7],
             error="",
             key_ended=min(_ends(status), default=0) if word == "EXPKEYSIG" else None,
+            kind=fields[8],
         )
 
     @property
