@@ -115,9 +115,12 @@ def load_roots(
 
 
 def load_policy(
-    path: Path | None, require_time: Voucher | None, trusted: Trust, repo: Repository
+    path: Path | None, require_time: Voucher | None, trusted: Trust, repo: Repository | None
 ) -> tuple[PolicyLike, Trust]:
-    """The policy in a file, or the built-in one; and the trust, narrowed or widened as the file says."""
+    """The policy in a file, or the built-in one; and the trust, narrowed or widened as the file says.
+
+    Without `repo` a rule that asks for ancestors cannot be answered.
+    """
     if path is None:
         return Policy(require_time=require_time), trusted
     if require_time is not None:
