@@ -21,7 +21,7 @@ from attest.errors import MalformedError, Reason, Step, UnavailableError, Verifi
 from attest.evidence import rfc3339
 from attest.foreign import sshkeys, usercert
 from attest.foreign.allowed import AllowedSigners, Entry
-from attest.foreign.patternlist import fold, is_pattern
+from attest.foreign.patternlist import MAX_VALUE, fold, is_pattern
 from attest.foreign.revoked import RevokedKeys
 from attest.foreign.sshkeys import SshKey
 from attest.foreign.usercert import OpenSshCertificate
@@ -256,16 +256,18 @@ def _seconds(parsed: Commit | Tag | PushCertificate | None) -> int | None:
     return None
 
 
-def _addresses(parsed: Commit | Tag | PushCertificate | None) -> tuple[str, ...]:
-    """Those that the object's lines name, who made the object first."""
+def _addresses(parsed: Commit | Tag | PushCertificate | None) -> list[str]:
+    """Those that the object's lines name, who made the object first. What no pattern takes is not remembered either."""
+    found: list[str] = []
     match parsed:
         case Commit():
-            return (parsed.committer.email, parsed.author.email)
+            found = [parsed.committer.email, parsed.author.email]
         case Tag() if parsed.tagger is not None:
-            return (parsed.tagger.email,)
+            found = [parsed.tagger.email]
         case PushCertificate():
-            return (parsed.pusher.decode("utf-8", "replace").rpartition("<")[2].removesuffix(">"),)
-    return ()
+            _, bracket, rest = parsed.pusher.decode("utf-8", "replace").rpartition("<")
+            found = [rest.removesuffix(">")] if bracket else []
+    return [address for address in found if 0 < len(address) <= MAX_VALUE]
 
 
 def _of_certificate(read: OpenSshCertificate) -> Credential:
