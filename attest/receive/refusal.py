@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from attest.errors import ACCEPTED, REJECTED, Error, Reason, Step
-from attest.receive.push import Report, status_of
+from attest.receive.push import SHOWN, Report, status_of
 from attest.report.text import printable
 from attest.row import Row
 from attest.types import Finding
@@ -58,9 +58,13 @@ def lines(reports: Sequence[Report]) -> Iterator[str]:
     if status == ACCEPTED:
         return
     yield "the push is refused" if status == REJECTED else "the push is refused: it could not be checked"
-    for report in reports:
-        if report.status != ACCEPTED:
-            yield from _update(report)
+    bad = [report for report in reports if report.status != ACCEPTED]
+    room = SHOWN
+    for report in bad[:SHOWN]:
+        yield from _update(report, room)
+        room -= min(room, len(report.against))
+    if len(bad) > SHOWN:
+        yield f"and {len(bad) - SHOWN} more refs"
     if len(reports) > 1 and any(report.status == ACCEPTED for report in reports):
         yield "nothing of it was taken: the other refs may be pushed without these"
 
@@ -75,7 +79,8 @@ def remarks(reports: Sequence[Report]) -> Iterator[str]:
             yield f"{_shown(report.update.ref)}: accepted, but claims and signatures do not agree: {counted}"
 
 
-def _update(report: Report) -> Iterator[str]:
+def _update(report: Report, room: int) -> Iterator[str]:
+    """One ref, with so many of its objects at most."""
     ref = _shown(report.update.ref)
     if report.stopped is not None:
         yield f"{ref}: {sentence(report.stopped)}"
@@ -86,10 +91,11 @@ def _update(report: Report) -> Iterator[str]:
     counted += [f"{report.unchecked} could not be checked"] if report.unchecked else []
     yield f"{ref}: of {report.judged} new, {', '.join(counted)}, by policy {_shown(report.policy)}"
     told: set[str] = set()
-    for row in report.against:
+    shown = report.against[:room]
+    for row in shown:
         yield from _row(row, report, told)
-    if bad > len(report.against):
-        yield f"  and {bad - len(report.against)} more ({_counts(report)})"
+    if bad > len(shown):
+        yield f"  and {bad - len(shown)} more ({_counts(report)})"
 
 
 def _row(row: Row, report: Report, told: set[str]) -> Iterator[str]:

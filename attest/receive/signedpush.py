@@ -22,6 +22,7 @@ from attest.receive.push import Judge
 from attest.receive.settings import Settings
 from attest.receive.updates import Update
 from attest.repository import Repository
+from attest.trust import Trust
 from attest.types import Evidence, Finding, Outcome, StepStatus, Verdict, Voucher
 from attest.verify import Examination
 
@@ -81,21 +82,28 @@ def open_certificate(
     return Received(blob, found, _issued(found.nonce, at), at)
 
 
-def check(received: Received, by: Judge, update: Update, settings: Settings, repository: str | None) -> None:
+def examine(received: Received, trusted: Trust) -> Examination:
+    """Steps 2 to 7 of who signed the push; step 5 also goes by the nonce."""
+    certificate = received.certificate
+    if certificate.signature is None:
+        raise refused_unsigned()
+    found = verify.examine_signature(
+        certificate.signature.armour, certificate.payload, trusted, at=received.at, parsed=certificate
+    )
+    return _with_nonce(found, received)
+
+
+def check(
+    found: Examination, by: Judge, update: Update, settings: Settings, repository: str | None, at: datetime
+) -> None:
     """Whoever signed the push may do so for this ref; raises what stands against it first.
 
     Where no rule speaks of push certificates it is asked what the built-in policy asks: a signature by whom this side
     or the policy names, within what the certificate is constrained to.
     """
-    certificate = received.certificate
-    if certificate.signature is None:
-        raise refused_unsigned()
-    found = verify.examine_signature(
-        certificate.signature.armour, certificate.payload, by.trusted, at=received.at, parsed=certificate
-    )
     policy = Protected(by.pusher) if settings.protects(update.ref) else by.pusher
     context = Context(update.ref, settings.repository or repository)
-    verdict = verify.judge(_with_nonce(found, received), policy, context, at=received.at)
+    verdict = verify.judge(found, policy, context, at=at)
     if verdict.outcome not in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN):
         raise _of(verdict)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attest import store
-from attest.errors import MalformedError, Reason, UnavailableError, UsageError
+from attest.errors import MalformedError, Reason, Step, UnavailableError, UsageError, VerificationError
 from attest.gitobject import ObjectFormat, ObjectKind, parse_tag
 from attest.receive.settings import Settings
 from attest.repository import Repository
@@ -91,7 +91,8 @@ def change_of(repo: Repository, wanted: Update) -> Change:
         return Change.CREATE
     if wanted.ref.startswith("refs/tags/"):
         return Change.REWIND
-    done = repo.git("merge-base", "--is-ancestor", wanted.old, wanted.new)
+    # A commit-graph could name other parents than the commits do.
+    done = repo.git("-c", "core.commitGraph=false", "merge-base", "--is-ancestor", wanted.old, wanted.new)
     if done.returncode > 1:
         raise UnavailableError(f"git cannot compare the old and the new tip of {wanted.ref}", hint="run git fsck")
     return Change.REWIND if done.returncode else Change.FORWARD
@@ -121,10 +122,12 @@ class Before:
     """
 
     def __init__(self, repo: Repository, settings: Settings) -> None:
-        self._settings, self._default = settings, tip_of(repo, "HEAD")
+        self._settings, self._default = settings, _default_tip(repo, settings)
         self._known: list[str] = []
         if settings.protect or settings.known:
-            self._known = list(dict.fromkeys(oid for oid, ref in refs(repo) if settings.knows(ref)))
+            # Even where a pattern takes in the statements' ref: nobody judges what is pushed there.
+            found = (oid for oid, ref in refs(repo) if settings.knows(ref) and not is_attestations(ref))
+            self._known = list(dict.fromkeys(found))
         if len(self._known) > MAX_KNOWN:
             hint = "name fewer in notme.known"
             raise UnavailableError(f"more than {MAX_KNOWN} refs are protected or known", hint=hint)
@@ -134,6 +137,25 @@ class Before:
         if self._default is None or self._settings.protects(update.ref):
             return self._known
         return [self._default, *self._known]
+
+
+def _default_tip(repo: Repository, settings: Settings) -> str | None:
+    """The tip of the default branch, None where there is none, or where it is one that may hold anything."""
+    done = repo.git("symbolic-ref", "--quiet", "HEAD")
+    ref = done.stdout.decode("utf-8", "surrogateescape").strip()
+    return None if settings.ignores(ref) else tip_of(repo, "HEAD")
+
+
+def verify_own_names(repo: Repository, wanted: Sequence[Update]) -> None:
+    """`VerificationError` for a ref that stands for another one: what is protected goes by the other one's name."""
+    done = repo.git("for-each-ref", "--format=%(symref) %(refname)", *(update.ref for update in wanted))
+    named = {update.ref for update in wanted}
+    for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
+        target, _, ref = line.partition(" ")
+        if target and ref in named:
+            raise VerificationError(
+                Step.POLICY, Reason.RULE_DENIES, f"{ref} stands for {target}", hint="push to that by its own name"
+            )
 
 
 def refs(repo: Repository, under: str = "refs/") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,60 @@
+"""`hook install`: put the hooks into a repository, and take them out again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from attest.cli import json_option, open_repository
+from attest.errors import ACCEPTED, Error, UsageError
+from attest.receive import install, refusal, settings
+from attest.receive.calling import FILE, say, trust_of
+from attest.report.text import printable
+from attest.repository import Repository
+
+
+@click.command(name="install")
+@click.option("--server", type=FILE, help="The receiving repository: pre-receive and post-receive.")
+@click.option("--client", is_flag=True, help="The repository here: pre-push and commit-msg.")
+@click.option("--hook", "names", multiple=True, type=click.Choice(install.ALL), help="These instead. May be repeated.")
+@click.option("--shared", is_flag=True, help="Also where core.hooksPath names a directory of several repositories.")
+@click.option("--uninstall", is_flag=True, help="Take them out; the hooks that were there before come back.")
+@json_option
+def install_command(
+    server: Path | None, client: bool, names: tuple[str, ...], shared: bool, uninstall: bool, as_json: bool
+) -> int:
+    """Put the hooks in place.
+
+    A hook that is there already goes on running, after ours.
+    """
+    if client == (server is not None):
+        raise UsageError("say --server DIRECTORY or --client", hint="one of the two")
+    with open_repository(server, os.environ) as repo:
+        hooks = install.folder(repo, shared=shared)
+        wanted = names or (install.CLIENT if client else install.SERVER)
+        command = (sys.executable, "-I", "-m", "attest")
+        placed = [install.remove(hooks, name) if uninstall else install.place(hooks, name, command) for name in wanted]
+        warning = "" if uninstall or client else _cannot_yet(repo)
+    if as_json:
+        items = [{"path": str(p.path), "done": p.done, "then": str(p.then) if p.then else None} for p in placed]
+        click.echo(json.dumps({"hooks": items, "warning": warning or None}, indent=2))
+    else:
+        for item in placed:
+            click.echo(printable(f"{item.path}: {item.done}" + (f", then {item.then}" if item.then else "")))
+    if warning:
+        say(warning)
+    return ACCEPTED
+
+
+def _cannot_yet(repo: Repository) -> str:
+    """What keeps the hooks of a server from their work, as a sentence; empty where nothing does."""
+    try:
+        asked = settings.read(repo)
+        trust_of(asked)
+    except Error as error:
+        return f"every push is refused until this is mended: {refusal.sentence(error)}"
+    return "" if asked.witness_key else "nothing is stated of what arrives until notme.witnessKey names a key"
