@@ -75,21 +75,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     for name, value in settings.items():
         clone.git("-C", path, "config", name, str(value))
-    installed = subprocess.run(
-        [SCRIPTS / "notme-attest", "hook", "install", "--server", path],
-        env=clone.environ,
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert installed.stderr == ""
+    install(clone, path, "--hook", "pre-receive")
     environ = {"PATH": SEARCH, "HOME": str(root), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
     with serving(peer("git"), root / "srv", environ) as address:
         made = Server(path, f"{address}/app.git", clone, clone.commit(FILES, message="first"), revocable)
         first = made.push(f"{made.main}:refs/heads/main")
         assert first.status == 0, first
         yield made
+
+
+def install(clone: Clone, path: Path, *options: str) -> None:
+    command: list[str | Path] = [SCRIPTS / "notme-attest", "hook", "install", "--server", path, *options]
+    done = subprocess.run(command, env=clone.environ, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def refused(done: Ended, *words: str) -> str:
@@ -189,6 +187,7 @@ def ruled(server: Server) -> Server:
     """A second repository there, in which the tip of main has a policy in its tree, and its parent has none."""
     path = server.path.with_name("ruled.git")
     shutil.copytree(server.path, path)
+    install(server.clone, path)
     tip = server.clone.commit({**FILES, ".notme/policy.toml": RULES}, server.main, message="a policy")
     made = replace(server, path=path, address=server.address.replace("app.git", "ruled.git"), main=tip)
     before = made.push(f"{server.main}:refs/heads/stale", f"{tip}:refs/heads/main")
