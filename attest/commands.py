@@ -13,6 +13,9 @@ import click
 VERIFYING: dict[str, str] = {
     "examine": "attest.history_cli:examine",
     "hook": "attest.receive.cli:hook",
+    "policy": "attest.rules.cli:policy",
+    "reasons": "attest.reasons.cli:command",
+    "trust": "attest.rules.trust_cli:trust",
     "verify": "attest.history_cli:verify_command",
 }
 """The verifying side's commands that have modules of their own; both command lines have them."""

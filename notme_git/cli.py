@@ -231,7 +231,7 @@ def grant_revoke(grant_or_agent: str, reason: str, as_json: bool) -> None:
         click.echo(f"revoked {grant_id}")
 
 
-@cli.group()
+@cli.group(commands=Commands({"repo": "attest.rules.trust_cli:repo_command"}))
 def trust() -> None:
     """What others need to verify."""
 

@@ -35,10 +35,10 @@ class Directory:
         return frozenset(name for pattern, name in self.wild if patterns.matches(pattern, who.id))
 
     def of_signer(self, signer: Signer, vouched: Vouched) -> frozenset[str]:
-        """By the key, the OpenID identity, or for S/MIME the address that the root vouches for."""
+        """By the key, the OpenID identity, or the address that whoever issued a certificate vouches for."""
         if signer.kind is SignerKind.SIGSTORE:
             return self.by_subject.get(_subject(vouched), _NOBODY)
-        if signer.kind is SignerKind.SMIME:
+        if signer.kind in (SignerKind.SMIME, SignerKind.SSH_CERTIFICATE):
             return _all(self.by_email.get(fold(address)) for address in vouched.addresses)
         key = signer.key.lower() if signer.kind is SignerKind.OPENPGP else signer.key
         return self.by_key.get(key, _NOBODY)

@@ -216,10 +216,15 @@ def _openpgp(table: Table, key: str, value: str) -> str:
 
 
 def _email(table: Table, key: str, value: str) -> str:
-    local, at, domain = value.partition("@")
-    if not at or not local or not domain or set(value) & set(' \t,"<>*?!'):
+    if not is_email(value):
         raise table.bad(key, value, "is no e-mail address")
     return value
+
+
+def is_email(value: str) -> bool:
+    """Whether it can be one, and means itself alone in an allowed signers file."""
+    local, _, domain = value.partition("@")
+    return bool(local and domain and value.isprintable()) and not set(value) & set(' ,"<>*?!#')
 
 
 def _like(table: Table, key: str, value: str, form: re.Pattern[str], what: str) -> str:

@@ -41,7 +41,8 @@ class Ruleset:
     def read(cls, data: bytes, title: str) -> Ruleset:
         """From the bytes of a policy file. Raises `MalformedError`."""
         document = parse(data)
-        return cls(document, f"{document.name or 'policy'} ({title})", NOWHERE, document.anchors)
+        named = f"{document.name} ({title})" if document.name else title
+        return cls(document, named, NOWHERE, document.anchors)
 
     @property
     def name(self) -> str:

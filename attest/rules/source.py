@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from attest.errors import Error, MalformedError, Reason, UnavailableError
 from attest.foreign.roots import NONE
@@ -33,8 +33,7 @@ _REGULAR = (b"100644", b"100755")
 """Modes of a file; a symbolic link is a blob too, and says where another file is."""
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(NamedTuple):
     """A policy, and what the verifier goes by under it: its own anchors, and keys that the policy vouches for."""
 
     policy: PolicyLike
@@ -73,29 +72,37 @@ class Broken:
         raise UnavailableError(self.why, hint=hint, reason=Reason.NO_RULE)
 
 
-def from_file(path: Path, trusted: Trust, repo: Repository | None = None) -> tuple[PolicyLike, Trust]:
+def from_file(path: Path, trusted: Trust, repo: Repository | None = None) -> InForce:
     """The policy in a file that the verifier chose, and the trust under it.
 
     Without `repo` a rule with `ancestors_of` cannot be answered. Raises `UnavailableError`.
     """
+    return InForce(*load(path, trusted, repo))
+
+
+def load(path: Path, trusted: Trust, repo: Repository | None) -> tuple[Ruleset, Trust]:
+    """The same, for who asks more of a policy than to decide."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(reading.MAX_BYTES + 1)
-    except OSError as error:
-        raise UnavailableError(f"cannot read the policy {path}: {error.strerror}") from None
-    try:
-        made = bind(Ruleset.read(data, path.name), trusted, repo)
+        return bind(Ruleset.read(read(path), path.name), trusted, repo)
     except MalformedError as error:
         hint = error.hint or "notme-attest policy lint checks it"
         raise UnavailableError(f"{path} is no policy: {error.message}", hint=hint) from None
-    return made.policy, made.trusted
 
 
-def bind(ruleset: Ruleset, trusted: Trust, repo: Repository | None) -> InForce:
+def read(path: Path) -> bytes:
+    """The bytes of a policy's file, not more than are read of one. Raises `UnavailableError`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(reading.MAX_BYTES + 1)
+    except OSError as error:
+        raise UnavailableError(f"cannot read the policy {path}: {error.strerror}") from None
+
+
+def bind(ruleset: Ruleset, trusted: Trust, repo: Repository | None) -> tuple[Ruleset, Trust]:
     """A policy over a repository, for a verifier that goes by `trusted`. `MalformedError` for a key that is none."""
     named = roots.of_policy(ruleset.document, trusted.foreign or NONE)
     bound = ruleset.bound(trusted)
-    return InForce(bound if repo is None else bound.over(repo), replace(trusted, foreign=named))
+    return bound if repo is None else bound.over(repo), replace(trusted, foreign=named)
 
 
 def policy_at(repo: Repository, commit: str) -> Ruleset | None:
@@ -123,7 +130,7 @@ def in_tree(repo: Repository, commit: str, trusted: Trust) -> InForce | None:
     """
     try:
         found = policy_at(repo, commit)
-        return None if found is None else bind(found, trusted, repo)
+        return None if found is None else InForce(*bind(found, trusted, repo))
     except Error as error:
         name = f"{PLACE} at {commit[:12]}"
         return InForce(Broken(name, f"the policy in {commit} cannot be read: {error.message}"), trusted)
@@ -179,6 +186,11 @@ def _verify_reached(repo: Repository, start: str, tip: str) -> None:
             f"the pinned start {start[:12]} is not among the first parents of {tip[:12]}",
             hint="pin a commit of this branch (notme-git trust repo --start ID), or name a policy with --policy",
         )
+    verify_start(repo, start)
+
+
+def verify_start(repo: Repository, start: str) -> None:
+    """`UnavailableError` for a commit without a policy, `MalformedError` for one with a policy that is none."""
     if policy_at(repo, start) is None:
         hint = "pin the commit that brings the policy, or a later one"
-        raise UnavailableError(f"the pinned start {start[:12]} has no {PLACE}", hint=hint)
+        raise UnavailableError(f"the start {start[:12]} has no {PLACE}", hint=hint)
