@@ -160,39 +160,40 @@ def verify_chain(
     walk = _Walk(tuple(others), tuple(roots), at)
     try:
         _check_critical(leaf)
-        found = walk.above(leaf, 0)
+        found = walk.above((leaf,))
     except UNREADABLE as error:
         raise invalid(f"it cannot be read ({type(error).__name__})") from None
     if found is None:
-        why = walk.why or "its issuer is none of those that were named, and is not included"
-        raise invalid(why)
+        raise walk.failure or invalid("its issuer is none of those that were named, and is not included")
     return found
 
 
 class _Walk:
-    """From a certificate up, depth first, through whatever is included; `why` is the last refusal."""
+    """From a certificate up, depth first, through whatever is included; `failure` is the last refusal."""
 
     def __init__(self, others: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime) -> None:
         self.others, self.roots, self.at = others, roots, at
-        self.left, self.why = MAX_TRIED, ""
+        self.left = MAX_TRIED
+        self.failure: VerificationError | None = None
 
-    def above(self, child: x509.Certificate, depth: int) -> x509.Certificate | None:
+    def above(self, path: tuple[x509.Certificate, ...]) -> x509.Certificate | None:
+        """The root above the last certificate of `path`. Authorities that certify each other lead in circles."""
         for issuer in (*self.roots, *self.others):
-            if issuer.subject != child.issuer or issuer == child:
+            if issuer.subject != path[-1].issuer or issuer in path:
                 continue
             self.left -= 1
-            if self.left < 0 or depth >= MAX_DEPTH:
+            if self.left < 0 or len(path) > MAX_DEPTH:
                 raise invalid("the chain is too long")
             try:
-                _check_link(child, issuer, depth, self.at)
+                _check_link(path[-1], issuer, len(path) - 1, self.at)
             except VerificationError as error:
-                self.why = error.message
+                self.failure = error
                 continue
             except UNREADABLE:
                 continue
             if issuer in self.roots:
                 return issuer
-            if (found := self.above(issuer, depth + 1)) is not None:
+            if (found := self.above((*path, issuer))) is not None:
                 return found
         return None
 
