@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import click
 
 VERIFYING: dict[str, str] = {
+    "audit": "attest.audit.cli:audit",
     "examine": "attest.history_cli:examine",
     "hook": "attest.receive.cli:hook",
     "policy": "attest.rules.cli:policy",
