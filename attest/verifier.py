@@ -13,7 +13,7 @@ import click
 
 from attest import location
 from attest.cli import load_trust, trust_options
-from attest.errors import UnavailableError, UsageError
+from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.foreign.roots import NONE, Roots
 from attest.policy import Policy, PolicyLike
 from attest.repository import Repository
@@ -21,6 +21,7 @@ from attest.trust import Trust
 from attest.types import Voucher
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """An allowed signers file of 50,000 keys has 6 MiB."""
@@ -92,21 +93,21 @@ def load_roots(
     if allowed_signers is not None:
         from attest.foreign.allowed import AllowedSigners
 
-        found["allowed_signers"] = AllowedSigners.parse(read_file(allowed_signers))
+        found["allowed_signers"] = read_parsed(allowed_signers, AllowedSigners.parse)
     if revoked_keys is not None:
         from attest.foreign.revoked import RevokedKeys
 
-        found["revoked"] = RevokedKeys.parse(read_file(revoked_keys))
+        found["revoked"] = read_parsed(revoked_keys, RevokedKeys.parse)
     if sigstore or sigstore_root is not None:
         from attest.foreign.sigstore import SigstoreRoot
 
         found["sigstore"] = (
-            SigstoreRoot.parse(read_file(sigstore_root)) if sigstore_root is not None else SigstoreRoot.public_good()
+            read_parsed(sigstore_root, SigstoreRoot.parse) if sigstore_root is not None else SigstoreRoot.public_good()
         )
     if smime_ca is not None:
         from attest.certificate import load_pem
 
-        found["smime"] = tuple(load_pem(read_file(smime_ca)))
+        found["smime"] = tuple(read_parsed(smime_ca, load_pem))
     if openpgp:
         from attest.foreign.openpgp import Gpg
 
@@ -128,6 +129,14 @@ def load_policy(
     from attest.rules import source
 
     return source.from_file(path, trusted, repo)
+
+
+def read_parsed(path: Path, parse: Callable[[bytes], T]) -> T:
+    """What a file says that the user named. One that is malformed says nothing of objects: `UnavailableError`."""
+    try:
+        return parse(read_file(path))
+    except MalformedError as error:
+        raise UnavailableError(f"{path}: {error.message}", hint=error.hint) from None
 
 
 def read_file(path: Path) -> bytes:
