@@ -37,10 +37,17 @@ class Armour:
             raise MalformedError(f"{len(text)} bytes of armour; a signature has at most {2 * self.limit}")
         if not text.startswith(self.begin) or not text.endswith(self.end):
             raise MalformedError(f"not one {self.label} armour block from first to last byte")
+        body = text[len(self.begin) : -len(self.end)]
+        packed, breaks = body.replace(b"\n", b""), body[self.columns :: self.columns + 1]
         try:
-            data = binascii.a2b_base64(text[len(self.begin) : -len(self.end)].replace(b"\n", b""), strict_mode=True)
+            data = binascii.a2b_base64(packed, strict_mode=True)
         except binascii.Error as error:
             raise MalformedError(f"armour is not base64: {error}") from None
-        if self.wrap(data) != text:
+        # Bits beyond the last byte are not zero in a second spelling, and line feeds stand after full lines and the last.
+        tail = binascii.b2a_base64(data[-(len(data) % 3 or 3) :], newline=False)
+        lines = -(-len(packed) // self.columns)
+        if not data or not packed.endswith(tail) or len(body) != len(packed) + lines or body[-1:] != b"\n":
+            raise MalformedError("armour is not in its one canonical form")
+        if breaks.count(b"\n") != len(breaks):
             raise MalformedError("armour is not in its one canonical form")
         return data

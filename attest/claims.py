@@ -6,6 +6,7 @@ stand here; rich statements belong into attestations.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +19,9 @@ MAX_CLAIMS_BYTES = 16 * 1024
 
 MAX_DEPTH = 255
 """As much as a grant's record holds."""
+
+KEPT = 256
+"""Values that are remembered as read."""
 
 VERSION = 1
 UNCONSTRAINED = Constraints(repositories=(), branches=())
@@ -90,8 +94,12 @@ def encode(claims: Claims) -> bytes:
     )
 
 
+@functools.lru_cache(maxsize=KEPT)
 def decode(der: bytes) -> Claims:
-    """Read the extension's value strictly; `MalformedError` for anything `encode` would not write."""
+    """Read the extension's value strictly; `MalformedError` for anything `encode` would not write.
+
+    Kept: the certificates of one grant say the same, one after the other.
+    """
     raw = asn1.decode(asn1.Claims, der, limit=MAX_CLAIMS_BYTES)
     if raw.version != VERSION:
         raise MalformedError(f"claims of another version; this program reads version {VERSION}")

@@ -127,11 +127,11 @@ class Worker:
             profile=query.profile,
             timestamps=tokens,
         )
-        verdict = None
+        decided = None
         if query.policy is not None:
             paths = lookup.paths_of(object_id)
-            verdict = verify.judge(found, query.policy, query.context, at=query.at, paths=paths)
-        row = row_of(found, verdict, query.trusted)
+            decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
+        row = row_of(found, decided, query.trusted)
         self._lane.learn(raw, found, row, query)
         return row
 

@@ -8,6 +8,7 @@ git shows neither to the signer and certificates can be constrained to both (des
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,12 +91,12 @@ class Policy:
     @property
     def name(self) -> str:
         """What verdicts and statements call it."""
-        return "builtin:default" if self == Policy() else f"builtin:{self._text()}"
+        return "builtin:default" if self == Policy() else f"builtin:{_text(self)}"
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the policy's text."""
-        return hashlib.sha256(self._text().encode()).digest()
+        return hashlib.sha256(_text(self).encode()).digest()
 
     @property
     def excuses(self) -> frozenset[Reason]:
@@ -111,9 +112,11 @@ class Policy:
             check_constraints(found.chain.leaf.claims.constraints, case.context)
         return ""
 
-    def _text(self) -> str:
-        age = "any" if self.max_bundle_age is None else f"{int(self.max_bundle_age.total_seconds())}s"
-        return f"require-time={self.require_time or Voucher.SIGNER},max-bundle-age={age}"
+
+@functools.lru_cache(maxsize=16)
+def _text(policy: Policy) -> str:
+    age = "any" if policy.max_bundle_age is None else f"{int(policy.max_bundle_age.total_seconds())}s"
+    return f"require-time={policy.require_time or Voucher.SIGNER},max-bundle-age={age}"
 
 
 def check_time(policy: Policy, found: Sequence[Evidence], proven: bool) -> None:

@@ -1,4 +1,4 @@
-"""From an examination, and a verdict where there is one, to the row that reports are made from."""
+"""From an examination, and a decision where there is one, to the row that reports are made from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import functools
 import hashlib
 from dataclasses import replace
 
-from attest import certfacts, certificate, gitobject, identity, signed, sshcert, sshwire
+from cryptography import x509
+
+from attest import certfacts, gitobject, identity, signed, sshcert, sshwire
 from attest.certificate import Chain
 from attest.errors import Error, Reason, Step
 from attest.foreign.vouched import Vouched
@@ -15,8 +17,8 @@ from attest.keys import KeyAlgorithm
 from attest.row import Row, Signer, SignerKind
 from attest.signed import CmsSigned, GitObject, Signed, SshSigned
 from attest.trust import Trust
-from attest.types import Finding, Outcome, StepStatus, Verdict
-from attest.verify import Examination
+from attest.types import Finding, Outcome, StepStatus
+from attest.verify import Decision, Examination
 
 MAX_SUBJECT = 200
 """Characters of a message's first line that are kept: it may be a line of sixteen megabytes."""
@@ -28,8 +30,8 @@ _CHECKED = frozenset({SignatureFormat.X509, SignatureFormat.SSH})
 """The formats whose integrity is said of every object: nothing but this program is needed to know it."""
 
 
-def row_of(examination: Examination, verdict: Verdict | None, trusted: Trust) -> Row:
-    """The row of an examined object, judged where there is a verdict."""
+def row_of(examination: Examination, decided: Decision | None, trusted: Trust) -> Row:
+    """The row of an examined object, judged where something was decided."""
     made, fmt = examination.signed or examination.foreign, examination.signature_format
     integrity, signer = _integrity(examination), _signer(examination)
     if examination.parsed is None and examination.kind in (ObjectKind.COMMIT, ObjectKind.TAG):
@@ -50,13 +52,13 @@ def row_of(examination: Examination, verdict: Verdict | None, trusted: Trust) ->
         tree=parsed.tree if isinstance(parsed, Commit) else "",
         parents=parsed.parents if isinstance(parsed, Commit) else (),
         subject=first_line(parsed.message) if isinstance(parsed, Commit | Tag) else "",
-        findings=verdict.findings.findings if verdict is not None else examination.findings,
+        findings=decided.findings if decided is not None else examination.findings,
         evidence=examination.evidence,
         remarks=examination.remarks,
         contradictions=examination.contradictions,
-        outcome=verdict.outcome if verdict is not None else None,
-        rule=verdict.rule if verdict is not None else "",
-        warnings=verdict.warnings if verdict is not None else (),
+        outcome=decided.outcome if decided is not None else None,
+        rule=decided.rule if decided is not None else "",
+        warnings=decided.warnings if decided is not None else (),
     )
 
 
@@ -152,7 +154,7 @@ def _signer(examination: Examination) -> Signer | None:
 
 def _signer_of(made: Signed, chain: Chain | None) -> Signer:
     if isinstance(made, CmsSigned):
-        return _of_certificate(certificate.der_of(made.message.signer), made.algorithm, chain)
+        return _of_certificate(made.message.signer, made.algorithm, chain)
     return _of_user_certificate(made.certificate.blob, chain)
 
 
@@ -163,9 +165,10 @@ def _vouched(signer: Signer, vouched: Vouched | None) -> Signer:
     return replace(signer, identity=identity.describe_foreign(vouched, signer), root=vouched.root)
 
 
-@functools.lru_cache(maxsize=KEPT)
-def _of_certificate(der: bytes, algorithm: KeyAlgorithm, chain: Chain | None) -> Signer:
-    facts = certfacts.read(certificate.read(der))
+def _of_certificate(signer: x509.Certificate, algorithm: KeyAlgorithm, chain: Chain | None) -> Signer:
+    if chain is not None:
+        return _of_leaf(chain)
+    facts = certfacts.read(signer)
     return Signer(
         kind=SignerKind.BRIDGE,
         key=facts.key_id,
@@ -177,9 +180,27 @@ def _of_certificate(der: bytes, algorithm: KeyAlgorithm, chain: Chain | None) ->
         subject_alternative_names=facts.subject_alternative_names,
         not_before=facts.not_before,
         not_after=facts.not_after,
-        profile=str(chain.anchor.profile) if chain is not None else "",
-        identity=identity.describe(chain.leaf) if chain is not None else None,
-        root=chain.anchor.key.key_id if chain is not None else "",
+    )
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _of_leaf(chain: Chain) -> Signer:
+    """As `certfacts` would say it, of a certificate that was read under its profile."""
+    leaf = chain.leaf
+    return Signer(
+        kind=SignerKind.BRIDGE,
+        key=leaf.key.key_id,
+        algorithm=leaf.key.algorithm.value,
+        leaf_sha256=leaf.sha256.hex(),
+        serial=f"{leaf.serial:x}",
+        issuer=leaf.issuer,
+        subject=leaf.distinguished_name,
+        subject_alternative_names=(*((leaf.uri,) if leaf.uri else ()), *leaf.emails),
+        not_before=int(leaf.not_before.timestamp()),
+        not_after=int(leaf.not_after.timestamp()),
+        profile=str(chain.anchor.profile),
+        identity=identity.describe(leaf),
+        root=chain.anchor.key.key_id,
     )
 
 

@@ -155,15 +155,14 @@ def read(signature: Signature, anchors: Sequence[Anchor], roots: Roots | None = 
         parsed = sshsig.parse(sshsig.ARMOUR.open(armour))
         return SshSigned(parsed, sshcert.parse(parsed.public_key))
     if fmt is SignatureFormat.X509:
-        ours = is_ours_x509(armour, anchors)
         try:
             message = cms.parse(cms.ARMOUR.open(armour))
         except (MalformedError, VerificationError):
-            if ours:
+            if is_ours_x509(armour, anchors):
                 raise
         else:
             # Of an authority of this kind, though not of a pinned one, unless the verifier named roots of another.
-            if ours or roots is None or not roots.x509:
+            if roots is None or not roots.x509 or _is_marked(message.der, anchors):
                 return CmsSigned(message)
     return foreign.read(signature, roots)
 
@@ -177,7 +176,10 @@ def is_ours(armour: bytes, anchors: Sequence[Anchor]) -> bool:
 
 def is_ours_x509(armour: bytes, anchors: Sequence[Anchor]) -> bool:
     """Whether our claims, or the name of a pinned issuer, stand in the armour of a CMS signature."""
-    der = gitobject.loose(armour)
+    return _is_marked(gitobject.loose(armour), anchors)
+
+
+def _is_marked(der: bytes, anchors: Sequence[Anchor]) -> bool:
     return _CLAIMS in der or any(a.certificate.subject.public_bytes() in der for a in anchors)
 
 

@@ -45,6 +45,8 @@ STEPS = tuple(Step)
 TOLERATED = frozenset({Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT, Reason.UNSEEN})
 """What the built-in policy lets pass though it is unavailable; listed here and nowhere else."""
 
+_WARNED = frozenset({Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT})
+
 
 @dataclass(frozen=True, slots=True)
 class Examination:
@@ -167,23 +169,41 @@ def examine_signature(
     return walk.done("content", "", hashlib.sha256(content).hexdigest(), parsed, content)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy makes of an examination: `findings` are all eight, the last one filled in."""
+
+    findings: tuple[Finding, ...]
+    outcome: Outcome
+    rule: str
+    warnings: tuple[str, ...]
+
+
+def decide(
+    examination: Examination, policy: PolicyLike, context: Context, *, at: datetime, paths: Paths = no_paths
+) -> Decision:
+    """Step 8, and the outcome of all eight. `at` is the time of the decision."""
+    last, rule = _policy_step(Case(examination, context, at, paths), policy)
+    findings = (*examination.findings[: Step.POLICY - 1], last)
+    outcome = _outcome(findings, policy.excuses if last.status is StepStatus.PROVEN else frozenset())
+    return Decision(findings, outcome, rule, tuple(f.detail for f in findings if f.reason in _WARNED))
+
+
 def judge(
     examination: Examination, policy: PolicyLike, context: Context, *, at: datetime, paths: Paths = no_paths
 ) -> Verdict:
-    """Step 8, and what the policy makes of all eight findings. `at` is the time of the decision."""
-    last, rule = _policy_step(Case(examination, context, at, paths), policy)
-    findings = (*examination.findings[: Step.POLICY - 1], last)
-    warned = {Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT}
+    """The same in the form that is stored and stated."""
+    decided = decide(examination, policy, context, at=at, paths=paths)
     return Verdict(
-        findings=replace(examination.record(), findings=findings),
-        outcome=_outcome(findings, policy.excuses if last.status is StepStatus.PROVEN else frozenset()),
+        findings=replace(examination.record(), findings=decided.findings),
+        outcome=decided.outcome,
         policy=policy.name,
         policy_sha256=policy.digest,
         at=int(at.timestamp()),
         bundle_sequence=examination.bundle_sequence,
         bundle_age=examination.bundle_age,
-        warnings=tuple(f.detail for f in findings if f.reason in warned),
-        rule=rule,
+        warnings=decided.warnings,
+        rule=decided.rule,
     )
 
 

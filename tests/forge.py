@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import cms, dsse, gitobject, keys, profile, sshcert, sshsig, timestamp
+from attest import cms, dsse, gitobject, keys, profile, sshcert, sshsig, sshwire, timestamp
 from attest.certificate import Anchor
 from attest.claims import Claims
 from attest.gitobject import ObjectFormat, ObjectKind
@@ -275,6 +275,13 @@ def push_payload(*, pusher: str = f"agent-7 <{AGENT.actor_email}>", at: datetime
     update = f"{'0' * 40} {'1' * 40} refs/heads/main\n"
     head = f"certificate version 0.1\npusher {pusher} {int(at.timestamp())} +0000\npushee https://git.example/app\n"
     return f"{head}nonce 1795442172-7c2b\n\n{update}".encode()
+
+
+def plain_ssh(payload: bytes, seed: str = "somebody") -> bytes:
+    """The armour of a signature by somebody's own SSH key, which follows from `seed`."""
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(seed.encode()).digest())
+    blob = sshwire.ed25519_key(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    return sshsig.ARMOUR.wrap(sshsig.assemble(blob, key.sign(sshsig.to_be_signed(payload))))
 
 
 def attach(payload: bytes, armour: bytes, fmt: ObjectFormat = ObjectFormat.SHA1) -> bytes:

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from attest import asn1
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
-from attest.foreign import ber, cmscerts, cmsdata, smime
+from attest.foreign import ber, cmscerts, cmsdata, cmstime, smime
 from attest.foreign.ber import Value
 from attest.foreign.roots import Roots
 from attest.foreign.vouched import Vouched
 from attest.gitobject import Commit, Ident, ObjectFormat, parse_commit
+from attest.profile import Profile
 from attest.types import Authentication, PrincipalKind
 from tests import der
 from tests.foreignsigned import A_YEAR, CONTENT, NOW, Authority, Edit, Signed, ec_key
+from tests.forge import Forge
 
 ROOT = Authority()
 KEY = ec_key(number=10)
@@ -304,3 +306,18 @@ def test_object_identifiers(dotted: str) -> None:
     assert cmsdata.read_oid(Value(b"\x06", body, b"", ())) == dotted
     with pytest.raises(MalformedError):
         cmsdata.read_oid(Value(b"\x06", body + b"\x80", b"", ()))
+
+
+def test_time_stamps_of_an_authority_that_was_named_are_evidence() -> None:
+    forge = Forge(Profile.NOTME, at=NOW, seed="time-stamps for mail")
+    plain = Signed(KEY, ROOT.issue(KEY))
+    signature = sign(KEY, plain.covered())
+    token = forge.token(signature, at=NOW)
+    stamped = replace(plain, unsigned=(der.attribute(der.TIMESTAMP, token),), signing=lambda _: signature)
+    seconds = int(NOW.timestamp())
+    for roots, expected in (((ROOT.certificate, forge.root), [seconds + 1]), ((ROOT.certificate,), [])):
+        made = smime.read(stamped.armour(), Roots(smime=roots))
+        made.verify_content(CONTENT)
+        found = made.verify_signer(None)
+        assert [item.not_after for item in found.evidence] == expected
+        assert found.remarks == (() if expected else (cmstime.IGNORED,))

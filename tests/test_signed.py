@@ -24,7 +24,7 @@ from attest.types import Outcome, Revocation, RevocationKind, Voucher
 from attest.verify import Examination
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
-from tests.forge import NOW, Forge, attach, commit_payload, push_payload
+from tests.forge import NOW, Forge, attach, commit_payload, plain_ssh, push_payload
 from tests.world import World
 
 AUTHORITY = Policy(require_time=Voucher.AUTHORITY)
@@ -177,20 +177,24 @@ def test_the_committer_date_lies_within_the_certificate(
 
 STRANGER = Forge(Profile.NOTME, seed="other").ssh_leaf()
 BEGIN, END = sshsig.ARMOUR.begin, sshsig.ARMOUR.end
-FOREIGN: dict[str, Callable[[bytes], bytes]] = {
-    "by another authority": STRANGER.armour,
-    "by a plain key": replace(STRANGER, blob=sshwire.ed25519_key(bytes(31) + b"\7")).armour,
-    "not readable": lambda _: BEGIN + b"AAAA\n" + END,
-    "no base64": lambda _: BEGIN + b"*\n" + END,
+FOREIGN: dict[str, tuple[Callable[[bytes], bytes], tuple[int, Reason]]] = {
+    "by another authority": (STRANGER.armour, (4, Reason.SIGNATURE_FOREIGN)),
+    "by a plain key": (plain_ssh, (4, Reason.SIGNATURE_FOREIGN)),
+    "by another plain key than it names": (
+        replace(STRANGER, blob=sshwire.ed25519_key(bytes(31) + b"\7")).armour,
+        (3, Reason.SIGNATURE_INVALID),
+    ),
+    "not readable": (lambda _: BEGIN + b"AAAA\n" + END, (2, Reason.SIGNATURE_MALFORMED)),
+    "no base64": (lambda _: BEGIN + b"*\n" + END, (2, Reason.SIGNATURE_MALFORMED)),
 }
 
 
-@pytest.mark.parametrize("make", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize(("make", "reason"), FOREIGN.values(), ids=FOREIGN)
 def test_an_ssh_signature_without_our_anchors_key_is_somebody_elses(
-    world: World, make: Callable[[bytes], bytes]
+    world: World, make: Callable[[bytes], bytes], reason: tuple[int, Reason]
 ) -> None:
     payload = world.commit()
-    assert reasons(examined(world, payload, make(payload))) == [(2, Reason.SIGNATURE_FOREIGN)]
+    assert reasons(examined(world, payload, make(payload))) == [reason]
 
 
 def test_one_of_ours_that_was_tampered_with_is_not_somebody_elses(world: World, credential: Credential) -> None:

@@ -21,7 +21,7 @@ from attest.trust import Trust
 from attest.types import Outcome, StepStatus, Verdict, Voucher
 from tests import der
 from tests.der import Cms, attribute
-from tests.forge import Forge, Leaf, attach
+from tests.forge import Forge, Leaf, attach, plain_ssh
 from tests.world import World
 
 OURS = (Profile.NOTME, Profile.INTEROP)
@@ -231,6 +231,16 @@ def other_epoch(world: World) -> bytes:
     return forged(forge, forge.issue(_spec(world, forge, epoch=2)), world.commit())
 
 
+def with_ssh(armour: bytes) -> Callable[[World], bytes]:
+    return lambda world: attach(world.commit(), armour)
+
+
+def by_plain_key(world: World) -> bytes:
+    payload = world.commit()
+    return attach(payload, plain_ssh(payload))
+
+
+UNKNOWN = SSH.replace(b"SSH SIGNATURE", b"NEW SIGNATURE")
 EARLY = "fuuuuuuu"
 CASES = [
     Case("cut short", lambda w: w.signed_commit()[:60], Step.OBJECT, Reason.OBJECT_MALFORMED, EARLY),
@@ -243,7 +253,9 @@ CASES = [
         EARLY,
     ),
     Case("no signature", lambda w: w.commit(), Step.SIGNATURE, Reason.SIGNATURE_MISSING, "pfnnnnnu"),
-    Case("an ssh signature", lambda w: attach(w.commit(), SSH), Step.SIGNATURE, Reason.SIGNATURE_FOREIGN, "pfnnnnnu"),
+    Case("an ssh signature without a key", with_ssh(SSH), Step.SIGNATURE, Reason.SIGNATURE_MALFORMED, "pfuuuuuu"),
+    Case("a signature by a plain ssh key", by_plain_key, Step.CHAIN, Reason.SIGNATURE_FOREIGN, "pppfnnnu"),
+    Case("an armour of unknown kind", with_ssh(UNKNOWN), Step.SIGNATURE, Reason.SIGNATURE_UNKNOWN, "pfuuuuuu"),
     Case("a pgp signature", lambda w: attach(w.commit(), PGP), Step.SIGNATURE, Reason.SIGNATURE_FOREIGN, "pfnnnnnu"),
     Case("two signers", two_signers, Step.SIGNATURE, Reason.SIGNATURE_SEVERAL, "pfuuuuuu"),
     Case(

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest import asn1, keys
 from attest.errors import Error, MalformedError, VerificationError
-from attest.foreign import ber, cmscerts, cmsdata, smime
+from attest.foreign import ber, cmscerts, cmscheck, cmsdata
 from attest.foreign.cmsdata import Message
 from attest.keys import PublicKey
 from attest.types import Evidence, Voucher
@@ -93,10 +93,10 @@ def verify_token(der: bytes, stamped: bytes, stampers: Sequence[Stamper]) -> tup
     info = _TstInfo.read(message.content)
     if hashlib.new(info.digest, stamped).digest() != info.imprint:
         raise MalformedError("the time-stamp is over something else")
-    signer = smime.find_certificate(message) or _named_signer(message, stampers)
+    signer = cmscheck.find_certificate(message) or _named_signer(message, stampers)
     if signer is None or signer.library is None:
         raise MalformedError("the time-stamp's signer is not there")
-    smime.verify_message(message, signer, message.content)
+    cmscheck.verify_message(message, signer, message.content)
     _check_named(message, signer.der)
     _check_purpose(signer.library)
     included = [cmscerts.read(der).library for der in message.certificates]

@@ -21,7 +21,7 @@ from cryptography.x509 import ObjectIdentifier
 
 from attest import asn1, cms
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.foreign import cmscerts, cmsdata, cmskeys
+from attest.foreign import cmscerts, cmscheck, cmsdata, cmskeys, cmstime
 from attest.foreign.cmscerts import Certificate
 from attest.foreign.cmsdata import Message
 from attest.foreign.vouched import Vouched
@@ -73,7 +73,7 @@ class ForeignCms:
                 f"the signature names its signer's certificate ({who}) and does not carry it",
                 hint="ask the signer to include it (gpgsm: include-certs)",
             )
-        verify_message(self.message, self.certificate, content)
+        cmscheck.verify_message(self.message, self.certificate, content)
         return self.signer.key
 
     def verify_signer(self, parsed: Commit | Tag | PushCertificate | None) -> Vouched:
@@ -117,7 +117,7 @@ def read(armour: bytes, roots: Roots) -> ForeignCms:
     message = cmsdata.parse(der)
     if message.content_type != cmsdata.DATA or message.content is not None:
         raise MalformedError("the CMS content is not data that is detached")
-    found = find_certificate(message)
+    found = cmscheck.find_certificate(message)
     if message.signed is None:
         remarks = (*remarks, NO_ATTRIBUTES)
     if len(message.signed_bytes) > 1:
@@ -141,45 +141,6 @@ def open_armour(armour: bytes) -> tuple[bytes, tuple[str, ...]]:
     return der, (*remarks, ARMOUR_LOOSE) if usual != armour else tuple(remarks)
 
 
-def find_certificate(message: Message) -> Certificate | None:
-    """The included certificate that the signer identifier names; None where none does, an error where two do."""
-    included = [cmscerts.read(der) for der in message.certificates]
-    if message.key_identifier is not None:
-        named = [c for c in included if c.subject_key_identifier == message.key_identifier]
-    else:
-        same = [c for c in included if c.serial == message.serial]
-        # Some write the issuer's name anew, in another type of string; its key decides then.
-        named = [c for c in same if c.issuer == message.issuer] or same
-    if len(named) > 1:
-        raise MalformedError(f"the signer identifier names {len(named)} of the included certificates, not one")
-    return named[0] if named else None
-
-
-def verify_message(message: Message, certificate: Certificate, content: bytes) -> None:
-    """Step 3 (RFC 5652 section 5.6), also for what carries its content; raises as `cmskeys.verify`."""
-    covered: tuple[bytes, ...] = (content,)
-    if message.signed is not None:
-        _check_attributes(message, content)
-        covered = message.signed_bytes
-    for data in covered[:-1]:
-        try:
-            return cmskeys.verify(certificate.spki, message.algorithm, message.digest, message.signature, data)
-        except VerificationError:
-            continue
-    return cmskeys.verify(certificate.spki, message.algorithm, message.digest, message.signature, covered[-1])
-
-
-def _check_attributes(message: Message, content: bytes) -> None:
-    """RFC 5652 section 11: content type and digest are among the signed attributes, once each, and agree."""
-    kind, digest = message.signed_value(cmsdata.CONTENT_TYPE), message.signed_value(cmsdata.MESSAGE_DIGEST)
-    if kind is None or digest is None or digest.tag != asn1.OCTETS:
-        raise _broken(Reason.SIGNATURE_INVALID, "contentType or messageDigest is not there exactly once")
-    if cmsdata.read_oid(kind) != message.content_type:
-        raise _broken(Reason.SIGNATURE_INVALID, "the contentType attribute differs from the content's type")
-    if cmskeys.digest(message.digest, content) != digest.content:
-        raise _broken(Reason.DIGEST_MISMATCH, "the content is not what was signed: its digest differs")
-
-
 def _verify_smime(
     made: ForeignCms,
     leaf: x509.Certificate,
@@ -193,6 +154,9 @@ def _verify_smime(
         cmscerts.check_purposes(leaf, cmscerts.SMIME_PURPOSES, needed=False)
         root = cmscerts.verify_chain(leaf, made.others, roots, when)
         addresses = cmscerts.addresses(leaf)
+        # Who names a CA for signatures takes its time-stamps too; most CAs for S/MIME have a service for them.
+        stampers = [cmstime.Stamper((root,), 0, None) for root in roots]
+        evidence, remarks = cmstime.collect(made.message, leaf, stampers, {})
     except cmscerts.UNREADABLE as error:
         raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None
     facts = cmscerts.read(root.public_bytes(cmscerts.DER)).facts
@@ -210,6 +174,8 @@ def _verify_smime(
         root=f"S/MIME authority {facts.subject or facts.key_id}",
         not_before=made.signer.not_before,
         not_after=made.signer.not_after,
+        evidence=evidence,
+        remarks=remarks,
     )
 
 
@@ -256,7 +222,3 @@ def _foreign(what: str, missing: str) -> VerificationError:
     return VerificationError(
         Step.CHAIN, Reason.SIGNATURE_FOREIGN, f"signed with {what}, not by this authority, and {missing} named"
     )
-
-
-def _broken(reason: Reason, why: str) -> VerificationError:
-    return VerificationError(Step.INTEGRITY, reason, why)

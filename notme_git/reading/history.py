@@ -16,7 +16,7 @@ from typing import Any
 
 from attest import cli as attest_cli
 from attest import verify
-from attest.errors import Error, Reason, Step, UnavailableError, UsageError, VerificationError
+from attest.errors import Error, Reason, UnavailableError, UsageError, VerificationError
 from attest.evidence import rfc3339
 from attest.gitobject import Commit
 from attest.policy import Context, Policy
@@ -179,8 +179,8 @@ def _row(
 def _state(verdict: Verdict) -> tuple[State, str, str]:
     """The state, and of what is not good the first finding that says why."""
     findings = verdict.findings.findings
-    by_reason = _BY_REASON.get(findings[Step.SIGNATURE - 1].reason)
-    state = by_reason or _BY_OUTCOME[verdict.outcome]
+    by_reason = [_BY_REASON[f.reason] for f in findings if f.reason in _BY_REASON]
+    state = by_reason[0] if by_reason else _BY_OUTCOME[verdict.outcome]
     if state in (State.GOOD, State.TIME_UNPROVEN):
         return state, "", ""
     wanted = StepStatus.UNAVAILABLE if state is State.COULD_NOT_CHECK else StepStatus.FAILED

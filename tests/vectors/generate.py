@@ -47,6 +47,7 @@ from tests.forge import (
     PrivateKey,
     attach,
     commit_payload,
+    plain_ssh,
     sign,
     tag_payload,
 )
@@ -224,7 +225,7 @@ class Vectors:
         after = commit.replace(b" -----END SIGNED MESSAGE-----", b" -----END SIGNED MESSAGE-----\n hidden")
         self.add("1_commit-text-after-signature", MALFORMED, after)
         unknown = commit.replace(b"SIGNED MESSAGE", b"NEW SIGNATURE")
-        self.add("1_armour-of-unknown-kind", MALFORMED, unknown)
+        self.add("2_armour-of-unknown-kind", Reason.SIGNATURE_UNKNOWN, unknown)
         for name, old, new in (
             ("tree-twice", b"\nauthor", b"\ntree " + b"1" * 40 + b"\nauthor"),
             ("author-twice", b"\ncommitter", b"\nauthor Eve <eve@example.org> 1 +0000\ncommitter"),
@@ -251,7 +252,8 @@ class Vectors:
         kind, time, digest = self.cms.prescribed
         second = replace(self.cms, leaf=self.notme.leaf())
         self.add("2_no-signature", Reason.SIGNATURE_MISSING, self.payload)
-        self.add("2_ssh-signature", Reason.SIGNATURE_FOREIGN, attach(self.payload, SSH))
+        self.add("2_ssh-signature-without-a-key", bad, attach(self.payload, SSH))
+        self.add("4_ssh-key-of-nobody-named", Reason.SIGNATURE_FOREIGN, attach(self.payload, plain_ssh(self.payload)))
         self.add("2_pgp-signature", Reason.SIGNATURE_FOREIGN, attach(self.payload, PGP))
         two = replace(
             self.cms,

@@ -70,7 +70,7 @@ class SshVectors:
 
     def signatures(self) -> None:
         bad = Reason.SIGNATURE_MALFORMED
-        self.add("2_of-another-authority", Reason.SIGNATURE_FOREIGN, self.by(self.base.imposter.ssh_leaf()))
+        self.add("4_of-another-authority", Reason.SIGNATURE_FOREIGN, self.by(self.base.imposter.ssh_leaf()))
         ca = sshwire.ed25519_key(self.forge.trusted.anchors[0].key.raw)
         self.add("2_by-the-root-itself", bad, self.by(SshLeaf(self.forge.root_key, ca)))
         version = sshsig.MAGIC + sshwire.uint32(1)
