@@ -21,7 +21,7 @@ from attest.gitobject import Commit, Ident, ObjectFormat, parse_commit
 from attest.profile import Profile
 from attest.types import Authentication, PrincipalKind
 from tests import der
-from tests.foreignsigned import A_YEAR, CONTENT, NOW, Authority, Edit, Signed, ec_key
+from tests.foreignsigned import A_YEAR, CONTENT, NOW, Authority, Edit, Signed, ec_key, sign
 from tests.forge import Forge
 
 ROOT = Authority()
