@@ -8,7 +8,7 @@ chosen so that what agents and people do every day stays below *warning*.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attest import agentmarks, trailers
 from attest.gitobject import Commit, Ident, PushCertificate, Tag
@@ -90,6 +90,35 @@ class _Said:
                 yield claim, agent
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Commits of one author, one committer and one signer, for whoever looks at a thousand of them.
+
+    `quiet` is what is found of one whose message claims nothing and whose dates agree; the dates of the two are any.
+    """
+
+    author: Ident
+    committer: Ident
+    identity: Identity | None
+    signed: bool
+    quiet: tuple[Contradiction, ...]
+
+    @classmethod
+    def of(cls, parsed: Commit, identity: Identity | None, *, signed: bool) -> Held:
+        """Like this commit."""
+        author, committer = parsed.author, parsed.committer
+        return cls(author, committer, identity, signed, _found(_said(author, committer, ()), identity, signed, ()))
+
+    def find(
+        self, message: bytes, authored: int, committed: int, evidence: Sequence[Evidence]
+    ) -> tuple[Contradiction, ...]:
+        """As the function of this name; the message is in UTF-8, dates in unix seconds."""
+        if _agree(authored, committed, evidence) and not trailers.may_claim(message):
+            return self.quiet
+        author, committer = replace(self.author, seconds=authored), replace(self.committer, seconds=committed)
+        return _found(_said(author, committer, trailers.claims(message)), self.identity, self.signed, evidence)
+
+
 def find(
     parsed: Commit | Tag | PushCertificate | None,
     identity: Identity | None,
@@ -97,10 +126,11 @@ def find(
     signed: bool,
     evidence: Sequence[Evidence] = (),
 ) -> tuple[Contradiction, ...]:
-    """Everything that does not agree, one for each code, in the order of `SEVERITIES`' table.
+    """Everything that does not agree, one for each code, in the order of `SEVERITIES`.
 
     `identity` is what step 4 proved, None where it proved nothing; `signed` whether there is a signature at all, by
-    whomever. Only what one of them is needed for is then left out. Never raises.
+    whomever; `evidence` what step 5 found of the time. What one of them is needed for is left out without it. Never
+    raises.
     """
     if isinstance(parsed, Commit):
         said = _said(parsed.author, parsed.committer, trailers.claims(parsed.message, parsed.encoding))
@@ -108,6 +138,12 @@ def find(
         said = _said(None, parsed.tagger, trailers.claims(parsed.message))
     else:
         return ()
+    return _found(said, identity, signed, evidence)
+
+
+def _found(
+    said: _Said, identity: Identity | None, signed: bool, evidence: Sequence[Evidence]
+) -> tuple[Contradiction, ...]:
     found = dict[str, str]()
     for code, detail in _all(said, identity, signed, evidence):
         found.setdefault(code, detail)
@@ -139,8 +175,10 @@ def agent_of(claim: Claim) -> str:
 def _all(
     said: _Said, identity: Identity | None, signed: bool, evidence: Sequence[Evidence]
 ) -> Iterator[tuple[str, str]]:
-    if evidence:
-        yield from _dates(said, evidence)
+    if said.committer is not None:
+        authored = said.author.seconds if said.author is not None else 0
+        if not _agree(authored, said.committer.seconds, evidence):
+            yield from _dates(said, evidence)
     if said.claims:
         yield from _by_themselves(said)
     if not signed:
@@ -239,6 +277,15 @@ def _of_agents_claim(claim: Claim, actor: Principal, own: set[str], theirs: set[
     elif claim.key == _FOR and address and address not in theirs and not claim.name.startswith("@"):
         # GitHub's trailer of this name is for organizations, and they begin with @.
         yield FOR_OTHER, f"{_shown(claim)} is not whom the certificate says that {actor.name} represents"
+
+
+def _agree(authored: int, committed: int, evidence: Sequence[Evidence]) -> bool:
+    """Whether dates lie where the evidence has the signing; the author's may lie before it."""
+    for item in evidence:
+        late = item.not_after + SKEW
+        if committed > late or authored > late or committed < item.not_before - SKEW:
+            return False
+    return True
 
 
 def _dates(said: _Said, evidence: Sequence[Evidence]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest import contradictions, gitobject
-from attest.contradictions import SEVERITIES, find
+from attest.contradictions import SEVERITIES, Held, find
 from attest.gitobject import Commit, ObjectFormat, ObjectKind
 from attest.types import (
     Assurance,
@@ -192,20 +192,27 @@ def proven(world: World, agent: str) -> Identity:
     return examination.identity
 
 
-def found(world: World, case: Case) -> tuple[Contradiction, ...]:
-    fill = world.id.encode()
-    payload = world.commit(
+def parsed_of(world: World, case: Case, later: int = 0) -> Commit:
+    """The case's commit, made `later` days than now."""
+    payload = commit_payload(
         committer=case.committer.format(id=world.id),
         author=None if case.author is None else case.author.format(id=world.id),
-        message=case.message.replace(b"{id}", fill),
+        message=case.message.replace(b"{id}", world.id.encode()),
+        at=world.now + timedelta(days=later),
     )
-    parsed = gitobject.parse_commit(payload, ObjectFormat.SHA1)
+    return gitobject.parse_commit(payload, ObjectFormat.SHA1)
+
+
+def identity_of(world: World, case: Case) -> Identity | None:
     if case.signer in ("nobody", "unknown"):
-        return find(parsed, None, signed=case.signer == "unknown")
-    if case.signer == "human":
-        return find(parsed, human(), signed=True)
-    agent = "claude-code" if case.signer == "agent" else case.signer
-    return find(parsed, proven(world, agent), signed=True)
+        return None
+    return (
+        human() if case.signer == "human" else proven(world, "claude-code" if case.signer == "agent" else case.signer)
+    )
+
+
+def found(world: World, case: Case) -> tuple[Contradiction, ...]:
+    return find(parsed_of(world, case), identity_of(world, case), signed=case.signer != "nobody")
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -275,6 +282,21 @@ def test_dates_are_held_against_the_time_of_signing(committed: int, authored: in
     )
     parsed = gitobject.parse_commit(payload, ObjectFormat.SHA1)
     assert [item.detail for item in find(parsed, human(), signed=True, evidence=(STAMP,))] == details
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_commits_of_one_author_and_signer_are_told_alike(world: World, case: Case) -> None:
+    """Whatever the first one says, and whenever: the next is found to be what it is found to be alone."""
+    identity = identity_of(world, case)
+    signed = case.signer != "nobody"
+    for message in (b"subject\n", case.message.replace(b"{id}", world.id.encode())):
+        first = parsed_of(world, replace(case, message=b"s\n\n" + CLAUDE), 9)
+        parsed = parsed_of(world, replace(case, message=message), 0)
+        held = Held.of(first, identity, signed=signed)
+        for evidence in ((), (STAMP,), (replace(STAMP, not_before=0, not_after=1),)):
+            alone = find(parsed, identity, signed=signed, evidence=evidence)
+            dates = parsed.author.seconds, parsed.committer.seconds
+            assert held.find(parsed.message, *dates, evidence) == alone
 
 
 def test_a_late_observation_is_no_date_of_signing() -> None:
