@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from attest import sshsig, verify
-from attest.errors import MalformedError, Step
+from attest.errors import MalformedError, Reason, Step
 from attest.foreign import sshkeys, usercert
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.revoked import RevokedKeys
@@ -111,19 +111,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
         here.made(keygen, "-q", *arguments, "-N", "", "-C", "", "-f", name)
     made: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, ()) for name in KEYS}
     made |= {name: ("ed25519", ("-s", "ca", *arguments)) for name, arguments in CERTIFICATES.items()}
+    made["cert-by-sha1"] = ("ed25519", ("-s", "ca-rsa", "-t", "ssh-rsa", *CERTIFICATES["cert"]))
     made |= {f"cert-{name}": (name, ("-s", "ca-rsa", *CERTIFICATES["cert"])) for name in KEYS}
     blobs = {name: signed(here, *how) for name, how in made.items()}
     for name, maker in TOUCHED.items():
         (here.path / f"{name}.pub").write_text(f"{maker.line}\n")
         blobs[name] = maker.sign(PAYLOAD, flags=0)
-        here.made(keygen, "-q", "-s", "ca", "-I", "x", *CERTIFICATES["cert"], f"{name}.pub")
-        certificate = (here.path / f"{name}-cert.pub").read_text().split()[1]
-        blobs[f"cert-{name}"] = maker.sign(PAYLOAD, certificate=base64.b64decode(certificate))
+        blobs[f"cert-{name}"] = maker.sign(PAYLOAD, certificate=certified(here, name))
+    demanding = certified(here, "sk-ed25519", "-O", "verify-required")
+    blobs["cert-for-pin"] = TOUCHED["sk-ed25519"].sign(PAYLOAD, certificate=demanding)
     here.made(git, "init", "-q", ".")
     raw = {name: attach(PAYLOAD, sshsig.ARMOUR.wrap(blob)) for name, blob in blobs.items()}
     store = (git, "hash-object", "-t", "commit", "-w", "--stdin")
     commits = {name: here.made(*store, stdin=data).decode().strip() for name, data in raw.items()}
     return Folder(here.path, commits, raw)
+
+
+def certified(here: Folder, key: str, *options: str) -> bytes:
+    here.made(peer("ssh-keygen"), "-q", "-s", "ca", "-I", "x", *CERTIFICATES["cert"], *options, f"{key}.pub")
+    return base64.b64decode((here.path / f"{key}-cert.pub").read_text().split()[1])
 
 
 def signed(here: Folder, key: str, certify: tuple[str, ...]) -> bytes:
@@ -138,8 +144,12 @@ def signed(here: Folder, key: str, certify: tuple[str, ...]) -> bytes:
 
 ALL_KEYS = (*KEYS, *TOUCHED)
 KEY_ASKED = ("ed25519", "p384", "p521", "rsa", "cert")
-STRICTER = "cert-with-option"
-AUTHORITY_ASKED = (*(name for name in CERTIFICATES if name != STRICTER), "ed25519", "cert-rsa")
+STRICTER = {  # where git says good, and we do not
+    "cert-with-option": Reason.CERTIFICATE_INVALID,
+    "cert-by-sha1": Reason.CERTIFICATE_INVALID,
+    "cert-for-pin": Reason.CERTIFICATE_INVALID,
+}
+AUTHORITY_ASKED = (*(name for name in CERTIFICATES if name not in STRICTER), "ed25519", "cert-rsa")
 REVOKED_ASKED = ("ed25519", "p256", "rsa", "sk-p256", "cert", "cert-forced", "cert-rsa", "cert-sk-p256")
 PRINCIPALS = "alice@example.org"
 
@@ -194,12 +204,17 @@ def test_each_kind_of_credential_counts_somewhere(folder: Folder) -> None:
     write(folder, "allowed", EVERYBODY)
     expected = {*KEYS, *TOUCHED, "cert", "cert-forced", *(f"cert-{name}" for name in ALL_KEYS)}
     assert folder.counted_by_us(folder.commits) == expected
-    assert folder.counted_by_git(folder.commits) == expected | {STRICTER}
+    assert folder.counted_by_git(folder.commits) == expected | set(STRICTER)
 
 
-def test_a_critical_option_that_nobody_knows_is_passed_over_by_ssh_keygen_and_not_by_us(folder: Folder) -> None:
-    write(folder, "allowed", ALLOWED["an authority"])
-    assert (folder.counted_by_git([STRICTER]), folder.counted_by_us([STRICTER])) == ({STRICTER}, set())
+def test_an_unknown_option_sha_1_and_a_missing_pin_are_passed_over_by_ssh_keygen_and_not_by_us(folder: Folder) -> None:
+    write(folder, "allowed", EVERYBODY)
+    assert folder.counted_by_git(STRICTER) == set(STRICTER)
+    roots = Roots(allowed_signers=AllowedSigners.parse((folder.path / "allowed").read_bytes()))
+    for name, reason in STRICTER.items():
+        trusted, oid = Trust((), foreign=roots), folder.commits[name]
+        found = verify.examine(folder.raw[name], ObjectKind.COMMIT, ObjectFormat.SHA1, oid, trusted, at=AT)
+        assert found.finding(Step.CHAIN).reason == reason
 
 
 def test_a_list_with_a_line_that_ssh_keygen_passes_over_is_refused(folder: Folder) -> None:
