@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attest import gitobject, sshsig, verify
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.foreign import ssh
+from attest.foreign import ssh, sshcredential
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.revoked import RevokedKeys
 from attest.foreign.roots import Roots
@@ -284,7 +284,7 @@ def test_of_what_has_no_date_a_key_with_an_end_cannot_be_judged() -> None:
 
 
 def test_a_pusher_who_is_a_fingerprint_is_no_address() -> None:
-    payload = push_payload(pusher=f"{ssh.credential(ALICE.blob).signer.key} ", at=AT)
+    payload = push_payload(pusher=f"{sshcredential.credential(ALICE.blob).signer.key} ", at=AT)
     vouched = made(payload, allowing(f"*@example.org {ALICE.line}")).verify_signer(gitobject.parse_payload(payload))
     assert (vouched.principal.display, vouched.principal.email) == ("*@example.org", "")
 
