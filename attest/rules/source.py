@@ -2,8 +2,9 @@
 
 A policy in the tree is a commit's word about later commits. It is in force along the first parents, from a start that
 the verifier pinned: each commit there is judged by the policy of its first parent, and so is all that a merge brings
-in. A commit that changes the policy is judged by the policy before it. Where the file was removed or cannot be read,
-nothing is accepted that comes after: to repair it is the operator's (a file, or a new start), not the next commit's.
+in. A commit that changes the policy is judged by the policy before it, and changes nothing unless it is accepted.
+Where that is not so, or the file was removed or cannot be read, nothing is accepted that comes after: to repair it is
+the operator's (a file, or a new start), and not the next commit's.
 
 What is in the history of the start itself is under the pin: whoever pinned it vouches for the policy there, and
 older commits are judged by that policy, too.
@@ -18,12 +19,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from attest import history
 from attest.errors import Error, MalformedError, Reason, UnavailableError
 from attest.foreign.roots import NONE
+from attest.history import Query
 from attest.policy import Case, PolicyLike
 from attest.repository import Repository
 from attest.rules import reading, roots
 from attest.rules.ruleset import Ruleset
+from attest.rules.simulate import FINE
 from attest.trust import Trust
 
 PLACE = ".notme/policy.toml"
@@ -44,7 +48,7 @@ class InForce(NamedTuple):
 class Stretch:
     """A part of a history that is judged by one policy. `arguments` name its commits to `Repository.walk`."""
 
-    by: InForce
+    query: Query
     arguments: tuple[str, ...]
 
 
@@ -136,25 +140,52 @@ def in_tree(repo: Repository, commit: str, trusted: Trust) -> InForce | None:
         return InForce(Broken(name, f"the policy in {commit} cannot be read: {error.message}"), trusted)
 
 
-def for_range(repo: Repository, start: str, tip: str, trusted: Trust, without: Sequence[str] = ()) -> Iterator[Stretch]:
+def for_range(repo: Repository, start: str, tip: str, query: Query, without: Sequence[str] = ()) -> Iterator[Stretch]:
     """The history of `tip` in stretches of one policy each, newest first, without what `without` reaches.
 
-    All three are full ids. `start` is the pinned one. Raises `UnavailableError` where it is not among the first parents
-    of `tip`, or has no policy.
+    `start` is the pinned commit; all are full ids. `query` says what the verifier goes by, and its policy is not
+    asked. Raises `UnavailableError` where `start` is not among the first parents of `tip`, or has no policy.
     """
     left = tuple(f"^{oid}" for oid in without)
-    changes = _changes(repo, start, tip)
-    ends = [tip, *(change for change in changes if change != tip)]
-    for end, begin in zip(ends, [*ends[1:], start], strict=True):
+    steps = list(_steps(repo, start, tip, query))
+    for number in range(len(steps), 0, -1):
+        begin, by = steps[number - 1]
+        end = steps[number][0] if number < len(steps) else tip
         if end != begin:
-            yield Stretch(_after(repo, begin, trusted), (end, f"^{begin}", *left))
-    yield Stretch(_after(repo, start, trusted), (start, *left))
+            yield Stretch(_under(query, by), (end, f"^{begin}", *left))
+    yield Stretch(_under(query, steps[0][1]), (start, *left))
 
 
-def at(repo: Repository, start: str, base: str, trusted: Trust) -> InForce:
+def at(repo: Repository, start: str, base: str, query: Query) -> InForce:
     """What is in force for work onto `base`, reached by its first parents from the pinned `start`."""
-    _verify_reached(repo, start, base)
-    return _after(repo, base, trusted)
+    *_, (_, last) = _steps(repo, start, base, query)
+    return last
+
+
+def _steps(repo: Repository, start: str, tip: str, query: Query) -> Iterator[tuple[str, InForce]]:
+    """The start and each commit after it that changes the policy, oldest first, with what is in force after it.
+
+    A change that the policy before it does not accept puts nothing in force: or who may not change the rules would
+    only have to do it twice.
+    """
+    _verify_reached(repo, start, tip)
+    by = _after(repo, start, query.trusted)
+    yield start, by
+    if start == tip:
+        return
+    changes = repo.walk(("--reverse", "--first-parent", tip, f"^{start}", "--", f":(top,literal){PLACE}"))
+    for commit in list(changes):
+        [row] = history.rows(repo, [commit], _under(query, by))
+        if row.outcome in FINE:
+            by = _after(repo, commit, query.trusted)
+        elif not isinstance(by.policy, Broken):
+            why = f"{commit} changes the policy, and the policy before it does not accept that"
+            by = InForce(Broken(f"{PLACE} at {commit[:12]}", why), query.trusted)
+        yield commit, by
+
+
+def _under(query: Query, by: InForce) -> Query:
+    return replace(query, policy=by.policy, trusted=by.trusted)
 
 
 def _after(repo: Repository, commit: str, trusted: Trust) -> InForce:
@@ -163,15 +194,6 @@ def _after(repo: Repository, commit: str, trusted: Trust) -> InForce:
         return found
     name = f"{PLACE} at {commit[:12]}"
     return InForce(Broken(name, f"no policy is in force after {commit}: {PLACE} is not there"), trusted)
-
-
-def _changes(repo: Repository, start: str, tip: str) -> list[str]:
-    """The commits among the first parents from `tip` to `start` that change the policy, newest first."""
-    _verify_reached(repo, start, tip)
-    if start == tip:
-        return []
-    arguments = ("--first-parent", tip, f"^{start}", "--", f":(top,literal){PLACE}")
-    return list(repo.walk(arguments))
 
 
 def _verify_reached(repo: Repository, start: str, tip: str) -> None:
