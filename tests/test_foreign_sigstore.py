@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest.errors import MalformedError, Reason, Step, VerificationError
+from attest.errors import Error, MalformedError, Reason, Step, VerificationError
 from attest.foreign import cmstime, sigstore, smime
 from attest.foreign.roots import Roots
 from attest.foreign.sigstore import SigstoreRoot
@@ -23,7 +23,7 @@ from attest.foreign.vouched import Vouched
 from attest.profile import Profile
 from attest.types import Authentication, Evidence, PrincipalKind, Voucher
 from tests import der
-from tests.foreignsigned import CONTENT, NOW, Authority, Signed, ec_key, real, sign
+from tests.foreignsigned import CONTENT, NOW, Authority, Signed, armoured, ec_key, real, sign
 from tests.forge import Forge
 
 ISSUED = NOW - timedelta(seconds=2)
@@ -368,3 +368,20 @@ def test_a_changed_trusted_root_is_read_or_malformed(at: int, put: bytes) -> Non
     except MalformedError:
         return
     assert found.sha256 == hashlib.sha256(changed).digest()
+
+
+WHOLE = stamped(TSA).der()
+
+
+@settings(max_examples=150)
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_a_changed_byte_is_an_error_or_leaves_who_is_vouched_for(at: int, change: int) -> None:
+    changed = bytearray(WHOLE)
+    changed[at] ^= change
+    try:
+        made = smime.read(armoured(bytes(changed)), Roots(sigstore=ROOT))
+        made.verify_content(CONTENT)
+        found = made.verify_signer(None)
+    except Error:
+        return
+    assert found.principal == vouched(PLAIN).principal
