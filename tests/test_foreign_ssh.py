@@ -245,6 +245,35 @@ def test_a_line_that_ended_does_not_hide_one_that_holds() -> None:
     assert found.vouched.root == "allowed-signers:2"
 
 
+LINES = {  # lines for one key: which of them vouches for a commit by alice now, None where it is too late
+    "for another, then for her": (["bob@example.org {}", "alice@example.org {}"], 2),
+    "for a name, then for her": (["alice {}", "alice@example.org {}"], 2),
+    "for her until later, then without an end": (
+        ['alice@example.org valid-before="20300101" {}', "*@example.org {}"],
+        2,
+    ),
+    "for her until then, and for another": (
+        ['alice@example.org valid-before="20260101" {}', "bob@example.org {}"],
+        None,
+    ),
+    "for her until then, and for a name": (['alice@example.org valid-before="20260101" {}', "alice {}"], 2),
+    "for another alone": (["# x", "bob@example.org {}"], 2),
+}
+
+
+@pytest.mark.parametrize("lines", LINES)
+def test_of_several_lines_one_for_the_committer_and_without_an_end_vouches(lines: str) -> None:
+    written, expected = LINES[lines]
+    listed = allowing(*(line.format(ALICE.line) for line in written))
+    one, parsed = ssh.read(sshsig.parse(ALICE.sign(PAYLOAD)), listed, None), gitobject.parse_payload(PAYLOAD)
+    if expected is not None:
+        assert one.verify_signer(parsed).root == f"allowed-signers:{expected}"
+        return
+    with pytest.raises(VerificationError) as caught:
+        one.verify_signer(parsed)
+    assert caught.value.reason is Reason.KEY_OUTSIDE_VALIDITY
+
+
 def test_a_refusal_says_when_the_key_counts() -> None:
     found = examined(ALICE.sign(PAYLOAD), allowed=allowing(f"alice@example.org {LAST} {ALICE.line}"))
     detail = found.finding(Step.CHAIN).detail

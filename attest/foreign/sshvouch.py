@@ -29,10 +29,11 @@ KEPT = 1024
 
 @functools.lru_cache(maxsize=KEPT)
 def vouch(blob: bytes, allowed: AllowedSigners, revoked: RevokedKeys | None, *addresses: str) -> tuple[Vouched, ...]:
-    """What the lines that name this key or certificate vouch for, those first that take the first of the addresses.
+    """What the lines that name this key or certificate vouch for.
 
-    `addresses` are those of the object's lines, the committer's first. Whether a line counts at the time is left to
-    the caller. Raises `VerificationError` (step 4) where there is no such line, and for what is revoked.
+    `addresses` are those of the object's lines, the committer's first. Lines for others are left out where there is
+    one for the committer. Those without an end come first, so that what is found depends on the date only where it
+    has to. Raises `VerificationError` (step 4) where there is no such line, and for what is revoked.
     """
     found = credential(blob)
     key, certificate = found.key, found.certificate
@@ -52,7 +53,8 @@ def vouch(blob: bytes, allowed: AllowedSigners, revoked: RevokedKeys | None, *ad
             hint="list it in the allowed signers file, if its owner may sign here",
         )
     first = folded[:1]
-    return tuple(sorted(vouched, key=lambda v: not v.addresses.issuperset(first)))
+    fitting = [v for v in vouched if not v.addresses or v.addresses.issuperset(first)] or vouched
+    return tuple(sorted(fitting, key=lambda v: (v.not_before is not None or v.not_after is not None, not v.addresses)))
 
 
 def _unknown(signer: Signer, certificate: OpenSshCertificate | None, known: bool) -> str:
@@ -78,9 +80,9 @@ def _vouched(
         identifier, bounds = "", _within(entry, certificate)
     if not principals:
         return None
-    who = next((address for address in addresses if address in known), principals[0])
+    who = next((address for address in addresses[:1] if address in known), principals[0])
     if certificate is not None:
-        identifier = f"ssh:{sshwire.fingerprint(certificate.authority)}/{quote(who, safe='@')}"
+        identifier = f"ssh:{sshwire.fingerprint(certificate.authority)}/{quote(fold(who), safe='@')}"
     principal = Principal(
         id=identifier,
         kind=PrincipalKind.HUMAN,
