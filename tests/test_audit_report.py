@@ -177,7 +177,7 @@ def test_every_chart_says_in_words_what_it_shows() -> None:
 
 
 def test_a_page_has_the_figures_in_words() -> None:
-    said = " ".join(Page(page.render(made(audited("r", [row(1), row(2), row(3), unsigned(4)])))).words)
+    said = "".join(Page(page.render(made(audited("r", [row(1), row(2), row(3), unsigned(4)])))).words)
     assert "Of 4 objects, 3 (75.0 %) are accepted; 1 (25.0 %) are unsigned, and 0 are signed but rejected." in said
     assert "<alice@example.org>" in said
 

@@ -95,16 +95,24 @@ def _main(audit: Audit) -> Iterator[Child]:
     yield el("dl", [(el("dt", words.name), el("dd", words.means)) for words in STANDINGS.values()])
 
 
-def _sentence(audit: Audit) -> str:
+def _sentence(audit: Audit) -> Child:
     total = audit.total
     if not total.total:
         return "There is no object to look at."
-    first = f"Of {count(total.total, 'object')}, {total.accepted:,} ({share(total.accepted, total.total)}) are accepted"
+
+    def part(many: int) -> Child:
+        return f"{many:,} (", el("span", share(many, total.total), class_="num"), ")"
+
     unsigned, rejected = total.standings[Standing.UNSIGNED], total.standings[Standing.REJECTED]
-    rest = f"{unsigned:,} ({share(unsigned, total.total)}) are unsigned, and {rejected:,} are signed but rejected."
-    if not audit.trusts:
-        return f"{first}; {rest} No authority and no key was named whose signatures count, so none could be accepted."
-    return f"{first}; {rest}"
+    nobody = " No authority and no key was named whose signatures count, so that none could be accepted."
+    return (
+        f"Of {count(total.total, 'object')}, ",
+        part(total.accepted),
+        " are accepted; ",
+        part(unsigned),
+        f" are unsigned, and {rejected:,} are signed but rejected.",
+        "" if audit.trusts else nobody,
+    )
 
 
 def _tiles(audit: Audit) -> Child:

@@ -42,10 +42,13 @@ def over_time(facts: Facts, line: Timeline) -> Iterator[Child]:
         )
     used = [each for each in Standing if facts.standings[each]]
     rows = [
-        (el("th", column.label, scope="row"), *(el("td", f"{column.counts[s]:,}", class_="num") for s in used),
-         el("td", share(column.counts[Standing.UNSIGNED], column.total), class_="num"))
+        (
+            el("th", column.label, scope="row", class_="date"),
+            *(el("td", f"{column.counts[each]:,}", class_="num") for each in used),
+            el("td", share(column.counts[Standing.UNSIGNED], column.total), class_="num"),
+        )
         for column in reversed(line.columns)
-    ]  # fmt: skip
+    ]
     head = [(unit.capitalize(), ""), *((STANDINGS[s].name, "num") for s in used), ("unsigned share", "num")]
     yield folded("The same as a table", table(head, rows, len(rows)))
 
@@ -70,7 +73,7 @@ def look_at(anomalies: Anomalies, several: bool) -> Child:
                 el(
                     "div",
                     el("span", anomaly.severity, class_=f"tag {anomaly.severity}"),
-                    el("span", title(code), " ", el("code", code, class_="note")),
+                    el("span", title(code), " ", el("code", code, class_="note"), class_="what"),
                     el("span", f"{anomaly.count:,}", class_="num"),
                     class_="head",
                 ),
@@ -91,16 +94,22 @@ def pairs(facts: Facts, limit: int) -> Child:
     most = ranked[0][1].count if ranked else 0
     rows = [
         (
-            el("th", pair.actor, scope="row", class_="name", title=pair.actor_id),
-            el("td", behalf(pair), class_="name", title=pair.represented_id or None),
-            el("td", pair.authentication),
-            *_figures(span, most, f"{pair.actor_kind if pair.actor_kind in ('agent', 'human') else 'program'}"),
+            el(
+                "th",
+                el("span", pair.actor, title=pair.actor_id),
+                " ",
+                el("span", behalf(pair), class_="behalf", title=pair.represented_id or None),
+                scope="row",
+                class_="name",
+            ),
+            *_figures(span, most, pair.actor_kind if pair.actor_kind in ("agent", "human") else "program"),
             el("td", share(span.accepted, span.count), class_="num"),
+            el("td", pair.authentication),
         )
         for pair, span in ranked[:limit]
     ]
-    head = [("Who signed", ""), ("For whom", ""), ("Proved by", ""), ("Objects", "num"), ("", ""), *_DATES]
-    return listed([*head, ("Accepted", "num")], rows, facts.pairs, "pair")
+    head = [("Who signed, and for whom", ""), *_FIGURES, ("Accepted", "num"), ("Proved by", "")]
+    return listed(head, rows, facts.pairs, "pair")
 
 
 def strangers(facts: Facts, limit: int) -> Child:
@@ -110,13 +119,13 @@ def strangers(facts: Facts, limit: int) -> Child:
     rows = [
         (
             el("th", el("code", who.key or "key unknown"), scope="row", class_="name"),
-            el("td", who.kind),
             el("td", who.says or "-", class_="name"),
             *_figures(span, most, "stranger"),
+            el("td", who.kind),
         )
         for who, span in ranked[:limit]
     ]
-    head = [("Key", ""), ("Kind", ""), ("Says it is", ""), ("Objects", "num"), ("", ""), *_DATES]
+    head = [("Key", ""), ("Says it is", ""), *_FIGURES, ("Kind", "")]
     return listed(head, rows, facts.unknown, "signer")
 
 
@@ -128,7 +137,7 @@ def unsigned(facts: Facts, limit: int) -> Child:
         (el("th", name or "nobody", scope="row", class_="name"), *_figures(span, most, "unsigned"))
         for name, span in ranked[:limit]
     ]
-    head = [("Committer or tagger, as it says", ""), ("Objects", "num"), ("", ""), *_DATES]
+    head = [("Committer or tagger, as it says", ""), *_FIGURES]
     return listed(head, rows, facts.unsigned, "name")
 
 
@@ -145,7 +154,7 @@ def rulings(facts: Facts, limit: int) -> Child:
         )
         for ruling, span in ranked[:limit]
     ]
-    head = [("Rule", ""), ("Outcome", ""), ("Reason", ""), ("Objects", "num"), ("", ""), *_DATES]
+    head = [("Rule", ""), ("Outcome", ""), ("Reason", ""), *_FIGURES]
     return listed(head, rows, facts.rules, "ruling")
 
 
@@ -177,7 +186,7 @@ def _tally(tally: Tally, limit: int) -> Html:
     return table([("", ""), ("Objects", "num"), ("Share", "num"), ("", "")], rows, len(rows))
 
 
-_DATES = (("First", ""), ("Last", ""))
+_FIGURES = (("Objects", "num"), ("", "wide"), ("First", ""), ("Last", ""))
 
 
 def _figures(span: Span, most: int, kind: str) -> tuple[Html, ...]:
@@ -193,7 +202,10 @@ def listed(head: Sequence[tuple[str, str]], rows: Sequence[Sequence[Child]], of:
     """A table of the first of them, and how many more there are."""
     if not rows:
         return el("p", "None.", class_="note")
-    return (table(head, rows, len(of.each)), more(len(of.each) - len(rows), what, of.others.count))
+    return (
+        el("div", table(head, rows, len(of.each)), class_="most"),
+        more(len(of.each) - len(rows), what, of.others.count),
+    )
 
 
 def more(left: int, what: str, uncounted: int = 0) -> Child:
@@ -207,7 +219,9 @@ def more(left: int, what: str, uncounted: int = 0) -> Child:
 
 def table(head: Sequence[tuple[str, str]], rows: Iterable[Sequence[Child]], of: int) -> Html:
     """A table that scrolls by itself where it is too wide. `head` has names and classes of its columns."""
-    cells = [el("th", name, scope="col", class_=kind or None) if name else el("td") for name, kind in head]
+    cells = [
+        el("th" if name else "td", name, scope="col" if name else None, class_=kind or None) for name, kind in head
+    ]
     body = el("tbody", [el("tr", row) for row in rows])
     inner = el("table", el("thead", el("tr", cells)), body)
     return el("div", inner, class_="scroll", tabindex=0, role="region", aria_label=f"Table, {count(of, 'row')}")
