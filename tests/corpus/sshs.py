@@ -84,6 +84,7 @@ def _keys(cast: Cast) -> Iterator[Case]:
     sha1 = sshkeys.rsa_key(rsa_private(), "ssh-rsa")
     good: tuple[tuple[str, SshKey, str, str], ...] = (
         ("security-key", cast.touched, "A security key that was touched.", U2F),
+        ("security-key-untouched", untouched, "A security key that nobody touched, and that says so.", U2F),
         ("rsa", cast.rsa, "RSA with SHA-512.", "RFC 8332"),
         ("ecdsa", cast.p256, "ECDSA on P-256.", "RFC 5656"),
     )
@@ -108,9 +109,9 @@ def _lists(cast: Cast) -> Iterator[Case]:
     plain = payload(cast.key, SHA1)
     other = sshkeys.ed25519(secret("other"))
     for defect, reason, key, sentence in (
-        ("key-unknown", UNKNOWN, other, "A key that is in no list."),
-        ("key-revoked", "key-revoked", cast.withdrawn, "A key that is allowed and revoked."),
-        ("key-for-another-namespace", UNKNOWN, cast.for_files, "A key that is allowed for namespace file alone."),
+        ("unknown", UNKNOWN, other, "A key that is in no list."),
+        ("revoked", "key-revoked", cast.withdrawn, "A key that is allowed and revoked."),
+        ("for-another-namespace", UNKNOWN, cast.for_files, "A key that is allowed for namespace file alone."),
     ):
         yield _case(f"4-ssh-key-{defect}", plain, key.armour(plain), sentence, reason, ALLOWED)
     sentence = "Dated after the last day that the key is allowed for."
