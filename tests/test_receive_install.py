@@ -52,7 +52,7 @@ def program(tmp_path: Path, status: int) -> tuple[str, ...]:
 def test_a_hook_runs_the_verifier_with_gits_own_arguments(clone: Clone, tmp_path: Path) -> None:
     placed = install.place(folder(clone), "update", program(tmp_path, 3))
     assert (placed.done, placed.then) == ("installed", None)
-    assert placed.path.stat().st_mode & 0o777 == 0o755
+    assert placed.path.stat().st_mode & 0o700 == 0o700
     done = subprocess.run([placed.path, "refs/heads/a b", "-x", ""], check=False)
     assert done.returncode == 3
     assert (tmp_path / "called").read_text() == "-m|hook|update|--|refs/heads/a b|-x||"

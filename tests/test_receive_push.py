@@ -180,8 +180,18 @@ def test_rules_that_nobody_can_read_accept_nothing(desk: Desk) -> None:
     assert (status, "cannot be read" in read) == (UNCHECKED, True)
 
 
-def test_every_reason_has_a_remedy_or_none_and_never_an_open_brace() -> None:
-    for reason in Reason:
-        text = refusal.remedy_of(reason, "a" * 40, "b" * 40)
-        assert "{" not in text
+@pytest.mark.parametrize("reason", list(Reason))
+def test_for_every_reason_a_pusher_reads_what_to_do(reason: Reason) -> None:
+    text = refusal.remedy_of(reason, "a" * 40, "b" * 40)
+    assert len(text) > 10
+    assert "{" not in text
+
+
+def test_an_unknown_reason_has_no_remedy() -> None:
     assert refusal.remedy_of("no such word", None, "b" * 40) == ""
+
+
+def test_what_an_accepted_commit_claims_against_its_signature_is_a_remark(desk: Desk) -> None:
+    oid = desk.clone.commit({"src/a": "2"}, desk.main, message=f"work\n\nSigned-off-by: {desk.world.who()}")
+    status, read = desk.read(desk.new(oid))
+    assert (status, "claims and signatures do not agree: 1 agent-signed-off" in read) == (ACCEPTED, True)

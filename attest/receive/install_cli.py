@@ -36,7 +36,8 @@ def install_command(
     with open_repository(server, os.environ) as repo:
         hooks = install.folder(repo, shared=shared)
         wanted = names or (install.CLIENT if client else install.SERVER)
-        command = (sys.executable, "-I", "-m", "attest")
+        # Neither the judged tree, in which hooks run, nor PYTHONPATH may say what `attest` is.
+        command = (sys.executable, "-E", "-P", "-m", "attest")
         placed = [install.remove(hooks, name) if uninstall else install.place(hooks, name, command) for name in wanted]
         warning = "" if uninstall or client else _cannot_yet(repo)
     if as_json:

@@ -21,7 +21,7 @@ MAX_DETAIL = 400
 
 _ANEW = "make it anew, signed: git rebase --no-ff -S {base}, then push again"
 _ADMIN = "ask who runs this server"
-_REMEDIES = {
+_REMEDIES: dict[str, str] = {
     Reason.SIGNATURE_MISSING: _ANEW,
     Reason.SIGNATURE_SEVERAL: _ANEW,
     Reason.SIGNATURE_MALFORMED: _ANEW,
@@ -113,12 +113,13 @@ def _row(row: Row, report: Report, told: set[str]) -> Iterator[str]:
 
 
 def remedy_of(reason: str, base: str | None, commit: str) -> str:
-    """What a pusher can do about a reason; empty where that is not known."""
-    try:
-        text = _REMEDIES.get(Reason(reason), "")
-    except ValueError:
-        return ""
-    return text.format(base=base[:SHORT] if base else "--root", commit=commit[:SHORT])
+    """What a pusher can do about a reason: with the ids at hand, else what every verifier's user is told."""
+    text = _REMEDIES.get(reason, "")
+    if text:
+        return text.format(base=base[:SHORT] if base else "--root", commit=commit[:SHORT])
+    from attest.reasons import ENTRIES
+
+    return ENTRIES[reason].remedy if reason in ENTRIES else ""
 
 
 def sentence(error: Error) -> str:
