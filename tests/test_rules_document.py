@@ -45,7 +45,7 @@ nobody = []
 
 [[rules]]
 name = "ci-files"
-match = {{ touches = [".github/**"], refs = ["main"], kinds = ["commit"] }}
+match = {{ touches = [".github/**"], paths = ["**"], refs = ["main"], kinds = ["commit"] }}
 [rules.require]
 actors = ["maintainers", "claude"]
 represented = ["*"]
