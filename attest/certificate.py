@@ -65,6 +65,7 @@ from attest.profile import (
 )
 from attest.types import PrincipalKind
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 MAX_PEM_BYTES = 1024 * 1024
@@ -175,22 +176,23 @@ class Chain:
     remarks: tuple[str, ...]
 
 
-def kept(function: Callable[[x509.Certificate], T]) -> Callable[[x509.Certificate], T]:
-    """Remember what follows from a certificate alone. By the object: to hash its bytes would take longer than to look.
+def kept(function: Callable[[K], T]) -> Callable[[K], T]:
+    """Remember what follows from one unchanging value, such as a certificate, alone.
 
-    The object is held as well, so that nothing else can get its id.
+    By the object: to hash all that is in it would take longer than to look. The object is held as well, so that
+    nothing else can get its id.
     """
-    found: dict[int, tuple[x509.Certificate, T]] = {}
+    found: dict[int, tuple[K, T]] = {}
 
     @functools.wraps(function)
-    def remembered(certificate: x509.Certificate) -> T:
-        entry = found.get(id(certificate))
-        if entry is not None and entry[0] is certificate:
+    def remembered(value: K) -> T:
+        entry = found.get(id(value))
+        if entry is not None and entry[0] is value:
             return entry[1]
-        result = function(certificate)
+        result = function(value)
         if len(found) >= KEPT:
             found.clear()
-        found[id(certificate)] = (certificate, result)
+        found[id(value)] = (value, result)
         return result
 
     return remembered

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust
 from attest.certificate import Chain, key_of
+from attest.contradictions import Held
 from attest.errors import Error, Reason, Step
 from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind
 from attest.keys import PublicKey
@@ -62,6 +63,7 @@ class _Template:
     """The row of a commit, and what its like are still asked."""
 
     row: Row
+    held: Held
     key: PublicKey | None = None
     preamble: bytes = b""
     digest: Callable[[bytes], Hash] = hashlib.sha512
@@ -172,7 +174,7 @@ class Lane:
     ) -> tuple[Name | None, _Template | None]:
         author, committer = match[3], match[5]
         if match[7] is None:
-            return (b"", author, committer, False), _Template(row)
+            return (b"", author, committer, False), _Template(row, _held(found))
         if found.signed is None and found.foreign is None:
             return None, None
         if isinstance(found.signed, CmsSigned):
@@ -189,6 +191,8 @@ class Lane:
             return None, None
         if found.vouched is not None and (found.vouched.not_before is not None or found.vouched.not_after is not None):
             return None, None
+        if found.finding(Step.CHAIN).reason in (Reason.KEY_OUTSIDE_VALIDITY, Reason.TIME_UNPROVEN):
+            return None, None  # a key that counts for a time only: the next commit may be dated within it
         blob = sshsig.ARMOUR.open(match[7].replace(b"\n ", b"\n"))
         parsed = sshsig.parse(blob)
         key = _ssh_key(parsed)
@@ -198,7 +202,7 @@ class Lane:
         digest = sshsig.HASHES[parsed.hash_algorithm]
         preamble = sshsig.to_be_signed(b"", hash_algorithm=parsed.hash_algorithm)[: -digest().digest_size]
         name = (blob[:-_ED25519_VALUE], author, committer, False)
-        return name, _Template(row, key, preamble, digest, word=word)
+        return name, _Template(row, _held(found), key, preamble, digest, word=word)
 
     def _learn_cms(
         self, made: CmsSigned, names: tuple[bytes, bytes], found: Examination, row: Row, query: Query
@@ -218,7 +222,9 @@ class Lane:
             return None, None
         self._shapes[shape.prefix] = shape
         name = (shape.prefix, *names, bool(made.timestamps))
-        return name, _Template(row, key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch)
+        return name, _Template(
+            row, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch
+        )
 
 
 def _row(
@@ -236,6 +242,7 @@ def _row(
         detail = evidence.within_detail(stamps[0])
         time = Finding(int(Step.TIME), StepStatus.PROVEN, "", detail)
         findings = (*findings[: Step.TIME - 1], time, *findings[Step.TIME :])
+    authored, committed = int(found[4]), int(found[6])
     return Row(
         object_id,
         like.kind,
@@ -244,20 +251,25 @@ def _row(
         like.signer,
         signing_time,
         like.author,
-        int(found[4]),
+        authored,
         like.committer,
-        int(found[6]),
+        committed,
         found[1].decode(),
         tuple(line[7:] for line in found[2].decode().split("\n")[:-1]) if found[2] else (),
         first_line(message),
         findings,
         about,
         like.remarks,
-        like.contradictions,
+        template.held.find(message, authored, committed, about),
         like.outcome,
         like.rule,
         like.warnings,
     )
+
+
+def _held(found: Examination) -> Held:
+    assert isinstance(found.parsed, Commit)
+    return Held.of(found.parsed, found.identity, signed=found.signature_format is not None)
 
 
 def _ssh_key(parsed: sshsig.SshSignature) -> PublicKey | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cryptography import x509
 
-from attest import certfacts, gitobject, identity, signed, sshcert, sshwire
+from attest import certfacts, certificate, gitobject, identity, signed, sshcert, sshwire
 from attest.certificate import Chain
 from attest.errors import Error, Reason, Step
 from attest.foreign.vouched import Vouched
@@ -183,7 +183,7 @@ def _of_certificate(signer: x509.Certificate, algorithm: KeyAlgorithm, chain: Ch
     )
 
 
-@functools.lru_cache(maxsize=KEPT)
+@certificate.kept
 def _of_leaf(chain: Chain) -> Signer:
     """As `certfacts` would say it, of a certificate that was read under its profile."""
     leaf = chain.leaf

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from attest import evidence, gitobject, identity, signed, trust
+from attest import contradictions, evidence, gitobject, identity, signed, trust
 from attest.certificate import Chain
 from attest.cms import SignedMessage
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
@@ -50,7 +50,10 @@ _WARNED = frozenset({Reason.TIME_UNPROVEN, Reason.BUNDLE_ABSENT})
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found for one object. `findings` holds all eight; what was not reached is None or empty."""
+    """What was found for one object. `findings` holds all eight; what was not reached is None or empty.
+
+    `identity` is who signed for whom, where step 4 proved it.
+    """
 
     kind: str
     object_format: str
@@ -69,6 +72,7 @@ class Examination:
     contradictions: tuple[Contradiction, ...] = ()
     foreign: ForeignSigned | None = None
     vouched: Vouched | None = None
+    identity: Identity | None = None
 
     @property
     def message(self) -> SignedMessage | None:
@@ -78,15 +82,6 @@ class Examination:
     def finding(self, step: Step) -> Finding:
         """The finding of one step."""
         return self.findings[step - 1]
-
-    @property
-    def identity(self) -> Identity | None:
-        """Who signed for whom, where step 4 proved it."""
-        if self.chain is not None:
-            return identity.describe(self.chain.leaf)
-        if self.vouched is not None and self.foreign is not None:
-            return identity.describe_foreign(self.vouched, self.foreign.signer)
-        return None
 
     @property
     def profile(self) -> str:
@@ -130,7 +125,7 @@ def examine(
     parsed = walk.object(raw, kind, object_format, object_id)
     if parsed is not None:
         walk.certificate_steps(parsed.signature, parsed.payload, parsed)
-    return walk.done(kind, object_format, object_id, parsed, parsed.payload if parsed else raw)
+    return walk.done(kind, object_format, object_id, parsed, parsed.payload if parsed else raw, claims=True)
 
 
 def examine_signature(
@@ -404,9 +399,25 @@ class _Walk:
         self.remarks += identity.verify_identity(chain.leaf, parsed)
         self.note(Step.IDENTITY, StepStatus.PROVEN, None, identity.summary(chain.leaf))
 
+    def _identity_proven(self) -> Identity | None:
+        if self.chain is not None:
+            return identity.describe(self.chain.leaf)
+        if self.vouched is not None and self.foreign is not None:
+            return identity.describe_foreign(self.vouched, self.foreign.signer)
+        return None
+
     def done(
-        self, kind: str, object_format: str, object_id: str, parsed: GitObject | None, payload: bytes
+        self,
+        kind: str,
+        object_format: str,
+        object_id: str,
+        parsed: GitObject | None,
+        payload: bytes,
+        *,
+        claims: bool = False,
     ) -> Examination:
+        """The examination; with `claims`, what the object says of itself is held against what was proven."""
+        proven = self._identity_proven()
         foreign = any(f.reason in (Reason.SIGNATURE_FOREIGN, Reason.SIGNATURE_MISSING) for f in self.found.values())
         self.found[Step.POLICY] = _finding(Step.POLICY, StepStatus.NOT_APPLICABLE, None, "no policy was asked for")
         for step in STEPS:
@@ -437,8 +448,14 @@ class _Walk:
             remarks=tuple(self.remarks),
             bundle_sequence=bundle.sequence if bundle else 0,
             bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,
+            contradictions=contradictions.find(
+                parsed, proven, signed=self.format is not None, evidence=self.evidence
+            )
+            if claims
+            else (),
             foreign=self.foreign,
             vouched=self.vouched,
+            identity=proven,
         )
 
 

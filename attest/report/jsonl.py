@@ -10,10 +10,11 @@ import functools
 import json
 from typing import Any
 
+from attest import certificate
 from attest.evidence import rfc3339
 from attest.report import data
 from attest.row import Row, Signer, SignerKind
-from attest.types import Finding
+from attest.types import Finding, Identity
 
 KEPT = 4096
 """Texts of signers and of findings that are remembered: both repeat over a history."""
@@ -30,7 +31,7 @@ def line(row: Row) -> str:
     parents = '","'.join(row.parents)
     parts = (
         f'{{"commit":"{row.object_id}","kind":"{row.kind}","format":{_text(row.format)},"outcome":{outcome},',
-        f'"integrity":{integrity},{_signer(row.signer, row.identity is not None)},',
+        f'"integrity":{integrity},{_signer(row)},',
         f'"signing_time":{_time(row.signing_time)},',
         f'"committer":{_text(row.committer)},"committer_date":{_time(row.committer_date)},',
         f'"author":{_text(row.author)},"author_date":{_time(row.author_date)},',
@@ -56,9 +57,24 @@ def _text(value: str | None) -> str:
     return _encode(value)
 
 
-@functools.lru_cache(maxsize=KEPT)
-def _signer(signer: Signer | None, proven: bool) -> str:
+def _signer(row: Row) -> str:
     """The keys about the signer, without the braces."""
+    if row.signer is None:
+        return _NO_SIGNER
+    return _proven(row.signer) if row.identity is not None else _unproven(row.signer)
+
+
+@certificate.kept
+def _proven(signer: Signer) -> str:
+    return _named(signer, signer.identity)
+
+
+@certificate.kept
+def _unproven(signer: Signer) -> str:
+    return _named(signer, None)
+
+
+def _named(signer: Signer | None, identity: Identity | None) -> str:
     named = signer or _NOBODY
     certified = bool(named.leaf_sha256)
     said: dict[str, Any] = {
@@ -70,9 +86,12 @@ def _signer(signer: Signer | None, proven: bool) -> str:
         "not_before": None if named.not_before is None else rfc3339(named.not_before),
         "not_after": None if named.not_after is None else rfc3339(named.not_after),
         "signer": data.signer_data(signer) if signer is not None else None,
-        "identity": data.identity_data(named.identity) if proven else None,
+        "identity": data.identity_data(identity),
     }
     return _encode(said)[1:-1]
+
+
+_NO_SIGNER = _named(None, None)
 
 
 @functools.lru_cache(maxsize=KEPT)
