@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -262,6 +263,16 @@ def test_the_server_states_what_arrived_and_a_clone_verifies_it_with_the_servers
     assert "https://git.example/witness" in shown.stdout
     (item,) = json.loads(show("--witness-key", public, "--json").stdout)
     assert item["statement"]["predicate"]["old"] == {"gitCommit": server.main}
+    known = ssh_key(tmp_path, "known")
+    (tmp_path / "allowed").write_text(f"alice@example.org {known.with_suffix('.pub').read_text()}")
+    ruled.config("notme.allowedSigners", str(tmp_path / "allowed"))
+    pushed = clone.git(*signing(known), "push", "--signed", ruled.address, f"{ruled.main}:refs/heads/seen", status=None)
+    ruled.config("--unset", "notme.allowedSigners")
+    assert pushed.status == 0, pushed
+    clone.git("fetch", "-q", ruled.address, "+refs/attestations/notme:refs/attestations/notme")
+    shown = json.loads(show("--witness-key", public, "--json").stdout)
+    (held,) = filter(None, (each["statement"]["predicate"]["pushCertificate"] for each in shown))
+    assert b"refs/heads/seen" in b64decode(held["content"])
     silent = show()
     assert "--witness-key" in silent.stderr
     stranger = tmp_path / "stranger.pem"
