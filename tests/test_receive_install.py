@@ -92,6 +92,40 @@ def test_two_hooks_from_before_are_for_the_operator_to_choose_from(clone: Clone,
         install.place(hooks, "pre-push", program(tmp_path, 0))
 
 
+# Runs every executable file of a folder, each with the whole input, as Forgejo and Gitea do.
+DELEGATE = """#!/bin/sh
+data=$(cat)
+for each in "${0%/*}/pre-receive.d/"*; do
+    test -x "$each" && test -f "$each" || continue
+    echo "$data" | "$each" || exit 1
+done
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_where_the_servers_own_hook_runs_a_folder_ours_becomes_one_of_it(
+    clone: Clone, tmp_path: Path, status: int
+) -> None:
+    hooks = folder(clone)
+    own = theirs(hooks, "pre-receive")
+    own.write_text(DELEGATE)
+    (hooks / "pre-receive.d").mkdir()
+    placed = install.place(hooks, "pre-receive", program(tmp_path, status))
+    assert (placed.path, placed.then) == (hooks / "pre-receive.d" / "notme", None)
+    assert subprocess.run([own], input=b"", check=False).returncode == status
+    assert (tmp_path / "called").read_text() == "-m|hook|pre-receive|--|"
+    assert install.remove(hooks, "pre-receive").done == "removed"
+    assert own.read_text() == DELEGATE
+    assert list((hooks / "pre-receive.d").iterdir()) == []
+
+
+def test_a_folder_that_no_hook_runs_is_not_used(clone: Clone, tmp_path: Path) -> None:
+    hooks = folder(clone)
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-receive.d").mkdir()
+    assert install.place(hooks, "pre-receive", program(tmp_path, 0)).path == hooks / "pre-receive"
+
+
 def test_what_is_not_there_is_not_taken_out(clone: Clone) -> None:
     assert install.remove(folder(clone), "update").done == "not there"
 

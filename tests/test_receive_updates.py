@@ -76,6 +76,7 @@ BAD = {
     "a short name": f"{A} {B} main\n",
     "an option": f"{A} {B} --all\n",
     "an escape": f"{A} {B} refs/heads/\x1b[31m\n",
+    "a name of more than a pattern is held against": f"{A} {B} refs/heads/{'x/' * 2100}x\n",
     "no line end": f"{A} {B} refs/heads/x",
     "two blanks": f"{A}  {B} refs/heads/x\n",
 }
@@ -85,6 +86,11 @@ BAD = {
 def test_what_git_never_writes_is_malformed(text: str) -> None:
     with pytest.raises(MalformedError):
         updates.parse(text.encode(), ObjectFormat.SHA1)
+
+
+def test_a_name_that_no_pattern_can_match_is_malformed_and_not_unprotected() -> None:
+    with pytest.raises(MalformedError, match="UTF-8"):
+        updates.parse(f"{A} {B} refs/heads/release/".encode() + b"\xff\n", ObjectFormat.SHA1)
 
 
 def test_a_push_of_too_many_refs_could_not_be_checked() -> None:

@@ -65,11 +65,15 @@ def script(name: str, command: tuple[str, ...], then: bool) -> str:
 
 
 def place(hooks: Path, name: str, command: tuple[str, ...]) -> Placed:
-    """Write one hook. One that is there already and not ours keeps running after it, under another name."""
-    path, before = hooks / name, hooks / f"{name}{BEFORE}"
+    """Write one hook. One that is there already and not ours keeps running after it, under another name.
+
+    Where the hook that is there runs all files of a folder beside it, as Forgejo's does, ours becomes one of them.
+    """
+    path = _path(hooks, name)
+    before = path.with_name(f"{path.name}{BEFORE}")
     try:
         hooks.mkdir(parents=True, exist_ok=True)
-        existing = _whose(path)
+        existing = _whose(path, name)
         if existing == "theirs":
             if os.path.lexists(before):
                 raise UnavailableError(f"both {path} and {before} are there", hint="see which of them is wanted")
@@ -83,9 +87,10 @@ def place(hooks: Path, name: str, command: tuple[str, ...]) -> Placed:
 
 def remove(hooks: Path, name: str) -> Placed:
     """Take one hook of ours out, and put the one before it back. What is not ours stays."""
-    path, before = hooks / name, hooks / f"{name}{BEFORE}"
+    path = _path(hooks, name)
+    before = path.with_name(f"{path.name}{BEFORE}")
     try:
-        if _whose(path) != "ours":
+        if _whose(path, name) != "ours":
             return Placed(path, "not ours" if os.path.lexists(path) else "not there", None)
         if os.path.lexists(before):
             os.replace(before, path)
@@ -96,7 +101,18 @@ def remove(hooks: Path, name: str) -> Placed:
     return Placed(path, "removed", None)
 
 
-def _whose(path: Path) -> str:
+def _path(hooks: Path, name: str) -> Path:
+    """Where a hook goes: beside those that the server's own hook runs, if it says that it does, else in its place."""
+    folder = hooks / f"{name}.d"
+    try:
+        with open(hooks / name, "rb") as file:
+            delegates = folder.is_dir() and folder.name.encode() in file.read(MAX_HOOK_BYTES)
+    except OSError:
+        delegates = False
+    return folder / "notme" if delegates else hooks / name
+
+
+def _whose(path: Path, name: str) -> str:
     """`ours`, `theirs` or `nobody's`. A link is theirs wherever it leads."""
     try:
         found = path.lstat()
@@ -106,7 +122,7 @@ def _whose(path: Path) -> str:
         return "theirs"
     with open(path, "rb") as file:
         lines = file.read(MAX_HOOK_BYTES).split(b"\n", 2)
-    return "ours" if len(lines) > 1 and lines[1] == f"{MARK}{path.name}".encode() else "theirs"
+    return "ours" if len(lines) > 1 and lines[1] == f"{MARK}{name}".encode() else "theirs"
 
 
 def _write(path: Path, text: str) -> None:

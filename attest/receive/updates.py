@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from attest import store
 from attest.errors import MalformedError, Reason, Step, UnavailableError, UsageError, VerificationError
 from attest.gitobject import ObjectFormat, ObjectKind, parse_tag
+from attest.patterns import MAX_VALUE_BYTES
 from attest.receive.settings import Settings
 from attest.repository import Repository
 
@@ -205,8 +206,15 @@ def is_attestations(ref: str) -> bool:
 
 
 def _ref(ref: str) -> str:
+    """A full name that patterns can be held against: what no pattern matches, no protection and no rule would find."""
     if not ref.startswith("refs/") or any(ord(c) <= 0x20 or ord(c) == 0x7F for c in ref):
         raise MalformedError(f"{ref[:80]!r} is not the full name of a ref")
+    try:
+        size = len(ref.encode())
+    except UnicodeEncodeError:
+        raise MalformedError(f"the name of ref {ref[:80]!r} is not UTF-8") from None
+    if size > MAX_VALUE_BYTES:
+        raise MalformedError(f"the name of a ref has {size} bytes; at most {MAX_VALUE_BYTES} are read")
     return ref
 
 
