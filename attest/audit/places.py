@@ -102,7 +102,14 @@ def opened(place: Place, environ: Mapping[str, str], scratch: Path) -> Iterator[
     if place.address:
         folder = scratch
         clone(place, environ, folder)
-    with open_repository(folder, environ) as repo:
+    elif not folder.is_dir():
+        raise UnavailableError(f"there is no folder {folder}")
+    try:
+        repo = open_repository(folder, environ)
+    except UnavailableError as error:
+        # Other commands are told with --repo where to look.
+        raise UnavailableError(error.message, hint="" if "--repo" in error.hint else error.hint) from None
+    with repo:
         yield repo
 
 

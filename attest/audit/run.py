@@ -151,28 +151,42 @@ def _walk(
     found.address = wanted.address or repo.remote() or ""
     query = replace(query, context=Context(ref=found.ref or None, repository=found.address or None))
     collect = Collector(found.name, wanted, lines=lines)
-    for batch in history.results(repo, _ids(repo, wanted), query, collect, jobs=jobs):
+    walk = _Walk(repo, wanted)
+    for batch in history.results(repo, walk.ids(), query, collect, jobs=jobs):
         found.facts.merge(batch.facts)
         for seen in batch.sightings:
             for code, example in watching.look(seen):
                 found.facts.anomalies.add(code, watch.SEVERITIES[code], example)
         heard(batch)
+    if walk.error is not None:
+        raise walk.error
 
 
-def _ids(repo: Repository, wanted: Wanted) -> Iterator[str]:
-    """Tags that are objects, then commits, each once."""
-    refs = wanted.refs
-    if not refs:
+class _Walk:
+    """The objects of a repository. `error` is why it ended early: what came before it is worth counting."""
+
+    def __init__(self, repo: Repository, wanted: Wanted) -> None:
+        refs = wanted.refs or self._every(repo)
+        for ref in refs:
+            if ref.startswith("-") and ref not in EVERY_REF:
+                raise UsageError(f"{ref!r} is no ref")
+        limits = [f"--since={rfc3339(wanted.since)}"] if wanted.since is not None else []
+        limits += [f"--until={rfc3339(wanted.until)}"] if wanted.until is not None else []
+        # --dense is git's default, and makes a walk of what else would name one commit.
+        self._named = Revisions(repo, ["--dense", *limits, *refs])
+        self.error: Error | None = None
+
+    def ids(self) -> Iterator[str]:
+        """Tags that are objects, then commits, each once."""
+        try:
+            yield from self._named.objects()
+        except Error as error:
+            self.error = error
+
+    def _every(self, repo: Repository) -> tuple[str, ...]:
         # A head that is on no branch, as CI checks it out; an empty repository has none at all.
-        detached = repo.full_ref("HEAD") is None and not repo.git("rev-parse", "--verify", "--quiet", "HEAD").returncode
-        refs = (*EVERY_REF, "HEAD") if detached else EVERY_REF
-    for ref in refs:
-        if ref.startswith("-") and ref not in EVERY_REF:
-            raise UsageError(f"{ref!r} is no ref")
-    limits = [f"--since={rfc3339(wanted.since)}"] if wanted.since is not None else []
-    # git's own limit ends at the second before.
-    limits += [f"--until={rfc3339(wanted.until)}"] if wanted.until is not None else []
-    return Revisions(repo, [*limits, *refs]).objects()
+        found = repo.git("rev-parse", "--verify", "--quiet", "HEAD").returncode == 0
+        return (*EVERY_REF, "HEAD") if found and repo.full_ref("HEAD") is None else EVERY_REF
 
 
 def day(moment: datetime) -> int:

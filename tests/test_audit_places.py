@@ -1,0 +1,123 @@
+"""What may be named to audit."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from attest.audit import places
+from attest.audit.places import Place
+from attest.errors import UnavailableError, UsageError
+
+FOLDERS = [".", "services/payments", "/srv/git/x.git", "a/b:c", "../x", "C"]
+ADDRESSES = {
+    "https://git.example.org/x.git": "https://git.example.org/x.git",
+    "https://token@git.example.org/x.git": "https://git.example.org/x.git",
+    "https://me:pw@git.example.org:8443/x": "https://git.example.org:8443/x",
+    "ssh://git:pw@git.example.org/x": "ssh://git@git.example.org/x",
+    "git@git.example.org:team/x.git": "git@git.example.org:team/x.git",
+    "file:///srv/git/x.git": "file:///srv/git/x.git",
+    "git://git.example.org/x": "git://git.example.org/x",
+}
+REFUSED = [
+    "http://git.example.org/x",
+    "ftp://git.example.org/x",
+    "ext::sh -c true",
+    "fd::3",
+    "transport::https://x",
+    "://x",
+    "https://[x",
+    "",
+    "a\0b",
+]
+
+
+@pytest.mark.parametrize("text", FOLDERS)
+def test_a_folder_is_a_folder(text: str) -> None:
+    assert places.parse(text) == Place(text, Path(text))
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_an_address_is_shown_without_credentials(text: str) -> None:
+    assert places.parse(text) == Place(ADDRESSES[text], Path(), text)
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=repr)
+def test_what_git_may_not_be_sent_to_is_refused(text: str) -> None:
+    if text == "://x":
+        assert places.parse(text).address == "", "no scheme: a strange folder"
+    else:
+        with pytest.raises(UsageError):
+            places.parse(text)
+
+
+def test_a_folder_with_a_colon_that_exists_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a:b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert places.parse("a:b").address == ""
+    assert places.parse("a:c").address == "a:c"
+
+
+def test_a_list_names_one_a_line_relative_to_itself(tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    listed.write_bytes(b"# ours\n\n  x \nssh://h/y\n\xff\nx\n")
+    found = places.named(["z"], listed)
+    assert [each.name for each in found] == ["z", "x", "ssh://h/y", "\ufffd"]
+    assert found[1].folder == tmp_path / "x"
+    assert found[3].folder == tmp_path / os.fsdecode(b"\xff")
+
+
+def test_nothing_and_too_much_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "list").write_text("# nothing\n", "utf-8")
+    with pytest.raises(UsageError, match="no repository is named"):
+        places.named([], tmp_path / "list")
+    with pytest.raises(UnavailableError, match="cannot read"):
+        places.named([], tmp_path / "absent")
+    monkeypatch.setattr(places, "MAX_PLACES", 2)
+    with pytest.raises(UsageError, match="3 repositories"):
+        places.named(["a", "b", "c"], None)
+
+
+def git(folder: Path, script: str) -> dict[str, str]:
+    """An environment in which git is a script."""
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n", "ascii")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{program.parent}{os.pathsep}{os.defpath}", "GIT_DIR": "/elsewhere"}
+
+
+ADDRESS = places.parse("https://me:pw@git.example.org/x")
+
+
+def test_a_clone_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    environ = git(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    with pytest.raises(UnavailableError, match=r"https://git\.example\.org/x could not be cloned within 1 s"):
+        places.clone(ADDRESS, environ, tmp_path / "clone", seconds=1)
+    child = (tmp_path / "child").read_text("ascii").strip()
+    for _ in range(100):
+        # Who started it is gone, so that it may be left for init to collect.
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or ") Z " in state.read_text("ascii"):
+            return
+        time.sleep(0.02)
+    pytest.fail("it goes on")
+
+
+def test_git_is_told_to_ask_nobody_and_what_it_says_has_no_password(tmp_path: Path) -> None:
+    says = f'env > {tmp_path}/environ; echo "$@" > {tmp_path}/words; echo \'hint: x\' >&2; echo "fatal: no $8" >&2'
+    environ = git(tmp_path, f"{says}; echo 'fatal: no '{ADDRESS.address} >&2; exit 128")
+    with pytest.raises(UnavailableError) as caught:
+        places.clone(ADDRESS, environ, tmp_path / "clone")
+    assert "pw" not in caught.value.message + caught.value.hint
+    told = dict(line.split("=", 1) for line in (tmp_path / "environ").read_text("utf-8").splitlines() if "=" in line)
+    assert (told["GIT_TERMINAL_PROMPT"], told["GIT_ASKPASS"]) == ("0", "")
+    assert told["GIT_ALLOW_PROTOCOL"] == "https:ssh:git:file"
+    assert "GIT_DIR" not in told
+    words = (tmp_path / "words").read_text("utf-8")
+    assert words.index("--end-of-options") < words.index(ADDRESS.address)
+    assert "--bare" in words
