@@ -94,11 +94,11 @@ def run_command(
 @click.option("--only", multiple=True, metavar="PATTERN", help="Names of cases, * and ? as in a shell.")
 def git_command(folder: Path, programs: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Show, as a table in Markdown, what git and the programs that it calls accept of the corpus in DIR."""
-    versions, found = set[str](), dict[str, list[Result]]()
+    versions, found = list[str](), dict[str, list[Result]]()
     for program in programs or withgit.PROGRAMS:
-        version, found[program] = withgit.ask(folder, program, only=only, jobs=os.cpu_count() or 1)
-        versions.add(version)
-    click.echo(f"With {', '.join(sorted(versions))}.\n")
+        told, found[program] = withgit.ask(folder, program, only=only, jobs=os.cpu_count() or 1)
+        versions += [version for version in told if version not in versions]
+    click.echo(f"With {', '.join(versions)}.\n")
     for line in withgit.markdown(found):
         click.echo(line)
 

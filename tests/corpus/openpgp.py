@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 SIGNATURE, ONE_PASS, PUBLIC_KEY, LITERAL, USER_ID = 2, 4, 6, 11, 13
 BINARY, TEXT, POSITIVE = 0x00, 0x01, 0x13
 EDDSA = 22
-HASHES = {"sha1": (2, hashlib.sha1), "sha256": (8, hashlib.sha256), "sha512": (10, hashlib.sha512)}
+HASHES = {"sha1": (2, hashlib.sha1), "sha256": (8, hashlib.sha256)}
 CREATED, EXPIRES, ISSUER, KEY_FLAGS, FINGERPRINT = 2, 3, 16, 27, 33
 CRITICAL = 0x80
 _CURVE = bytes.fromhex("2b06010401da470f01")  # 1.3.6.1.4.1.11591.15.1

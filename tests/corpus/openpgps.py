@@ -1,4 +1,4 @@
-"""Steps 3 to 7 for OpenPGP. Nobody but gpg reads it here, so what is malformed is found in step 3."""
+"""Steps 3 and 4 for OpenPGP. Nobody but gpg reads it here, so what is malformed is found in step 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.corpus.objects import payload
 from tests.corpus.openpgp import CRITICAL, EXPIRES, TEXT, armour, subpacket
 from tests.corpus.signers import OPENPGP_KEY, Cast, secret
 from tests.corpus.smime import A_DAY
-from tests.forge import NOW, attach, commit_payload
+from tests.forge import NOW, attach
 
 SHA1 = ObjectFormat.SHA1
 RFC4880 = "RFC 4880 section"
@@ -77,6 +77,14 @@ def cases(cast: Cast) -> Iterator[Case]:
             "The signature itself has ended.",
             f"{RFC4880} 5.2.3.10",
         ),
+        (
+            3,
+            "digest-sha1",
+            "key-refused",
+            armour("SIGNATURE", OPENPGP_KEY.signature(plain, at=NOW, hash_name="sha1")),
+            "The digest is SHA-1.",
+            "SHAttered, 2017",
+        ),
     ):
         raw = attach(plain, made)
         yield Case(f"{step}-openpgp-{defect}", raw, "openpgp", REJECT, reason, sentence, (reference,), NOW)
@@ -90,7 +98,3 @@ def cases(cast: Cast) -> Iterator[Case]:
         (f"{RFC4880} 5.2.1, type 0x01",),
         NOW,
     )
-    eve = commit_payload(committer="Eve <eve@example.org>")
-    raw = attach(eve, armour("SIGNATURE", OPENPGP_KEY.signature(eve, at=NOW)))
-    sentence = "The committer is not who the key is of."
-    yield Case("7-openpgp-committer-is-somebody-else", raw, "openpgp", REJECT, "committer-mismatch", sentence, (), NOW)

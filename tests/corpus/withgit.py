@@ -25,6 +25,7 @@ from tests.corpus.case import ACCEPT
 from tests.corpus.run import CorpusError, Entry, Exits, Result
 
 SECONDS = 60.0
+BUNDLE = "bundle"
 KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 
 PROGRAMS = {
@@ -34,6 +35,9 @@ PROGRAMS = {
     "notme-git": ("notme", "interop"),
 }
 """Whose signatures each is asked about; `none` are asked of the first."""
+
+VERSION = {"ssh-keygen": ["ssh", "-V"], "gpg": ["gpg", "--version"], "gpgsm": ["gpgsm", "--version"]}
+"""How a version is asked for; ssh-keygen tells none, and comes with ssh."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ class Programs:
         options = [word for setting in settings for word in ("-c", setting)]
         return [self.git, *options, "verify-{kind}", "{oid}"]
 
-    def version(self) -> str:
-        return _run([self.git, "version"], self.environ).strip()
+    def versions(self, program: str) -> list[str]:
+        """What git and the program say of themselves."""
+        commands = [[self.git, "version"], *([VERSION[program]] if program in VERSION else [])]
+        return [_run(command, self.environ).strip().partition("\n")[0] for command in commands]
 
 
 @contextmanager
@@ -95,21 +101,23 @@ def _pinned(home: Path, trust: Path) -> dict[str, str]:
     pinned = home / "verifier" / "authorities" / "corpus"
     pinned.mkdir(parents=True, mode=0o700)
     (pinned / "anchors.pem").write_bytes((trust / "notme.pem").read_bytes() + (trust / "interop.pem").read_bytes())
-    shutil.copy(trust / "bundle", pinned / "bundle")
+    shutil.copy(trust / BUNDLE, pinned / BUNDLE)
     (home / "daemon").write_bytes(b"")
     shimfile.install(home, sys.executable)
     return {"NOTME_HOME": str(home), "CORPUS_SHIM": str(home / "bin" / "notme-x509")}
 
 
-def ask(corpus: Path, program: str, *, only: Sequence[str] = (), jobs: int = 2) -> tuple[str, list[Result]]:
-    """git's version, and what it makes of the SHA-1 commits and tags that `program` is asked about."""
+def ask(corpus: Path, program: str, *, only: Sequence[str] = (), jobs: int = 2) -> tuple[list[str], list[Result]]:
+    """The versions of git and `program`, and what they make of its SHA-1 commits and tags."""
     entries = run.select(
         run.read_index(corpus), only=only, signers=PROGRAMS[program], kinds=("commit", "tag"), formats=("sha1",)
     )
     wanted = [one for one in entries if one.signer != "none" or _belongs(one, program)]
+    if program == "notme-git":  # which was given this one trust bundle
+        wanted = [one for one in wanted if Path(one.fields["bundle"]).name == BUNDLE]
     with prepared(corpus, program) as made:
         results = run.run(wanted, made.template(), Exits(), jobs=jobs, seconds=SECONDS, environ=made.environ)
-        return made.version(), list(results)
+        return made.versions(program), list(results)
 
 
 def _belongs(entry: Entry, program: str) -> bool:
@@ -170,4 +178,4 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> str:
     )
     if done.returncode:
         raise CorpusError(f"{command[0]}: {done.stderr.strip()[-200:]}")
-    return done.stdout
+    return done.stdout or done.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import gitobject
 from attest.gitobject import ObjectFormat, ObjectKind
-from tests.corpus import adopted, case, certificates, numbers, objects, openpgps, places, sshs
+from tests.corpus import adopted, case, certificates, names, numbers, objects, openpgps, places, sshs
 from tests.corpus.case import Case
 from tests.corpus.signers import ALICE_IDENT, OPENPGP_KEY, Cast
 from tests.forge import commit_payload
@@ -43,11 +44,11 @@ def build() -> Corpus:
     cast, bundles = Cast(), dict[bytes, str]()
     bundles[cast.base.sealed(cast.base.bundle())] = "bundle"
     made = [*_everywhere(cast), *adopted.cases(bundles)]
-    for module in (numbers, certificates, sshs, openpgps):
+    for module in (numbers, certificates, sshs, openpgps, names):
         made += module.cases(cast)
-    names = [(one.repository, one.name) for one in made]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"two cases are called {sorted(twice)}")
+    called = Counter((one.repository, one.name) for one in made)
+    if twice := [name for name, count in called.items() if count > 1]:
+        raise ValueError(f"two cases are called {twice}")
     return Corpus(cast, tuple(sorted(made, key=_order)), {name: data for data, name in bundles.items()})
 
 
