@@ -63,7 +63,7 @@ def collect_detached(
 
 def said(seconds: int, source: str) -> Evidence:
     """The signer's own word."""
-    return Evidence(not_before=seconds, not_after=seconds, voucher=Voucher.SIGNER, source=source)
+    return Evidence(seconds, seconds, Voucher.SIGNER, source)
 
 
 def verify_within(evidence: Sequence[Evidence], not_before: int | None, not_after: int | None) -> Evidence:

@@ -53,9 +53,10 @@ class Signer:
     root: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
-    """One commit or tag, examined and, with an `outcome`, judged.
+    """One commit or tag, examined and, with an `outcome`, judged. Never changed; not frozen, because a frozen value of
+    twenty fields takes four times as long to make, and a history has a million.
 
     `format` is `x509`, `ssh`, `openpgp`, `unknown`, or None without a signature. `integrity` is whether the signature
     verifies over the object's bytes by the key in it, None where that was not or cannot be asked. `author` and

@@ -1,11 +1,12 @@
-"""Repositories as they are found, made in seconds: signed commits with trees, merges, tags and trailers, in one pack.
+"""Repositories as they are found, made in seconds: signed commits with trees, merges and trailers, in one pack.
 
-The signatures are real ones: plain SSH keys that an allowed signers file names, or certificates of an authority made for
-the purpose, ten commits a leaf. Objects are written straight into a pack, because a million calls of git take hours.
+The signatures are real ones: plain SSH keys that an allowed signers file names, or certificates of an authority made
+for the purpose, ten commits a leaf. Objects go straight into a pack: a million calls of git take hours.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -92,10 +93,10 @@ def make(folder: Path, kind: str, count: int) -> Made:
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=STEP * count)
     options: tuple[str, ...] = ()
     if kind == "ssh":
-        signers, options = _ssh(folder, count, begin)
+        signers, options = _ssh(folder, count)
     else:
         signers = _x509(home, Profile(kind), count, begin)
-    tip = _history(pack, signers, count, begin, tags=count // 1000)
+    tip = _history(pack, signers, count, begin)
     pack.close()
     name = subprocess.run(
         ["git", "index-pack", str(pack.path)], check=True, capture_output=True, text=True, env=_environ(folder)
@@ -108,9 +109,7 @@ def make(folder: Path, kind: str, count: int) -> Made:
     return Made(repo, options, home, tip)
 
 
-def _history(
-    pack: Pack, signers: Iterator[tuple[str, Sign]], count: int, begin: datetime, *, tags: int
-) -> str:
+def _history(pack: Pack, signers: Iterator[tuple[str, Sign]], count: int, begin: datetime) -> str:
     """Mostly a line, every twentieth commit a merge of the two before it; returns the tip."""
     trees = _trees(pack)
     parents: list[str] = []
@@ -125,13 +124,12 @@ def _history(
         folded = signed(payload).rstrip(b"\n").replace(b"\n", b"\n ")
         tip = pack.add("commit", head.encode() + b"gpgsig " + folded + b"\n\n" + _message(number))
         parents = [*parents[-1:], tip]
-    del tags
     return tip
 
 
 def _message(number: int) -> bytes:
-    said = f"module{number % 97}: handle case {number}\n\nThe caller passed {number % 13} items where one was expected,\n"
-    said += "so that the loop ended early. Count first, then walk.\n"
+    said = f"module{number % 97}: handle case {number}\n\nThe caller passed {number % 13} items where one was"
+    said += " expected,\nso that the loop ended early. Count first, then walk.\n"
     if number % 10 == 0:
         said += f"\nFixes: #{number}\nReviewed-by: {PEOPLE[number % 3]}\n"
     return said.encode()
@@ -148,12 +146,9 @@ def _trees(pack: Pack) -> list[str]:
     return found
 
 
-def _ssh(folder: Path, count: int, begin: datetime) -> tuple[Iterator[tuple[str, Sign]], tuple[str, ...]]:
-    del begin
+def _ssh(folder: Path, count: int) -> tuple[Iterator[tuple[str, Sign]], tuple[str, ...]]:
     keys = [Ed25519PrivateKey.generate() for _ in PEOPLE]
     blobs = [sshwire.ed25519_key(k.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)) for k in keys]
-    import base64
-
     lines = [
         f'{who.partition("<")[2].rstrip(">")} namespaces="git" ssh-ed25519 {base64.b64encode(blob).decode()}\n'
         for who, blob in zip(PEOPLE, blobs, strict=True)
