@@ -115,13 +115,17 @@ def test_the_best_voucher_counts_and_only_for_what_is_accepted() -> None:
 
 def test_failed_steps_and_contradictions_are_anomalies_with_examples() -> None:
     claim = Contradiction("agent-signed-off", Severity.ERROR, "an agent added Signed-off-by")
+    odd = row(4, remarks=("not-backdated",))
     absent = failed(row(3), Step.EPOCH, Reason.BUNDLE_ABSENT, status=StepStatus.UNAVAILABLE)
-    found = facts.of([failed(row(1), Step.INTEGRITY, Reason.DIGEST_MISMATCH), row(2, contradictions=(claim,)), absent])
+    found = facts.of(
+        [failed(row(1), Step.INTEGRITY, Reason.DIGEST_MISMATCH), row(2, contradictions=(claim,)), absent, odd]
+    )
     told = [(code, each.severity, each.examples[0].object_id[-1]) for code, each in found.anomalies.ranked()]
     assert told == [
         ("claims:agent-signed-off", Severity.ERROR, "2"),
         ("integrity:digest-mismatch", Severity.ERROR, "1"),
         ("epoch:bundle-absent", Severity.WARNING, "3"),
+        ("remark:not-backdated", Severity.INFO, "4"),
     ]
 
 

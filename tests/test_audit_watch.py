@@ -73,6 +73,10 @@ CASES: dict[str, tuple[list[list[Row]], list[tuple[str, str]]]] = {
         [],
     ),
     "one certificate in two repositories": ([[row(1)], [row(2), row(3)]], [(SEVERAL_REPOSITORIES, "002")]),
+    "one certificate of years in two repositories": (
+        [[row(n, signer=signer(acting(), not_after=NOW + 10**8))] for n in range(2)],
+        [],
+    ),
     "a fork with the same commits": ([[row(1), row(2)], [row(1), row(2)]], []),
 }
 

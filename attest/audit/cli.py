@@ -76,6 +76,8 @@ def audit(
     )
     if wanted.since is not None and wanted.until is not None and wanted.since >= wanted.until:
         raise UsageError("--since is after --until, so nothing could be found")
+    if page is not None and not page.absolute().parent.is_dir():
+        raise UnavailableError(f"{page} cannot be written: there is no such folder")
     chosen = places.named(named, listed)
     voucher = Voucher(require_time) if require_time else None
     policy, under = verifier.load_policy(policy_file, voucher, trusted, None)

@@ -149,6 +149,8 @@ class Facts:
             severity = Severity.ERROR if failed else Severity.WARNING
             code = f"{Step(first.step).name.lower()}:{first.reason}"
             self.anomalies.add(code, severity, Example(row.object_id, date, cut(first.detail)))
+        for remark in row.remarks:
+            self.anomalies.add(f"remark:{remark}", Severity.INFO, Example(row.object_id, date, remark))
         for item in row.contradictions:
             self.anomalies.add(f"claims:{item.code}", item.severity, Example(row.object_id, date, cut(item.detail)))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import resources
 
 from attest.audit import charts, sections
+from attest.audit.facts import Facts
 from attest.audit.markup import Child, el, verbatim_style
 from attest.audit.run import Audit, Audited
 from attest.audit.standing import Standing
@@ -65,8 +66,8 @@ def _main(audit: Audit) -> Iterator[Child]:
             yield _failed(each)
     if unread := [each for each in audit.repositories if each.error is not None and several]:
         yield el("p", f"Of {count(len(unread), 'repository')} not everything could be read.", class_="failed")
-    yield el("p", _sentence(audit), class_="lead")
-    yield _tiles(audit)
+    yield el("p", _sentence(total, audit.trusts), class_="lead")
+    yield _tiles(total)
     if total.total:
         strip = charts.strip(total.standings, "All objects, divided by how they stand; the list below has the numbers")
         yield el("div", strip, charts.legend(total.standings), class_="card")
@@ -74,6 +75,8 @@ def _main(audit: Audit) -> Iterator[Child]:
         yield el("p", "By the committer's date, in UTC, as each object claims it.", class_="note")
         yield el("div", list(sections.over_time(total, timeline(total.months, audit.at))), class_="card")
     yield el("h2", "To look at")
+    reasons = el("code", "notme-attest reasons CODE")
+    yield el("p", reasons, " explains the codes, by what stands after the colon.", class_="note")
     yield sections.look_at(total.anomalies, several)
     yield el("h2", "Who signed for whom")
     yield el("p", "Proven by certificates and keys, not by what commits say.", class_="note")
@@ -95,8 +98,7 @@ def _main(audit: Audit) -> Iterator[Child]:
     yield el("dl", [(el("dt", words.name), el("dd", words.means)) for words in STANDINGS.values()])
 
 
-def _sentence(audit: Audit) -> Child:
-    total = audit.total
+def _sentence(total: Facts, trusts: tuple[str, ...]) -> Child:
     if not total.total:
         return "There is no object to look at."
 
@@ -111,12 +113,11 @@ def _sentence(audit: Audit) -> Child:
         " are accepted; ",
         part(unsigned),
         f" are unsigned, and {rejected:,} are signed but rejected.",
-        "" if audit.trusts else nobody,
+        "" if trusts else nobody,
     )
 
 
-def _tiles(audit: Audit) -> Child:
-    total = audit.total
+def _tiles(total: Facts) -> Child:
     agents = {key.actor_id for key in total.pairs.each if key.actor_kind == "agent"}
     humans = {key.represented_id or key.actor_id for key in total.pairs.each if _human(key.actor_kind, key.represented)}
     grave = sum(a.count for a in total.anomalies.each.values() if a.severity is Severity.ERROR)

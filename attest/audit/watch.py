@@ -133,7 +133,7 @@ class Watch:
         _remember(self._certificates, seen.leaf, met)
         if met.repository != self._repository:
             copied = seen.object_id in met.objects or len(met.objects) >= MAX_OBJECTS
-            if not copied and not met.travelled:
+            if seen.short_lived and not copied and not met.travelled:
                 met.travelled = True
                 detail = f"certificate {seen.leaf[:16]} signed in another repository, too"
                 yield SEVERAL_REPOSITORIES, Example(seen.object_id, seen.date, detail)

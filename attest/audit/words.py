@@ -52,7 +52,8 @@ def title(code: str) -> str:
         return _TITLES[code]
     area, _, word = code.partition(":")
     said = word.replace("-", " ")
-    return f"Claim against proof: {said}" if area == "claims" else f"Step {area}: {said}"
+    areas = {"claims": "Claim against proof", "remark": "Odd, but allowed"}
+    return f"{areas.get(area, f'Step {area}')}: {said}"
 
 
 def behalf(pair: Pair) -> str:
