@@ -186,9 +186,21 @@ def test_what_is_not_there_could_not_be_checked(place: Place) -> None:
 
 
 def test_a_ref_that_stands_for_another_is_refused(place: Place) -> None:
-    updates.verify_own_names(place.repo, [Update("refs/heads/main", A, B)])
+    updates.verify_refs(place.repo, [Update("refs/heads/main", place.second, A), Update("refs/heads/main/x", None, B)])
     with pytest.raises(VerificationError, match="refs/heads/alias stands for refs/heads/main"):
-        updates.verify_own_names(place.repo, [Update("refs/heads/main", A, B), Update("refs/heads/alias", A, B)])
+        updates.verify_refs(
+            place.repo, [Update("refs/heads/main", place.second, B), Update("refs/heads/alias", place.second, B)]
+        )
+
+
+@pytest.mark.parametrize("old", [None, A, "first"])
+def test_a_ref_that_is_elsewhere_than_the_pusher_says_could_not_be_checked(place: Place, old: str | None) -> None:
+    """What the old tip reaches is not judged: a pusher must not choose it."""
+    said = place.first if old == "first" else old
+    with pytest.raises(UnavailableError, match="is not where"):
+        updates.verify_refs(place.repo, [Update("refs/heads/main", said, place.second)])
+    with pytest.raises(UnavailableError, match="is not where"):
+        updates.verify_refs(place.repo, [Update("refs/heads/absent", place.first, place.second)])
 
 
 def test_a_namespace_is_refused() -> None:

@@ -87,7 +87,7 @@ def _receive(
 ) -> int:
     """The exit status of a push. `certified` says that this hook is given the push's certificate."""
     updates.refuse_namespace("GIT_NAMESPACE" in os.environ)
-    updates.verify_own_names(repo, wanted)
+    updates.verify_refs(repo, wanted)
     asked = settings.read(repo)
     trusted = trust_of(asked)
     rules = Policies(repo, trusted, updates.tip_of(repo, "HEAD"), file or asked.policy)

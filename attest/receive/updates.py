@@ -1,7 +1,7 @@
 """What a push wants to change, and which objects are thereby new to a ref.
 
-Old and new ids come from the pusher. git itself moves a ref only from the very id it is at (gitprotocol-pack(5)), so
-a wrong old id here decides about a push that fails afterwards.
+Old and new ids come from the pusher. What an old tip reaches counts as judged, so it is held against the ref itself;
+git moves a ref only from the very id that was named (gitprotocol-pack(5)).
 """
 
 from __future__ import annotations
@@ -147,16 +147,26 @@ def _default_tip(repo: Repository, settings: Settings) -> str | None:
     return None if settings.ignores(ref) else tip_of(repo, "HEAD")
 
 
-def verify_own_names(repo: Repository, wanted: Sequence[Update]) -> None:
-    """`VerificationError` for a ref that stands for another one: what is protected goes by the other one's name."""
-    done = repo.git("for-each-ref", "--format=%(symref) %(refname)", *(update.ref for update in wanted))
-    named = {update.ref for update in wanted}
+def verify_refs(repo: Repository, wanted: Sequence[Update]) -> None:
+    """Each ref is at its old id, and goes by its own name.
+
+    What is protected goes by the name of the ref that another one stands for: `VerificationError` for that other one.
+    `UnavailableError` where a ref is not, or no more, where the pusher says: what was judged would be something else.
+    """
+    done = repo.git("for-each-ref", "--format=%(objectname) %(refname) %(symref)", *(each.ref for each in wanted))
+    if done.returncode:
+        raise UnavailableError("git cannot list the refs of this repository", hint="run git fsck")
+    found: dict[str, str] = {}
     for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
-        target, _, ref = line.partition(" ")
-        if target and ref in named:
+        oid, ref, target = line.split(" ")
+        found[ref] = oid
+        if target and any(each.ref == ref for each in wanted):
             raise VerificationError(
                 Step.POLICY, Reason.RULE_DENIES, f"{ref} stands for {target}", hint="push to that by its own name"
             )
+    for each in wanted:
+        if found.get(each.ref) != each.old:
+            raise UnavailableError(f"{each.ref} is not where the push says that it is", hint="fetch, then push again")
 
 
 def refs(repo: Repository, under: str = "refs/") -> Iterator[tuple[str, str]]:
