@@ -214,10 +214,11 @@ def load_trust(
     With `others`, somebody else's signatures count as well, and a home without any authority will do.
     """
     wanted = Profile(profile) if profile else None
-    place = location.default(os.environ)
-    if others and not anchors and bundle is None and not home.has_trust(place):
-        return Trust(anchors=())
     if not anchors:
+        # A server's hooks may run without HOME: with anchors no home is needed.
+        place = location.default(os.environ)
+        if others and bundle is None and not home.has_trust(place):
+            return Trust(anchors=())
         return (
             home.read_trust(place)
             if bundle is None

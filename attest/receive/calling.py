@@ -14,7 +14,7 @@ import click
 
 from attest import verifier
 from attest.cli import load_trust
-from attest.errors import ACCEPTED, UnavailableError
+from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.foreign.roots import NONE
 from attest.receive import push, refusal
 from attest.receive.push import Report
@@ -62,7 +62,7 @@ def trust_of(asked: Settings) -> Trust:
     )
     try:
         found = load_trust(asked.anchors, None, asked.bundle, others=roots != NONE)
-    except UnavailableError as error:
+    except (UnavailableError, UsageError) as error:
         hint = error.hint if asked.anchors else "name the pinned root certificates: notme.anchor"
         raise UnavailableError(error.message, hint=hint) from None
     return replace(found, foreign=roots)

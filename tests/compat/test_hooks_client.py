@@ -146,8 +146,10 @@ def test_a_server_without_anybody_to_trust_refuses_and_says_so_when_hooks_are_in
     desk.clone.git("init", "-q", "--bare", bare)
     installed = desk.attest("hook", "install", "--server", bare)
     assert "every push is refused" in installed.stderr
-    done = desk.clone.git("push", "-q", "--no-verify", bare, f"{desk.main}:refs/heads/main", status=None)
-    assert (done.status, "notme.anchor" in done.err) == (1, True)
+    for home in (desk.clone.environ["HOME"], ""):
+        push = ("push", "-q", "--no-verify", bare, f"{desk.main}:refs/heads/main")
+        done = desk.clone.git(*push, status=None, environ={"HOME": home})
+        assert (done.status, "notme.anchor" in done.err) == (1, True)
     assert "hooks/pre-receive: removed" in desk.attest("hook", "install", "--server", bare, "--uninstall").stdout
     assert desk.clone.git("push", "-q", "--no-verify", bare, f"{desk.main}:refs/heads/main").status == 0
 

@@ -77,7 +77,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for name, value in settings.items():
         clone.git("-C", path, "config", name, str(value))
     install(clone, path, "--hook", "pre-receive")
-    environ = {"PATH": SEARCH, "HOME": str(root), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
+    # As bare as the environment that CGI programs are often given: not even HOME is in it.
+    environ = {"PATH": SEARCH, "GIT_CONFIG_NOSYSTEM": "1"}
     with serving(peer("git"), root / "srv", environ) as address:
         made = Server(path, f"{address}/app.git", clone, clone.commit(FILES, message="first"), revocable)
         first = made.push(f"{made.main}:refs/heads/main")
