@@ -23,7 +23,7 @@ from attest.foreign.vouched import Vouched
 from attest.profile import Profile
 from attest.types import Authentication, Evidence, PrincipalKind, Voucher
 from tests import der
-from tests.foreignsigned import CONTENT, NOW, Authority, Signed, armoured, ec_key, real, sign
+from tests.foreignsigned import CONTENT, NOW, Authority, Edit, Signed, armoured, ec_key, real, sign
 from tests.forge import Forge
 
 ISSUED = NOW - timedelta(seconds=2)
@@ -50,16 +50,17 @@ def leaf(
     raw: str | None = None,
     purposes: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.CODE_SIGNING,),
     above: Authority = FULCIO,
+    edit: Edit = lambda builder: builder,
 ) -> x509.Certificate:
     """As Fulcio writes it; an `issuer` that is empty is left out, `raw` is the older extension beside it."""
 
-    def edit(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+    def extended(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
         if raw is not None:
             builder = extension(1, raw.encode())(builder)
-        return extension(8, der.utf8(issuer))(builder) if issuer else builder
+        return edit(extension(8, der.utf8(issuer))(builder) if issuer else builder)
 
     named = names or (x509.RFC822Name("alice@example.com"),)
-    return above.issue(ec_key(), names=named, at=ISSUED, life=MINUTES, purposes=purposes, edit=edit)
+    return above.issue(ec_key(), names=named, at=ISSUED, life=MINUTES, purposes=purposes, edit=extended)
 
 
 def b64(data: bytes) -> str:
@@ -127,7 +128,7 @@ def test_public_signatures_hold_under_the_public_root(name: str, evidence: tuple
     assert (found.principal.kind, found.principal.authentication) == (PrincipalKind.HUMAN, Authentication.OIDC)
     assert found.addresses == {"billy@chainguard.dev"}
     assert found.evidence == evidence
-    assert found.remarks == (sigstore.SCT_UNCHECKED, sigstore.DATED_EARLIER)
+    assert found.remarks == (sigstore.DATED_EARLIER,)
 
 
 def test_a_public_signature_does_not_hold_under_a_private_root() -> None:

@@ -5,7 +5,8 @@ Whose Fulcio counts, and whose log and time-stamping authority, stands in a *tru
 
 What is checked is the chain as of the leaf's own beginning, the purpose, and the identity and issuer that the
 leaf names (Fulcio's oid-info.md). When it was signed, the log's promise or a time-stamp proves where the signature
-carries one (`cmstime`); most carry none. What the certificate-transparency log promised (SCT) is not checked.
+carries one (`cmstime`); most carry none. Where the root names logs of certificates, one of them has to have promised
+to show the leaf (`transparency`).
 
 An identity is called `sigstore:ISSUER#SUBJECT`, both percent-encoded where they are no part of a URI.
 """
@@ -29,7 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest import asn1, fulcio, keys
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.foreign import cmscerts, cmstime
+from attest.foreign import cmscerts, cmstime, transparency
 from attest.foreign.cmstime import Log, Stamper
 from attest.foreign.vouched import Vouched
 from attest.types import Authentication, Principal, PrincipalKind
@@ -44,7 +45,7 @@ MAX_ITEMS = 64
 """Authorities and logs of one kind; the public root has two."""
 
 SCT_UNCHECKED = "sct-unchecked"
-"""Remark: whether the certificate was logged is not checked."""
+"""Remark: the trusted root names no log of certificates, so that nobody knows whether it was logged."""
 
 DATED_EARLIER = "dated-before-certificate"
 """Remark: git takes the date first and the signature afterwards, so that the usual commit of gitsign is older than its
@@ -70,6 +71,7 @@ class SigstoreRoot:
     authorities: tuple[Stamper, ...]
     stampers: tuple[Stamper, ...]
     logs: Mapping[bytes, Log] = field(repr=False)
+    certificate_logs: Mapping[bytes, Log] = field(repr=False)
     sha256: bytes
 
     @classmethod
@@ -82,11 +84,11 @@ class SigstoreRoot:
             kind = found["mediaType"]
             if not str(kind).startswith("application/vnd.dev.sigstore.trustedroot"):
                 raise MalformedError("not a trusted root of Sigstore")
-            logs = _items(found, "tlogs")
             return cls(
                 authorities=tuple(_authority(item) for item in _items(found, "certificateAuthorities")),
                 stampers=tuple(_authority(item) for item in _items(found, "timestampAuthorities")),
-                logs=MappingProxyType(dict(made for item in logs if (made := _log(item)) is not None)),
+                logs=_logs(found, "tlogs"),
+                certificate_logs=_logs(found, "ctlogs"),
                 sha256=hashlib.sha256(data).digest(),
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -114,12 +116,15 @@ def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, 
     try:
         top = _issued(made, leaf, root)
         issuer, subject = issuer_of(leaf), subject_of(leaf)
+        if root.certificate_logs:
+            transparency.verify_logged(leaf, top, root.certificate_logs)
         evidence, remarks = cmstime.collect(made.message, leaf, root.stampers, root.logs)
     except cmscerts.UNREADABLE as error:
         raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None
     address = subject.value if isinstance(subject, x509.RFC822Name) else ""
     name = _text(subject)
     kind = PrincipalKind.WORKLOAD if isinstance(subject, x509.UniformResourceIdentifier) else PrincipalKind.HUMAN
+    unlogged = () if root.certificate_logs else (SCT_UNCHECKED,)
     early = (DATED_EARLIER,) if date is not None and date < leaf.not_valid_before_utc else ()
     return Vouched(
         principal=Principal(
@@ -135,7 +140,7 @@ def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, 
         not_before=made.signer.not_before,
         not_after=made.signer.not_after,
         evidence=evidence,
-        remarks=(*remarks, SCT_UNCHECKED, *early),
+        remarks=(*remarks, *unlogged, *early),
     )
 
 
@@ -209,6 +214,10 @@ def _authority(item: dict[str, Any]) -> Stamper:
     if not 1 <= len(chain) <= cmscerts.MAX_DEPTH:
         raise MalformedError("an authority of the trusted root has no certificate, or too many")
     return Stamper(chain, *_window(item["validFor"]))
+
+
+def _logs(found: dict[str, Any], name: str) -> Mapping[bytes, Log]:
+    return MappingProxyType(dict(made for item in _items(found, name) if (made := _log(item)) is not None))
 
 
 def _log(item: dict[str, Any]) -> tuple[bytes, Log] | None:
