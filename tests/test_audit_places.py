@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -76,44 +74,3 @@ def test_nothing_and_too_much_are_said(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(places, "MAX_PLACES", 2)
     with pytest.raises(UsageError, match="3 repositories"):
         places.named(["a", "b", "c"], None)
-
-
-def git(folder: Path, script: str) -> dict[str, str]:
-    """An environment in which git is a script."""
-    program = folder / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n", "ascii")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return {"PATH": f"{program.parent}{os.pathsep}{os.defpath}", "GIT_DIR": "/elsewhere"}
-
-
-ADDRESS = places.parse("https://me:pw@git.example.org/x")
-
-
-def test_a_clone_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    environ = git(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; wait")
-    with pytest.raises(UnavailableError, match=r"https://git\.example\.org/x could not be cloned within 1 s"):
-        places.clone(ADDRESS, environ, tmp_path / "clone", seconds=1)
-    child = (tmp_path / "child").read_text("ascii").strip()
-    for _ in range(100):
-        # Who started it is gone, so that it may be left for init to collect.
-        state = Path(f"/proc/{child}/stat")
-        if not state.exists() or ") Z " in state.read_text("ascii"):
-            return
-        time.sleep(0.02)
-    pytest.fail("it goes on")
-
-
-def test_git_is_told_to_ask_nobody_and_what_it_says_has_no_password(tmp_path: Path) -> None:
-    says = f'env > {tmp_path}/environ; echo "$@" > {tmp_path}/words'
-    environ = git(tmp_path, f"{says}; echo 'fatal: nothing at {ADDRESS.address}' >&2; echo 'hint: x' >&2; exit 128")
-    with pytest.raises(UnavailableError) as caught:
-        places.clone(ADDRESS, environ, tmp_path / "clone")
-    assert caught.value.message.endswith("could not be cloned: nothing at https://git.example.org/x")
-    told = dict(line.split("=", 1) for line in (tmp_path / "environ").read_text("utf-8").splitlines() if "=" in line)
-    assert (told["GIT_TERMINAL_PROMPT"], told["GIT_ASKPASS"]) == ("0", "")
-    assert told["GIT_ALLOW_PROTOCOL"] == "https:ssh:git:file"
-    assert "GIT_DIR" not in told
-    words = (tmp_path / "words").read_text("utf-8")
-    assert words.index("--end-of-options") < words.index(ADDRESS.address)
-    assert "--bare" in words

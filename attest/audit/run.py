@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from attest import history
 from attest.audit import table, watch
+from attest.audit.clones import Visits
 from attest.audit.facts import DAY, Facts
-from attest.audit.places import Place, opened
+from attest.audit.places import Place
 from attest.audit.watch import Sighting, Watch
 from attest.errors import Error, UsageError, as_error
 from attest.evidence import rfc3339
@@ -120,18 +121,19 @@ def audit(
     `query` says what is asked in it; `heard` is told of every batch as it comes; `lines` asks for the table's in it.
     """
     watching = Watch(at)
-    for place in places:
-        watching.begin()
-        found = Audited(place.name)
-        try:
-            with (
-                TemporaryDirectory(prefix="notme-audit-", ignore_cleanup_errors=True) as scratch,
-                opened(place, environ, Path(scratch)) as repo,
-            ):
-                _walk(repo, found, query(repo), wanted, watching, jobs=jobs, lines=lines, heard=heard)
-        except Exception as exception:  # whatever one repository holds, the others are looked at
-            found.error = as_error(exception)
-        yield found
+    with (
+        TemporaryDirectory(prefix="notme-audit-", ignore_cleanup_errors=True) as scratch,
+        Visits(places, environ, Path(scratch)) as visits,
+    ):
+        for number, place in enumerate(places):
+            watching.begin()
+            found = Audited(place.name)
+            try:
+                with visits.opened(number) as repo:
+                    _walk(repo, found, query(repo), wanted, watching, jobs=jobs, lines=lines, heard=heard)
+            except Exception as exception:  # whatever one repository holds, the others are looked at
+                found.error = as_error(exception)
+            yield found
 
 
 def _walk(
