@@ -15,16 +15,16 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from attest import keys, stamps, store, verify
+from attest import keys, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.lane import Lane
-from attest.policy import Context, PolicyLike
+from attest.policy import Context, Policy, PolicyLike, no_paths
 from attest.profile import Profile
 from attest.repository import Repository
 from attest.row import Row
@@ -48,6 +48,7 @@ class Query:
     """What is asked about each object. Without a policy it is examined and not judged.
 
     `home` is where time-stamps of objects signed on this machine are kept, None to look in the repository alone.
+    With `notes` what tools noted of a commit is held against its signature, too.
     """
 
     trusted: Trust
@@ -56,6 +57,7 @@ class Query:
     context: Context = field(default_factory=Context)
     profile: Profile | None = None
     home: Path | None = None
+    notes: bool = False
 
 
 def rows(repo: Repository, object_ids: Iterable[str], query: Query, *, jobs: int = 1) -> Iterator[Row]:
@@ -95,6 +97,7 @@ class Worker:
     def __init__(self, repo: Repository, query: Query) -> None:
         self._repo, self._query = repo, query
         self._lane = Lane(repo.object_format)
+        self._rules = not isinstance(query.policy, Policy | None)
         self._stamped = store.exists(repo)
         self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
 
@@ -114,7 +117,9 @@ class Worker:
 
     def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
         query = self._query
-        if (made := self._lane.row(object_id, kind, raw, query)) is not None:
+        noted = lookup.notes(object_id) if query.notes else ()
+        paths = lookup.paths_of(object_id) if self._rules else no_paths
+        if not noted and (made := self._lane.row(object_id, kind, raw, query, paths)) is not None:
             return made
         tokens = lookup.timestamps(object_id) if _SSH_BEGIN in raw else ()
         found = verify.examine(
@@ -127,12 +132,15 @@ class Worker:
             profile=query.profile,
             timestamps=tokens,
         )
+        for note in noted:
+            said = notes.find_in_note(note, object_id, found.parsed, found.identity)
+            found = replace(found, contradictions=(*found.contradictions, *said))
         decided = None
         if query.policy is not None:
-            paths = lookup.paths_of(object_id)
             decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
         row = row_of(found, decided, query.trusted)
-        self._lane.learn(raw, found, row, query)
+        if not noted:
+            self._lane.learn(raw, found, row, query)
         return row
 
 
@@ -146,6 +154,15 @@ class _Lookup:
         self._stamped, self._spooled = stamped, spooled
         self._lines: dict[str, list[bytes]] | None = None
         self._paths: dict[str, tuple[str, ...]] | None = None
+        self._notes: dict[str, list[bytes]] | None = None
+
+    def notes(self, object_id: str) -> Sequence[bytes]:
+        """What tools noted of the object; where that cannot be read it is as if it were absent."""
+        if self._notes is None:
+            self._notes = {}
+            with contextlib.suppress(Error):
+                self._notes = notes.read_all(self._repo, self._batch)
+        return self._notes.get(object_id, ())
 
     def timestamps(self, object_id: str) -> Sequence[bytes]:
         """The time-stamps kept beside the object, in ref and home; one that cannot be read is as if it were absent."""

@@ -13,17 +13,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust
+from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust, verify
 from attest.certificate import Chain, key_of
 from attest.contradictions import Held
 from attest.errors import Error, Reason, Step
-from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind
+from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.keys import PublicKey
 from attest.lanecms import OtherError, Read, Shape, prefix_of
-from attest.policy import Policy
+from attest.policy import Paths, Policy, no_paths
 from attest.row import Row, SignerKind
 from attest.rows import first_line
 from attest.signed import CMS_SIGNING_TIME, CmsSigned
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from attest.history import Query
 
-MAX_TEMPLATES = 4096
-"""A template takes about two kilobytes. History is read in its order, so the leaves that come next are the latest."""
+MAX_TEMPLATES = 2048
+"""A template takes about eight kilobytes. History is read in its order, so the leaves that come next are the latest."""
 
 _IDENT = rb"([^<>\0\r\n]* <[^<>\0\r\n]*>) (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n"
 _CLOCK = int(evidence.SKEW.total_seconds())
@@ -63,6 +63,7 @@ class _Template:
     """The row of a commit, and what its like are still asked."""
 
     row: Row
+    found: Examination
     held: Held
     key: PublicKey | None = None
     preamble: bytes = b""
@@ -90,8 +91,36 @@ class Lane:
         self._header = len(self.fmt.signature_header) + 1
         self._hash = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
 
-    def row(self, object_id: str, kind: ObjectKind, raw: bytes, query: Query) -> Row | None:
-        """The row of an object like one that was learned; None where the whole examination has to be made."""
+    def row(
+        self, object_id: str, kind: ObjectKind, raw: bytes, query: Query, paths: Paths = no_paths
+    ) -> Row | None:
+        """The row of an object like one that was learned; None where the whole examination has to be made.
+
+        Rules from a file are asked of every object anew: they may look at anything in it.
+        """
+        made = self._told(object_id, kind, raw, query)
+        if made is None or query.policy is None or isinstance(query.policy, Policy):
+            return None if made is None else made[1]
+        template, row = made
+        parsed = parse_commit(raw, self.fmt)
+        found = replace(
+            template.found,
+            object_id=object_id,
+            parsed=parsed,
+            payload=parsed.payload,
+            signature=parsed.signature.armour if parsed.signature is not None else b"",
+            evidence=row.evidence,
+            findings=(*row.findings[: Step.POLICY - 1], template.found.findings[Step.POLICY - 1]),
+            contradictions=row.contradictions,
+        )
+        decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
+        row.findings, row.outcome, row.rule = decided.findings, decided.outcome, decided.rule
+        row.warnings = decided.warnings
+        return row
+
+    def _told(
+        self, object_id: str, kind: ObjectKind, raw: bytes, query: Query
+    ) -> tuple[_Template, Row] | None:
         found = self._pattern.match(raw) if kind is ObjectKind.COMMIT else None
         if found is None or b"\0" in raw:
             return None
@@ -110,7 +139,7 @@ class Lane:
     def learn(self, raw: bytes, found: Examination, row: Row, query: Query) -> None:
         """Remember what an examination said, where the next of its kind can be told by less."""
         match = self._pattern.match(raw)
-        if match is None or not isinstance(found.parsed, Commit) or not isinstance(query.policy, Policy | None):
+        if match is None or not isinstance(found.parsed, Commit):
             return
         if len(self._templates) >= MAX_TEMPLATES:
             self._templates.clear()
@@ -121,11 +150,11 @@ class Lane:
 
     def _signed(
         self, object_id: str, raw: bytes, found: re.Match[bytes], message: bytes, query: Query
-    ) -> Row | None:
+    ) -> tuple[_Template, Row] | None:
         author, committer, armour = found[3], found[5], found[7]
         if armour is None:
             template = self._templates.get((b"", author, committer, False))
-            return None if template is None else _row(template, object_id, found, message, None, ())
+            return None if template is None else (template, _row(template, object_id, found, message, None, ()))
         text = armour.replace(b"\n ", b"\n")
         # The header goes from its name to the end of the armour; the blank line behind it is the payload's.
         payload = raw[: found.start(7) - self._header] + b"\n" + message
@@ -137,7 +166,7 @@ class Lane:
                 return None
             keys.verify_signature(template.key, value, template.preamble + template.digest(payload).digest())
             about = (evidence.said(int(found[6]), template.word),) if template.word else ()
-            return _row(template, object_id, found, message, None, about)
+            return template, _row(template, object_id, found, message, None, about)
         der = cms.ARMOUR.open(text)
         shape = self._shapes.get(prefix_of(der))
         if shape is None:
@@ -153,7 +182,7 @@ class Lane:
 
     def _timed(
         self, template: _Template, object_id: str, found: re.Match[bytes], message: bytes, read: Read, query: Query
-    ) -> Row | None:
+    ) -> tuple[_Template, Row] | None:
         """Steps 5 and 6 of a signature by a certificate."""
         chain, word = template.chain, read.signing_time
         assert chain is not None
@@ -167,14 +196,14 @@ class Lane:
                 return None
         if template.epoch is not None:
             trust.verify_not_retired(template.epoch, about)
-        return _row(template, object_id, found, message, word, tuple(about))
+        return template, _row(template, object_id, found, message, word, tuple(about))
 
     def _template(
         self, match: re.Match[bytes], found: Examination, row: Row, query: Query
     ) -> tuple[Name | None, _Template | None]:
         author, committer = match[3], match[5]
         if match[7] is None:
-            return (b"", author, committer, False), _Template(row, _held(found))
+            return (b"", author, committer, False), _Template(row, found, _held(found))
         if found.signed is None and found.foreign is None:
             return None, None
         if isinstance(found.signed, CmsSigned):
@@ -202,7 +231,7 @@ class Lane:
         digest = sshsig.HASHES[parsed.hash_algorithm]
         preamble = sshsig.to_be_signed(b"", hash_algorithm=parsed.hash_algorithm)[: -digest().digest_size]
         name = (blob[:-_ED25519_VALUE], author, committer, False)
-        return name, _Template(row, _held(found), key, preamble, digest, word=word)
+        return name, _Template(row, found, _held(found), key, preamble, digest, word=word)
 
     def _learn_cms(
         self, made: CmsSigned, names: tuple[bytes, bytes], found: Examination, row: Row, query: Query
@@ -223,7 +252,7 @@ class Lane:
         self._shapes[shape.prefix] = shape
         name = (shape.prefix, *names, bool(made.timestamps))
         return name, _Template(
-            row, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch
+            row, found, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch
         )
 
 

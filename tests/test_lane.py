@@ -21,10 +21,11 @@ from attest.gitobject import ObjectFormat, ObjectKind
 from attest.history import Query
 from attest.lane import Lane
 from attest.lanecms import OtherError, Shape
-from attest.policy import Policy
+from attest.policy import Policy, PolicyLike
 from attest.profile import Profile
 from attest.row import Row
 from attest.rows import row_of
+from attest.rules.ruleset import Ruleset
 from attest.trust import Trust
 from attest.types import Outcome, StepStatus, Voucher
 from tests.forge import attach, plain_ssh
@@ -115,14 +116,28 @@ KINDS: dict[str, Callable[[World], tuple[Trust, Maker]]] = {
     "an SSH key that nobody named": lambda w: ssh(w, listed=False),
     "no signature": unsigned,
 }
-POLICIES: dict[str, Policy | None] = {
+RULES = b"""
+version = 1
+
+[[rules]]
+name = "agents"
+match = { classes = ["agent"] }
+require = { forbidden_trailers = ["Signed-off-by"], contradictions = "warning" }
+
+[[rules]]
+name = "others"
+match = { classes = ["human"] }
+require = { forbidden_trailers = ["Signed-off-by"] }
+"""
+POLICIES: dict[str, PolicyLike | None] = {
     "examined alone": None,
     "under the built-in policy": Policy(),
     "where time has to be vouched for": Policy(require_time=Voucher.AUTHORITY),
+    "under rules": Ruleset.read(RULES, "rules"),
 }
 
 
-def begun(world: World, kind: str, policy: Policy | None = None) -> tuple[Run, Maker]:
+def begun(world: World, kind: str, policy: PolicyLike | None = None) -> tuple[Run, Maker]:
     """A lane that has seen one commit of the kind."""
     trusted, make = KINDS[kind](world)
     run = Run(Query(trusted, world.now + timedelta(days=1), policy))
@@ -133,7 +148,7 @@ def begun(world: World, kind: str, policy: Policy | None = None) -> tuple[Run, M
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_next_commit_of_a_signer_is_told_by_the_lane_and_told_the_same(
-    world: World, kind: str, policy: Policy | None
+    world: World, kind: str, policy: PolicyLike | None
 ) -> None:
     run, make = begun(world, kind, policy)
     for message in (b"another\n", b"\n\nlate subject\n", "grüße\n".encode(), CLAIMED, b""):
