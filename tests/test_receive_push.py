@@ -146,7 +146,7 @@ def test_protected_refs_neither_rewind_nor_go_and_statements_only_grow(desk: Des
     for ref in ("refs/heads/main", REF, "refs/tags/v1"):
         for update in (Update(ref, oid, desk.main), Update(ref, oid, None)):
             status, read = desk.read(update, settings=protected)
-            assert (status, "cannot be" in read) == (REJECTED, True), update
+            assert (status, "and cannot be" in read) == (REJECTED, True), update
     for update in (Update("refs/heads/x", oid, desk.main), Update("refs/heads/x", oid, None)):
         assert desk.read(update, settings=protected)[0] == ACCEPTED
 

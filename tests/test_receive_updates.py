@@ -157,7 +157,7 @@ def test_what_lies_beside_statements_is_never_known(place: Place) -> None:
 def test_to_a_protected_ref_the_default_branch_is_new_unless_it_is_protected_too(place: Place) -> None:
     wanted = Update("refs/heads/release", None, place.second)
     assert place.new(wanted) == []
-    assert place.new(wanted, Settings(protect=("refs/heads/release",))) == [place.second, place.first]
+    assert place.new(wanted, Settings(protect=("refs/heads/release",))) == [place.first, place.second]
     assert place.new(wanted, Settings(protect=("refs/heads/*",))) == []
 
 

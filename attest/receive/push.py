@@ -140,10 +140,10 @@ def _check_change(update: Update, change: Change, settings: Settings) -> None:
         return
     what = "deleted" if change is Change.DELETE else "rewound"
     if is_attestations(update.ref):
-        raise _refused(f"{update.ref} only grows: it cannot be {what}", hint="fetch it, notme-git attest, push again")
+        raise _refused(f"it only grows and cannot be {what}", hint="fetch it, notme-git attest, push again")
     if settings.protects(update.ref):
         remedy = "its operator can lift notme.protect" if change is Change.DELETE else "merge or rebase onto its tip"
-        raise _refused(f"{update.ref} is protected: it cannot be {what}", hint=remedy)
+        raise _refused(f"it is protected and cannot be {what}", hint=remedy)
 
 
 def _refused(message: str, *, hint: str) -> VerificationError:

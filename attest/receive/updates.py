@@ -100,7 +100,7 @@ def change_of(repo: Repository, wanted: Update) -> Change:
 
 
 def new_objects(repo: Repository, wanted: Update, judged: Sequence[str]) -> Iterator[str]:
-    """The tags and commits that the update brings to its ref, tags first, then newest first.
+    """The tags and commits that the update brings to its ref, tags first, then oldest first: so they are mended.
 
     What the ref itself reaches is not new, nor what any of the ids in `judged` does (`Before`).
     """
@@ -110,7 +110,7 @@ def new_objects(repo: Repository, wanted: Update, judged: Sequence[str]) -> Iter
     if target is None:
         return iter(tags)
     known = dict.fromkeys([*judged, wanted.old] if wanted.old else judged)
-    walked = repo.walk((target,), without=tuple(known))
+    walked = repo.walk(("--reverse", target), without=tuple(known))
     return _bounded(itertools.chain(tags, walked), wanted.ref)
 
 

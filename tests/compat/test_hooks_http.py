@@ -321,6 +321,6 @@ def test_deletion_and_rewinding_are_refused_on_a_protected_ref_alone(server: Ser
     assert server.push(f"+{rewound}:refs/heads/old").status == 0
     assert server.push(":refs/heads/old").status == 0
     server.config("receive.denyDeleteCurrent", "ignore")
-    refused(server.push(":refs/heads/main"), "refs/heads/main is protected: it cannot be deleted")
-    refused(server.push(f"+{other}:refs/heads/main"), "refs/heads/main is protected: it cannot be rewound")
+    refused(server.push(":refs/heads/main"), "refs/heads/main: it is protected and cannot be deleted")
+    refused(server.push(f"+{other}:refs/heads/main"), "refs/heads/main: it is protected and cannot be rewound")
     assert server.ref("refs/heads/main") == server.main
