@@ -221,3 +221,14 @@ def test_git_accepts_what_is_listed(program: str, folder: Path) -> None:
         accepted += result.fooled
     assert accepted >= 3
     assert {result.entry.expect for result in results} == {ACCEPT, REJECT}
+
+
+def test_what_git_fsck_is_said_to_find_it_finds(corpus: Corpus, folder: Path) -> None:
+    peer("git")
+    said, compared = withgit.fsck(folder), 0
+    for one in corpus.cases:
+        told = [r.removeprefix("git fsck: ") for r in one.references if r.startswith("git fsck: ")]
+        if told and one.object_format is ObjectFormat.SHA1:
+            compared += 1
+            assert said[one.object_id].split(" ")[-1] == told[0], one.name
+    assert compared >= 40

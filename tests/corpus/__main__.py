@@ -99,7 +99,7 @@ def git_command(folder: Path, programs: tuple[str, ...], only: tuple[str, ...]) 
         told, found[program] = withgit.ask(folder, program, only=only, jobs=os.cpu_count() or 1)
         versions += [version for version in told if version not in versions]
     click.echo(f"With {', '.join(versions)}.\n")
-    for line in withgit.markdown(found):
+    for line in withgit.markdown(found, withgit.fsck(folder)):
         click.echo(line)
 
 

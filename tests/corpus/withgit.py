@@ -8,6 +8,7 @@ bundle of the authority.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,13 @@ from notme_git.authority import founding
 from tests.corpus import run
 from tests.corpus.case import ACCEPT
 from tests.corpus.run import CorpusError, Entry, Exits, Result
+
+_FSCK = re.compile(
+    r"^(error|warning) in (?:commit|tag) ([0-9a-f]{40}): (\w+)"
+    r"|^error: ([0-9a-f]{40}): object could not be parsed"
+    r"|: hash-path mismatch, found at: \S*objects/([0-9a-f]{2})/([0-9a-f]{38})$",
+    re.MULTILINE,
+)
 
 SECONDS = 60.0
 BUNDLE = "bundle"
@@ -120,6 +128,29 @@ def ask(corpus: Path, program: str, *, only: Sequence[str] = (), jobs: int = 2) 
         return made.versions(program), list(results)
 
 
+def fsck(corpus: Path) -> dict[str, str]:
+    """What `git fsck` says against objects of the SHA-1 repository: by id `error`, or severity and message id."""
+    with prepared(corpus, "git") as made:
+        done = subprocess.run(
+            [made.git, "fsck", "--no-dangling", "--no-reflogs"],
+            cwd=corpus / "sha1.git",
+            env=dict(made.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    said = {}
+    for found in _FSCK.finditer(done.stdout + done.stderr):
+        severity, named, message, unreadable, folder, rest = found.groups()
+        if named:
+            said[named] = f"{severity} {message}"
+        else:
+            said[unreadable or f"{folder}{rest}"] = "error"
+    return said
+
+
 def _belongs(entry: Entry, program: str) -> bool:
     """Whether an object without a signature is one that was made of this program's signatures."""
     named = entry.name.partition("-")[2]
@@ -135,10 +166,10 @@ def defect(entry: Entry) -> str:
     return f"{step}-{rest}"
 
 
-def markdown(found: Mapping[str, Iterable[Result]]) -> Iterator[str]:
-    """A table of what was accepted and has to be refused: a row a defect, a column a program."""
+def markdown(found: Mapping[str, Iterable[Result]], said: Mapping[str, str]) -> Iterator[str]:
+    """A table of what was accepted and has to be refused: a row a defect, a column a program, the last one git fsck."""
     rows: dict[str, dict[str, bool]] = {}
-    sentences: dict[str, str] = {}
+    sentences, checked = dict[str, str](), dict[str, str]()
     totals: list[str] = []
     for program, results in found.items():
         known = list(results)
@@ -148,14 +179,16 @@ def markdown(found: Mapping[str, Iterable[Result]]) -> Iterator[str]:
             row = rows.setdefault(defect(one.entry), {})
             row[program] = row.get(program, False) or one.fooled
             sentences.setdefault(defect(one.entry), one.entry.sentence)
+            if one.entry.fields["oid"] in said:
+                checked[defect(one.entry)] = said[one.entry.fields["oid"]]
     yield "Accepted, of those that have to be refused: " + ", ".join(totals) + "."
     yield ""
-    yield f"| defect | what it is | {' | '.join(found)} |"
-    yield f"|---|---|{'---|' * len(found)}"
+    yield f"| defect | what it is | {' | '.join(found)} | git fsck |"
+    yield f"|---|---|---|{'---|' * len(found)}"
     for name, row in sorted(rows.items()):
         if any(row.values()):
             marks = ["accepts" if row.get(p) else "refuses" if p in row else "" for p in found]
-            yield f"| `{name}` | {sentences[name]} | {' | '.join(marks)} |"
+            yield f"| `{name}` | {sentences[name]} | {' | '.join(marks)} | {checked.get(name, '')} |"
 
 
 def _found(name: str) -> str:

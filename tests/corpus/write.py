@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import gitobject
 from attest.gitobject import ObjectFormat, ObjectKind
-from tests.corpus import adopted, case, certificates, names, numbers, objects, openpgps, places, sshs
+from tests.corpus import adopted, case, certificates, names, numbers, objects, openpgps, payloads, places, sshs
 from tests.corpus.case import Case
 from tests.corpus.signers import ALICE_IDENT, OPENPGP_KEY, Cast
 from tests.forge import commit_payload
@@ -58,7 +58,7 @@ def _everywhere(cast: Cast) -> Iterator[Case]:
         target = gitobject.object_id(ObjectKind.COMMIT, base(fmt), fmt)
         for signer in cast.families:
             yield from objects.unsigned_bytes(signer, fmt)
-            yield from objects.odd_payloads(signer, fmt)
+            yield from payloads.cases(signer, fmt)
             yield from objects.tags(signer, fmt, target)
             yield from places.unsigned(signer, fmt, target)
             yield from places.placed(signer, fmt)
