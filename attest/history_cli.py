@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +28,8 @@ from attest.cli import (
     repository_option,
 )
 from attest.command import complain
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, Step, UnavailableError, UsageError
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError
 from attest.history import Query
-from attest.policy import PolicyLike
 from attest.profile import Profile
 from attest.report import data, jsonl, text
 from attest.report.progress import Progress
@@ -110,6 +109,7 @@ def _outcome(row: Row) -> Outcome | None:
 def history_options(command: Any) -> Any:
     """REV..., --repo, --jobs, --json, --jsonl: what both commands take."""
     for option in (
+        click.option("--notes", is_flag=True, help="Hold notes of git-ai and Agent Trace against the signatures, too."),
         click.option("--quiet", "-q", is_flag=True, help="Print no line an object, only the summary."),
         click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line, as they come."),
         json_option,
@@ -135,6 +135,7 @@ def examine(
     as_json: bool,
     as_jsonl: bool,
     quiet: bool,
+    notes: bool,
     trusted: Trust,
     profile: str | None,
 ) -> int:
@@ -148,7 +149,7 @@ def examine(
     at = datetime.now(UTC)
     repo = open_repository(directory, os.environ)
     named = Revisions(repo, revisions)
-    if named.single and not as_jsonl:
+    if named.single and not as_jsonl and not notes:
         [found] = examinations(repo, revisions[0], trusted, profile, at, [])
         if as_json:
             click.echo(json.dumps(data.findings_data(found.record()), indent=2, ensure_ascii=False))
@@ -156,8 +157,8 @@ def examine(
             for line in text.findings_lines(found.record()):
                 click.echo(line)
         return ACCEPTED
-    query = Query(trusted, at, profile=Profile(profile) if profile else None, home=verifier.home())
-    done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk(named.objects())
+    query = Query(trusted, at, profile=Profile(profile) if profile else None, home=verifier.home(), notes=notes)
+    done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk([(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
     return UNCHECKED if done.unread else ACCEPTED
 
@@ -178,6 +179,7 @@ def verify_command(
     as_json: bool,
     as_jsonl: bool,
     quiet: bool,
+    notes: bool,
     trusted: Trust,
     profile: str | None,
     policy_file: Path | None,
@@ -187,7 +189,7 @@ def verify_command(
     place: Path | None,
     key: Path | None,
 ) -> int:
-    """Judge under the built-in policy, or the one in a file.
+    """Judge under a policy: a file's, the tree's own where a start is pinned, or the built-in one.
 
     Name a commit, a tag, a range A..B, or what git rev-list takes to limit a walk: --all, --branches, --since=DATE ...
     With --all and --tags the tag objects are judged too.
@@ -202,21 +204,51 @@ def verify_command(
     context = read_context(repo, revisions[0], ref, address) if named.single else read_context(repo, "", ref, address)
     voucher = Voucher(require_time) if require_time else None
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
-    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())
-    if named.single and not as_jsonl and place is None:
-        return _one(repo, revisions[0], query, policy, profile, as_json=as_json)
+    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home(), notes)
+    stretches = None if policy_file or voucher else _pinned(repo, named, query)
+    if named.single and not as_jsonl and not notes and place is None:
+        return _one(repo, revisions[0], next(iter(stretches))[0] if stretches else query, profile, as_json=as_json)
     run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
     if place is not None and key is not None:
+        if stretches:
+            raise UsageError(_NO_CHECKPOINT, hint="name the policy with --policy FILE")
         done = _Resumed(run, named, place, signing_key.load(key)).walk()
     else:
-        done = run.walk(named.objects())
+        done = run.walk(stretches or [(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
     return done.status()
 
 
-def _one(
-    repo: Repository, revision: str, query: Query, policy: PolicyLike, profile: str | None, *, as_json: bool
-) -> int:
+def _pinned(repo: Repository, named: Revisions, query: Query) -> list[tuple[Query, Iterator[str]]] | None:
+    """What is judged by which policy of the tree, where a start is pinned for this repository; None without a pin.
+
+    Raises `UsageError` for a walk that has no one tip: whose policy is in force is known along its first parents alone.
+    """
+    from attest.rules import pins, source
+
+    pin = pins.of_repository(verifier.home(), repo)
+    if pin is None:
+        return None
+    ids = named.tips()
+    tips, without = [i for i in ids if not i.startswith("^")], [i[1:] for i in ids if i.startswith("^")]
+    if len(tips) != 1 or not named.plain:
+        raise UsageError(
+            "a start is pinned here, and by the tree's own policy one branch is judged at a time",
+            hint="name one tip, or A..B, or a policy with --policy FILE",
+        )
+    tip = repo.commit_of(tips[0])
+    stretches = list(source.for_range(repo, pin.start, tip, query, without))
+    if named.single:
+        return [(stretches[0].query, iter(tips))]
+    return [(stretch.query, repo.walk(stretch.arguments)) for stretch in stretches]
+
+
+_NO_CHECKPOINT = "a checkpoint is for one policy, and a start is pinned here: the tree has one for each stretch"
+
+
+def _one(repo: Repository, revision: str, query: Query, profile: str | None, *, as_json: bool) -> int:
+    policy = query.policy
+    assert policy is not None
     [found] = examinations(repo, revision, query.trusted, profile, query.at, [])
 
     def paths() -> tuple[str, ...]:
@@ -277,26 +309,26 @@ class _Run:
     def __init__(self, repo: Repository, query: Query, form: str, jobs: int | None) -> None:
         self.repo, self.query, self._form = repo, query, form
         self._jobs = jobs or history.cores()
-        self._printer = Printer(form, query, repo.object_format.value)
-        self._first = True
+        self._progress, self._first = Progress(), True
 
-    def batches(self, object_ids: Iterator[str]) -> Iterator[Batch]:
+    def batches(self, query: Query, object_ids: Iterator[str]) -> Iterator[Batch]:
         """Each batch, once what it says is printed."""
-        progress = Progress()
+        printer = Printer(self._form, query, self.repo.object_format.value)
         try:
-            for batch in history.results(self.repo, object_ids, self.query, self._printer, jobs=self._jobs):
-                progress.close()
+            for batch in history.results(self.repo, object_ids, query, printer, jobs=self._jobs):
+                self._progress.close()
                 self._print(batch.printed)
-                progress.add(batch.size)
+                self._progress.add(batch.size)
                 yield batch
         finally:
-            progress.close()
+            self._progress.close()
 
-    def walk(self, object_ids: Iterator[str]) -> Done:
+    def walk(self, stretches: Iterable[tuple[Query, Iterator[str]]]) -> Done:
         """All of them."""
         done = Done()
-        for batch in self.batches(object_ids):
-            done.add(batch)
+        for query, object_ids in stretches:
+            for batch in self.batches(query, object_ids):
+                done.add(batch)
         self.end()
         return done
 
@@ -338,7 +370,7 @@ class _Resumed:
         position, last, saved = kept.position, kept.last, kept.position
         ids = self._rest(reached, kept)
         try:
-            for batch in self._run.batches(ids):
+            for batch in self._run.batches(self._run.query, ids):
                 done.add(batch)
                 position, last = position + batch.size, batch.last
                 if position - saved >= SAVE_EVERY:

@@ -89,6 +89,16 @@ class Repository:
         """The same repository opened once more, for another process."""
         return Repository(self.path, self._git, self._environ, self.object_format, self._objects)
 
+    def apart(self, folder: Path) -> Repository:
+        """The same repository, where git puts what it makes into `folder` and not among the objects that are judged."""
+        others = (str(self._objects), self._environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
+        environ = {
+            **self._environ,
+            "GIT_OBJECT_DIRECTORY": str(folder),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(filter(None, others)),
+        }
+        return Repository(self.path, self._git, environ, self.object_format, folder)
+
     def read(self, oid: str) -> tuple[str, bytes]:
         """Kind (`commit`, `tag`, `tree`, `blob`) and content of the object with this id, lower-case hex.
 
@@ -117,6 +127,10 @@ class Repository:
             hint = f"Name a commit or tag, such as HEAD. {self._cut()}".rstrip()
             raise UsageError(f"{revision!r} is not one object of {self.path}", hint=hint)
         return oid
+
+    def commit_of(self, oid: str) -> str:
+        """The commit that an object is, or that a tag leads to. Raises `UsageError`."""
+        return self.resolve(f"{self.check_id(oid)}^{{commit}}")
 
     def full_ref(self, revision: str) -> str | None:
         """The full name, such as `refs/heads/main`, when `revision` is or points to a ref, else None."""

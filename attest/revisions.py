@@ -51,6 +51,11 @@ class Revisions:
         return len(self._arguments) == 1 and not self._arguments[0].startswith(("-", "^")) and ".." not in self.text
 
     @property
+    def plain(self) -> bool:
+        """Whether revisions alone are named, and no option or path."""
+        return not any(argument.startswith("-") for argument in self._arguments)
+
+    @property
     def text(self) -> str:
         """As it was typed."""
         return " ".join(self._arguments)
