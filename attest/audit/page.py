@@ -178,6 +178,7 @@ def _repository(audit: Audit, each: Audited) -> Iterator[Child]:
     yield sections.look_at(facts.anomalies, several=False)
     for name, section in (
         ("Who signed for whom", sections.pairs),
+        ("What the signatures are worth", sections.worth),
         ("What the policy said", sections.rulings),
         ("Signers whom nothing vouches for", sections.strangers),
         ("Unsigned", sections.unsigned),

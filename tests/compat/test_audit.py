@@ -109,23 +109,6 @@ def test_a_history_with_a_hole_is_told_up_to_the_hole(team: Sandbox, tmp_path: P
     assert 0 < each["facts"]["standings"]["agent"] < 4
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ((), "no repository is named"),
-        (("ext::sh -c true",), "ext:: is not a way"),
-        (("http://example.org/x.git",), "http is not a way"),
-        ((".", "--json", "--csv"), "exclude each other"),
-        ((".", "--since", "2026-02-01", "--until", "2026-01-01"), "--since is after --until"),
-        ((".", "--policy", "/dev/null", "--require-time", "authority"), "exclude each other"),
-    ],
-)
-def test_what_makes_no_sense_is_said(team: Sandbox, arguments: tuple[str, ...], says: str) -> None:
-    done = team.attest("audit", *arguments, status=64)
-    assert says in done.err
-    assert not done.out
-
-
 @pytest.mark.parametrize("ref", ["--output=x", "nothing"])
 def test_a_ref_that_is_none_is_said_of_its_repository(team: Sandbox, ref: str) -> None:
     done = team.attest("audit", ".", f"--ref={ref}", status=2)
