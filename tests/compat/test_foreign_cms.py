@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from attest.gitobject import ObjectFormat, ObjectKind
 from attest.trust import Trust
 from attest.types import StepStatus
 from tests.compat.signed import now, run
-from tests.foreignsigned import A_YEAR, CONTENT, Authority, Key, armoured, ec_key, rsa_key
+from tests.foreignsigned import A_YEAR, CONTENT, Authority, Key, armoured, ec_key, real, rsa_key
 from tests.peers import SHARED_VECTORS, peer
 
 NOW = now()
@@ -120,6 +120,28 @@ def test_we_and_openssl_agree_on_what_openssl_signed(folder: Path, key: str, arg
     leaf = x509.load_pem_x509_certificate((folder / key).read_bytes().partition(b"-----END PRIVATE KEY-----\n")[2])
     assert signer.leaf_sha256 == leaf.fingerprint(hashes.SHA256()).hex()
     assert (signer.serial, signer.issuer) == (f"{leaf.serial_number:x}", leaf.issuer.rfc4514_string())
+
+
+@pytest.mark.parametrize("name", ["offline.commit", "online.commit", "v0.14.0.tag"])
+def test_openssl_says_of_gitsigns_own_objects_what_we_say(folder: Path, name: str) -> None:
+    parsed = real(name)
+    assert parsed.signature is not None
+    raw, _ = smime.open_armour(parsed.signature.armour)
+    (folder / "real").write_bytes(parsed.payload)
+    (folder / "tampered").write_bytes(parsed.payload[:-1])
+    for content, holds in (("real", True), ("tampered", False)):
+        assert (we_take(folder, raw, content), openssl_takes(folder, raw, content)) == (holds, holds)
+    made = smime.read(parsed.signature.armour, NONE)
+    (folder / "leaf").write_bytes(made.message.certificates[0])
+    asked = ("-serial", "-issuer", "-nameopt", "RFC2253", "-fingerprint", "-sha256", "-dateopt", "iso_8601", "-dates")
+    ended = run(peer("openssl"), "x509", "-inform", "DER", "-in", "leaf", "-noout", *asked, cwd=folder)
+    said = dict(line.split("=", 1) for line in ended.stdout.splitlines())
+    signer = made.signer
+    assert said["serial"].lower().lstrip("0") == signer.serial
+    assert said["issuer"] == signer.issuer
+    assert said["sha256 Fingerprint"].replace(":", "").lower() == signer.leaf_sha256
+    for label, seconds in (("notBefore", signer.not_before), ("notAfter", signer.not_after)):
+        assert int(datetime.fromisoformat(said[label]).timestamp()) == seconds
 
 
 @pytest.mark.parametrize(
