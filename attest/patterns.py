@@ -13,6 +13,8 @@ would let its author choose how long the verifier works.
 
 from __future__ import annotations
 
+import functools
+
 from attest.errors import UsageError
 
 MAX_PATTERN_BYTES = 255
@@ -20,6 +22,9 @@ MAX_PATTERN_BYTES = 255
 
 MAX_VALUE_BYTES = 4096
 """UTF-8; PATH_MAX, above every ref name and repository address that git itself can store."""
+
+KEPT = 1024
+"""Patterns whose reading is remembered: a policy holds each of its own against every path of a history."""
 
 RESERVED = frozenset("?[]{}\\!")
 """Signs that other pattern languages read as more than themselves; refused, so that nobody relies on them."""
@@ -54,6 +59,7 @@ def matches(pattern: str, value: str) -> bool:
     return bool(reached >> end & 1)
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _compile(pattern: str) -> tuple[dict[str, int], int, int, int]:
     """Bit sets of the positions of each literal, of `*` and of `**`; and the number of positions."""
     literal: dict[str, int] = {}
@@ -72,6 +78,7 @@ def _compile(pattern: str) -> tuple[dict[str, int], int, int, int]:
     return literal, single, double, bit.bit_length() - 1
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _defect(pattern: str) -> str:
     if not pattern:
         return "is empty"

@@ -213,6 +213,15 @@ def test_an_explanation_names_every_rule_with_its_reason(world: World, objects: 
     assert (data["rule"], data["accepted"], data["reason"]) == ("r3", False, Reason.RULE_NOT_MET)
 
 
+def test_a_path_without_utf8_can_be_printed(world: World, objects: dict[str, Examination]) -> None:
+    asked = case(world, objects["agent"], Context(), ["lib/\udcff\n"])
+    said = explaining.explain(built(world, ["match = { paths = ['src/**'] }"]), asked)
+    assert said.lines[0].detail == "it also changes lib/\ufffd\n"
+    assert [line for line in explaining.text_lines(said) if "lib" in line] == [
+        "  rule r0 does not speak (paths: it also changes lib/\ufffd?)"
+    ]
+
+
 def codes(world: World, text: str, *, people_too: bool = True) -> dict[str, Severity]:
     made = Ruleset.read(f"version = 1\n{people(world) if people_too else ''}\n{text}".encode(), "test")
     return {note.code: note.severity for note in lint.lint(made.document, world.trust(), world.now)}

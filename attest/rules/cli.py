@@ -26,7 +26,7 @@ from attest.rules.propose import Proposal, ssh_key
 from attest.rules.ruleset import Ruleset
 from attest.trust import Trust
 from attest.types import Outcome, Severity, StepStatus
-from attest.verifier import examiner_options, verifier_options
+from attest.verifier import examiner_options
 
 SHOWN = 10
 """Offenders that `simulate` names unless it is told otherwise."""
@@ -49,7 +49,7 @@ def policy() -> None:
 @policy.command()
 @click.argument("rev")
 @repository_option
-@verifier_options
+@examiner_options
 @_POLICY
 @click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
@@ -71,7 +71,7 @@ def explain(
     at = datetime.now(UTC)
     repo = open_repository(directory, os.environ)
     rules, trusted = _rules(repo, file, trusted)
-    [found] = examinations(repo, rev, trusted, profile, at, [])
+    [found] = examinations(repo, repo.resolve(rev), trusted, profile, at, [])
 
     def paths() -> tuple[str, ...]:
         return repo.changed_paths([found.object_id])[found.object_id]
@@ -98,7 +98,7 @@ def explain(
 @policy.command(name="simulate", context_settings=_WALK)
 @click.argument("revisions", metavar="[REV|A..B|--all|...]", nargs=-1, type=click.UNPROCESSED)
 @repository_option
-@verifier_options
+@examiner_options
 @_POLICY
 @click.option("--ref", help="The ref that all of it is taken to be offered for.")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")

@@ -20,6 +20,7 @@ that no pattern can be held against (longer than a system can open) is a match f
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,9 @@ from attest.patterns import MAX_VALUE_BYTES
 from attest.rules.ancestry import Ancestry
 from attest.rules.facts import Facts
 from attest.rules.model import Class, Effect, Kind, Match, Rule
+
+KEPT = 1 << 14
+"""Answers that are remembered, some five megabytes: a history changes the same paths again and again."""
 
 SHOWN = 3
 """Paths that a sentence names."""
@@ -141,6 +145,7 @@ def _any(watched: Sequence[str], facts: Facts) -> str:
     return "it changes none of these paths"
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _matches(pattern: str, path: str) -> bool:
     return patterns.matches(pattern, _text(path))
 
@@ -160,4 +165,4 @@ def _unmatchable(path: str) -> bool:
 
 def _names(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(path[:200] for path in paths[:SHOWN]) + more
+    return ", ".join(_text(path)[:200] for path in paths[:SHOWN]) + more
