@@ -18,7 +18,19 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import gitobject
 from attest.gitobject import ObjectFormat, ObjectKind
-from tests.corpus import adopted, case, certificates, names, numbers, objects, openpgps, payloads, places, sshs
+from tests.corpus import (
+    adopted,
+    case,
+    certificates,
+    names,
+    numbers,
+    objects,
+    openpgps,
+    payloads,
+    places,
+    sshs,
+    structures,
+)
 from tests.corpus.case import Case
 from tests.corpus.signers import ALICE_IDENT, OPENPGP_KEY, Cast
 from tests.forge import commit_payload
@@ -44,7 +56,7 @@ def build() -> Corpus:
     cast, bundles = Cast(), dict[bytes, str]()
     bundles[cast.base.sealed(cast.base.bundle())] = "bundle"
     made = [*_everywhere(cast), *adopted.cases(bundles)]
-    for module in (numbers, certificates, sshs, openpgps, names):
+    for module in (numbers, structures, certificates, sshs, openpgps, names):
         made += module.cases(cast)
     called = Counter((one.repository, one.name) for one in made)
     if twice := [name for name, count in called.items() if count > 1]:
