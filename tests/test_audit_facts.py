@@ -80,6 +80,7 @@ def test_who_signed_for_whom_is_counted_with_first_and_last() -> None:
     assert first == alice
     assert (span.count, span.accepted, span.first, span.last) == (3, 2, NOW - 50, NOW + 9)
     assert second.represented == "Bob <bob@example.org>"
+    assert found.pair_months[first] == {"2026-11": 3}
 
 
 def test_what_author_and_committer_say_makes_nobody_a_signer() -> None:
@@ -157,6 +158,9 @@ def test_memory_does_not_grow_with_what_people_make_up() -> None:
     assert len(found.unsigned.each) == MAX_NAMES
     assert found.unsigned.others.count == 300
     assert max(map(len, found.unsigned.each)) <= facts.MAX_NAME
+    old = facts.of(row(n, date=n * 31 * facts.DAY) for n in range(facts.MAX_MONTHS + 50))
+    [months] = old.pair_months.values()
+    assert (len(months), old.span.count) == (facts.MAX_MONTHS, facts.MAX_MONTHS + 50)
     broken = facts.of(failed(row(n), Step.INTEGRITY, Reason.SIGNATURE_INVALID) for n in range(100))
     [(_, anomaly)] = broken.anomalies.ranked()
     assert (anomaly.count, len(anomaly.examples)) == (100, MAX_EXAMPLES)

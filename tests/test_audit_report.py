@@ -171,9 +171,10 @@ def test_a_page_runs_nothing_loads_nothing_and_is_well_formed(name: str) -> None
 
 
 def test_every_chart_says_in_words_what_it_shows() -> None:
-    source = page.render(AUDITS["one repository"]())
+    audit = AUDITS["one repository"]()
+    source = page.render(audit)
     assert re.findall(r'<svg[^>]*role="img"[^>]*>(?!<title>)', source) == []
-    assert len(re.findall(r'role="img"', source)) == 3
+    assert len(re.findall(r'role="img"', source)) == 3 + len(audit.total.pairs.each)
 
 
 def test_a_page_has_the_figures_in_words() -> None:
@@ -210,6 +211,7 @@ def test_time_is_made_into_columns(name: str) -> None:
     assert (found.unit, found.left_out) == (unit, left_out)
     assert (told if isinstance(labels, list) else len(told)) == labels
     assert sum(column.total for column in found.columns) + left_out == sum(months.values())
+    assert found.spread(months) == [column.total for column in found.columns]
 
 
 @given(st.integers(0, 10**9))

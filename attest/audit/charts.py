@@ -76,6 +76,18 @@ def spark(columns: Sequence[Column]) -> Html:
     return _svg(f"0 0 {max(len(columns), 1)} {HEIGHT}", bars, "spark", said)
 
 
+def pulse(counts: Sequence[int], kind: str, top: int) -> Html:
+    """The same of plain counts, `top` being as high as the chart."""
+    bars = [
+        el("rect", x=_n(index + GAP / 2), y=_n(HEIGHT - HEIGHT * many / top), width=_n(1 - GAP),
+           height=_n(HEIGHT * many / top), class_=f"s-{kind}")
+        for index, many in enumerate(counts)
+        if many
+    ]  # fmt: skip
+    said = f"{count(sum(counts), 'object')} over time, at most {max(counts, default=0):,} at once"
+    return _svg(f"0 0 {max(len(counts), 1)} {HEIGHT}", bars, "spark", said)
+
+
 def nice(value: int) -> int:
     """The next round number that is not smaller and whose half is whole, too; 1 for nothing and for 1."""
     scale = 1

@@ -110,7 +110,8 @@ def _report(done: Audit, page: Path | None, *, as_json: bool, as_csv: bool) -> N
     if as_json:
         from attest.audit.data import audit_data
 
-        click.echo(json.dumps(audit_data(done), indent=2, ensure_ascii=False))
+        # Names of refs and files may be no text at all.
+        click.echo(json.dumps(audit_data(done), indent=2, ensure_ascii=False).encode("utf-8", "replace"))
     elif not as_csv and page is None:
         from attest.audit.text import audit_lines
 

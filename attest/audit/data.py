@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attest.audit.facts import Facts
@@ -57,7 +58,10 @@ def facts_data(facts: Facts) -> dict[str, Any]:
             {"month": name or None, **{each.value: counts[each] for each in Standing}}
             for name, counts in sorted(facts.months.items())
         ],
-        "pairs": [{**_pair(key._asdict()), **_span(span)} for key, span in facts.pairs.ranked()],
+        "pairs": [
+            {**_pair(key._asdict()), **_span(span), "months": _months(facts.pair_months.get(key, {}))}
+            for key, span in facts.pairs.ranked()
+        ],
         "unknownSigners": [{**key._asdict(), **_span(span)} for key, span in facts.unknown.ranked()],
         "unsignedCommitters": [{"committer": name, **_span(span)} for name, span in facts.unsigned.ranked()],
         "rulings": [{**key._asdict(), **_span(span)} for key, span in facts.rules.ranked()],
@@ -85,6 +89,10 @@ def _pair(key: dict[str, str]) -> dict[str, Any]:
         "represented": behalf,
         "authentication": key["authentication"],
     }
+
+
+def _months(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: many for name, many in sorted(counts.items()) if name}
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attest.audit.standing import ACCEPTED, Standing, standing
-from attest.audit.tally import Anomalies, Example, Span, Spans, Tally
+from attest.audit.tally import MAX_NAMES, Anomalies, Example, Span, Spans, Tally
 from attest.errors import Reason, Step
 from attest.evidence import RANK, instant
 from attest.row import Row, SignerKind
 from attest.types import Evidence, Identity, Principal, PrincipalKind, Severity, StepStatus
 
 DAY = 86_400
+MAX_MONTHS = 240
+"""Months of one pair that are told apart: twenty years."""
+
 MAX_NAME = 200
 """Characters of a name that are kept: an object may be one name of sixteen megabytes."""
 
@@ -60,6 +63,7 @@ class Facts:
     months: dict[str, Counter[Standing]] = field(default_factory=dict)
     span: Span = field(default_factory=Span)
     pairs: Spans[Pair] = field(default_factory=Spans)
+    pair_months: dict[Pair, Counter[str]] = field(default_factory=dict)
     unknown: Spans[Unknown] = field(default_factory=Spans)
     unsigned: Spans[str] = field(default_factory=Spans)
     rules: Spans[Ruling] = field(default_factory=Spans)
@@ -108,6 +112,9 @@ class Facts:
             getattr(self, name).update(getattr(other, name))
         for name, counts in other.months.items():
             self.months.setdefault(name, Counter()).update(counts)
+        for key, counted in other.pair_months.items():
+            for each, many in counted.items():
+                self._pair_month(key, each, many)
         for name in ("span", "pairs", "unknown", "unsigned", "rules", "formats", "signers", "algorithms"):
             getattr(self, name).merge(getattr(other, name))
         for name in ("assurance", "authentication", "epochs", "vouchers", "anomalies"):
@@ -132,6 +139,7 @@ class Facts:
             return
         accepted = stands in ACCEPTED
         self.pairs.of(pair(who)).add(date, accepted=accepted)
+        self._pair_month(pair(who), month(date), 1)
         if not accepted:
             return
         # What stands behind a signature is told of those that count; of the others it would be hearsay.
@@ -140,6 +148,14 @@ class Facts:
         if row.signer is not None and row.signer.kind is SignerKind.BRIDGE:
             self.assurance.add(who.assurance)
             self.epochs.add(str(who.epoch))
+
+    def _pair_month(self, key: Pair, name: str, many: int) -> None:
+        """Count in a month; beyond the bounds of either it is in the span alone."""
+        if key not in self.pair_months and len(self.pair_months) >= MAX_NAMES:
+            return
+        counted = self.pair_months.setdefault(key, Counter())
+        if name in counted or len(counted) < MAX_MONTHS:
+            counted[name] += many
 
     def _anomalies(self, row: Row, stands: Standing, date: int | None) -> None:
         first = row.decisive

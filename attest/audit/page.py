@@ -61,6 +61,7 @@ def _header(audit: Audit, name: str) -> Child:
 
 def _main(audit: Audit) -> Iterator[Child]:
     total, several = audit.total, len(audit.repositories) > 1
+    line = timeline(total.months, audit.at)
     for each in audit.repositories:
         if each.error is not None and not several:
             yield _failed(each)
@@ -73,14 +74,14 @@ def _main(audit: Audit) -> Iterator[Child]:
         yield el("div", strip, charts.legend(total.standings), class_="card")
         yield el("h2", "Over time")
         yield el("p", "By the committer's date, in UTC, as each object claims it.", class_="note")
-        yield el("div", list(sections.over_time(total, timeline(total.months, audit.at))), class_="card")
+        yield el("div", list(sections.over_time(total, line)), class_="card")
     yield el("h2", "To look at")
     reasons = el("code", "notme-attest reasons CODE")
     yield el("p", reasons, " explains the codes, by what stands after the colon.", class_="note")
     yield sections.look_at(total.anomalies, several)
     yield el("h2", "Who signed for whom")
     yield el("p", "Proven by certificates and keys, not by what commits say.", class_="note")
-    yield sections.pairs(total, MAX_ROWS)
+    yield sections.pairs(total, MAX_ROWS, line)
     yield el("h2", "What the signatures are worth")
     yield el("p", "The first four are of accepted signatures; the others of all.", class_="note")
     yield sections.worth(total, MAX_REPOSITORY_ROWS)
@@ -173,11 +174,13 @@ def _repository(audit: Audit, each: Audited) -> Iterator[Child]:
         return
     yield charts.strip(facts.standings, f"Objects of {each.name}, divided by how they stand")
     yield charts.legend(facts.standings)
-    yield from sections.over_time(facts, timeline(facts.months, audit.at))
+    line = timeline(facts.months, audit.at)
+    yield from sections.over_time(facts, line)
     yield el("h3", "To look at")
     yield sections.look_at(facts.anomalies, several=False)
+    yield el("h3", "Who signed for whom")
+    yield sections.pairs(facts, MAX_REPOSITORY_ROWS, line)
     for name, section in (
-        ("Who signed for whom", sections.pairs),
         ("What the signatures are worth", sections.worth),
         ("What the policy said", sections.rulings),
         ("Signers whom nothing vouches for", sections.strangers),
@@ -190,7 +193,10 @@ def _repository(audit: Audit, each: Audited) -> Iterator[Child]:
 def _failed(each: Audited) -> Child:
     assert each.error is not None
     return el(
-        "p", el("b", "Not everything could be read. "), f"{each.error.message}. {each.error.hint}", class_="failed"
+        "p",
+        el("b", "Not everything could be read. "),
+        f"{each.error.message}. {each.error.hint}".rstrip(),
+        class_="failed",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from attest.audit import charts
-from attest.audit.facts import Facts
+from attest.audit.facts import Facts, Pair
 from attest.audit.markup import Child, Html, el
 from attest.audit.standing import Standing
 from attest.audit.tally import Anomalies, K, Span, Spans, Tally
@@ -78,7 +78,9 @@ def look_at(anomalies: Anomalies, several: bool) -> Child:
                     class_="head",
                 ),
                 folded(
-                    "Example" if anomaly.count == 1 else f"{len(rows)} of {anomaly.count:,} objects",
+                    count(len(rows), "object")
+                    if len(rows) == anomaly.count
+                    else f"{len(rows)} of {anomaly.count:,} objects",
                     table(head, rows, len(rows)),
                 ),
             )
@@ -88,10 +90,12 @@ def look_at(anomalies: Anomalies, several: bool) -> Child:
     return el("ul", items, class_="look")
 
 
-def pairs(facts: Facts, limit: int) -> Child:
-    """Who acted for whom."""
-    ranked = facts.pairs.ranked()
+def pairs(facts: Facts, limit: int, line: Timeline) -> Child:
+    """Who acted for whom, each with the same axes over time."""
+    ranked = facts.pairs.ranked()[:limit]
     most = ranked[0][1].count if ranked else 0
+    spread = [line.spread(facts.pair_months.get(pair, {})) for pair, _ in ranked]
+    top = max((many for counts in spread for many in counts), default=0) or 1
     rows = [
         (
             el(
@@ -102,14 +106,19 @@ def pairs(facts: Facts, limit: int) -> Child:
                 scope="row",
                 class_="name",
             ),
-            *_figures(span, most, pair.actor_kind if pair.actor_kind in ("agent", "human") else "program"),
+            *_figures(span, most, _kind(pair)),
+            el("td", charts.pulse(counts, _kind(pair), top)),
             el("td", share(span.accepted, span.count), class_="num"),
             el("td", pair.authentication),
         )
-        for pair, span in ranked[:limit]
+        for (pair, span), counts in zip(ranked, spread, strict=True)
     ]
-    head = [("Who signed, and for whom", ""), *_FIGURES, ("Accepted", "num"), ("Proved by", "")]
+    head = [("Who signed, and for whom", ""), *_FIGURES, ("Over time", ""), ("Accepted", "num"), ("Proved by", "")]
     return listed(head, rows, facts.pairs, "pair")
+
+
+def _kind(pair: Pair) -> str:
+    return pair.actor_kind if pair.actor_kind in ("agent", "human") else "program"
 
 
 def strangers(facts: Facts, limit: int) -> Child:

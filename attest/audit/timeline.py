@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from attest.audit.standing import Standing
@@ -33,11 +33,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`unit` is what a column is; `left_out` counts the objects without a date or dated outside of the columns."""
+    """`unit` is what a column is; `left_out` counts the objects without a date or dated outside of the columns.
+
+    A column has `step` months; the first one is the `begin`th of its kind since the year 0.
+    """
 
     unit: str
-    columns: tuple[Column, ...] = field(default=())
+    columns: tuple[Column, ...] = ()
     left_out: int = 0
+    begin: int = 0
+    step: int = 1
+
+    def spread(self, months: Mapping[str, int]) -> list[int]:
+        """Other counts by month over the same columns."""
+        found = [0] * len(self.columns)
+        for name, many in months.items():
+            place = _index(name) // self.step - self.begin if name else -1
+            if 0 <= place < len(found):
+                found[place] += many
+        return found
 
 
 def timeline(months: Mapping[str, Counter[Standing]], at: datetime) -> Timeline:
@@ -61,7 +75,7 @@ def timeline(months: Mapping[str, Counter[Standing]], at: datetime) -> Timeline:
     for each in range(begin, last // step + 1):
         inside = [dated[index] for index in range(each * step, (each + 1) * step) if index in dated]
         columns.append(Column(_label(each, step), sum(inside, Counter())))
-    return Timeline(unit, tuple(columns), total - sum(column.total for column in columns))
+    return Timeline(unit, tuple(columns), total - sum(column.total for column in columns), begin, step)
 
 
 def _index(name: str) -> int:
