@@ -33,7 +33,10 @@ _OPTIONS = (
     click.option("--sigstore", is_flag=True, help="Let signatures of gitsign count, under Sigstore's public root."),
     click.option("--sigstore-root", type=_FILE, help="The same under the trusted root in this file."),
     click.option("--smime-ca", type=_FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
-    click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys of your keyring count."),
+    click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys that it trusts fully count."),
+    click.option(
+        "--openpgp-keyring", type=_FILE, help="The same with the keyring in this folder, all of whose keys count."
+    ),
 )
 
 
@@ -60,6 +63,7 @@ def _with_trust(command: F, *, anybody: bool) -> F:
         sigstore_root: Path | None,
         smime_ca: Path | None,
         openpgp: bool,
+        openpgp_keyring: Path | None,
         **kwargs: Any,
     ) -> Any:
         roots = load_roots(
@@ -69,6 +73,7 @@ def _with_trust(command: F, *, anybody: bool) -> F:
             sigstore_root=sigstore_root,
             smime_ca=smime_ca,
             openpgp=openpgp,
+            openpgp_keyring=openpgp_keyring,
         )
         trusted = load_trust(anchors, profile, bundle, others=anybody or roots != NONE)
         return command(*args, trusted=replace(trusted, foreign=roots), profile=profile, **kwargs)
@@ -87,6 +92,7 @@ def load_roots(
     sigstore_root: Path | None = None,
     smime_ca: Path | None = None,
     openpgp: bool = False,
+    openpgp_keyring: Path | None = None,
 ) -> Roots:
     """Whose signatures count beside the authorities'. Raises `UnavailableError` for a file that cannot be read."""
     found: dict[str, Any] = {}
@@ -108,10 +114,10 @@ def load_roots(
         from attest.certificate import load_pem
 
         found["smime"] = tuple(read_parsed(smime_ca, load_pem))
-    if openpgp:
+    if openpgp or openpgp_keyring is not None:
         from attest.foreign.openpgp import Gpg
 
-        found["openpgp"] = Gpg.find(os.environ)
+        found["openpgp"] = Gpg.find(os.environ, openpgp_keyring)
     return Roots(**found)
 
 

@@ -15,6 +15,7 @@ from attest.foreign.roots import Roots
 from attest.gitobject import Signature, SignatureFormat
 from attest.row import SignerKind
 from attest.types import Authentication, PrincipalKind
+from attest.verifier import load_roots
 
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n"
 KEY, PRIMARY = "A" * 40, "B" * 40
@@ -55,7 +56,7 @@ def test_a_key_that_its_owner_is_sure_of_is_vouched_for(fake: Fake) -> None:
     assert (fake.folder / "content").read_bytes() == b"content"
     asked = (fake.folder / "asked").read_text().split()
     assert {"--batch", "--status-fd=1", "--no-auto-key-retrieve", "--disable-dirmngr"} <= set(asked)
-    assert (made.signer.kind, made.signer.key, made.signer.algorithm) == (SignerKind.OPENPGP, KEY, "eddsa")
+    assert (made.signer.kind, made.signer.key, made.signer.algorithm) == (SignerKind.OPENPGP, PRIMARY, "eddsa")
     found = made.verify_signer(None)
     assert found.principal.id == f"openpgp:{PRIMARY.lower()}"
     assert (found.principal.kind, found.principal.authentication) == (PrincipalKind.HUMAN, Authentication.OWN_KEY)
@@ -164,6 +165,12 @@ def test_a_gpg_that_cannot_run_is_could_not_check(tmp_path: Path) -> None:
     assert caught.value.reason is Reason.TOOL_ABSENT
 
 
+def test_a_keyring_that_is_not_there_is_could_not_check(fake: Fake, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        Gpg.find(fake.gpg().environ, tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+
+
 def test_a_gpg_that_hangs_is_given_up(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openpgp, "SECONDS", 0.1)
     gpg = fake.gpg()
@@ -180,6 +187,18 @@ def test_nobody_is_asked_unless_the_verifier_named_openpgp(fake: Fake) -> None:
     assert (caught.value.step, caught.value.reason) == (Step.SIGNATURE, Reason.SIGNATURE_FOREIGN)
     made = roots.read(signature, Roots(openpgp=fake.gpg("NEWSIG", GOOD, VALID, SURE)))
     assert made.verify_content(b"content") == KEY
+
+
+def test_a_keyring_made_for_this_is_named_to_gpg(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then all its keys count, and gpg says nothing of trust."""
+    gpg = fake.gpg("NEWSIG", GOOD, VALID)
+    monkeypatch.setenv("PATH", gpg.environ["PATH"])
+    named = load_roots(openpgp_keyring=tmp_path).openpgp
+    assert named is not None
+    made = openpgp.read(ARMOUR, named)
+    made.verify_content(b"content")
+    assert f"--homedir {tmp_path} --trust-model=always" in (fake.folder / "asked").read_text()
+    assert made.verify_signer(None).addresses == {"alice@example.com"}
 
 
 def test_armour_has_a_limit(fake: Fake) -> None:

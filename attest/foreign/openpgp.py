@@ -71,7 +71,12 @@ class Gpg:
 
     @classmethod
     def find(cls, environ: Mapping[str, str], home: Path | None = None) -> Gpg:
-        """The gpg on the search path of `environ`, absolute folders alone; `UnavailableError` without one."""
+        """The gpg on the search path of `environ`, absolute folders alone; `UnavailableError` without one.
+
+        Raises it too for a `home` that is no folder: gpg would make one, and find no key in it.
+        """
+        if home is not None and not home.is_dir():
+            raise UnavailableError(f"{home} is no folder with a keyring of gpg's")
         for place in environ.get("PATH", os.defpath).split(os.pathsep):
             program = os.path.join(place, "gpg")
             if os.path.isabs(place) and os.access(program, os.X_OK) and os.path.isfile(program):
@@ -98,7 +103,7 @@ class Gpg:
             file.write_bytes(armour)
             arguments = [self.program]
             if self.home is not None:
-                arguments += ["--homedir", str(self.home), "--trust-model=always"]  # then it says nothing of trust
+                arguments += ["--homedir", str(self.home.absolute()), "--trust-model=always"]
             if at is not None:
                 arguments += [f"--faked-system-time={at}!"]
             arguments += ["--batch", "--no-tty", "--status-fd=1", "--no-auto-key-retrieve", "--disable-dirmngr"]
@@ -148,7 +153,7 @@ class ForeignOpenPgp:
     def verify_content(self, content: bytes) -> str:
         """Step 3: returns the fingerprint of the key that signed."""
         said = Said.read(self.gpg.status(self.armour, content))
-        if said.verdict == "EXPKEYSIG":
+        if said.verdict == "EXPKEYSIG" and self.gpg.home is None:
             # Of a key that has expired since, gpg says its owner only when asked as of then.
             then = Said.read(self.gpg.status(self.armour, content, at=said.time))
             said = replace(said, trust=then.trust)
@@ -277,8 +282,8 @@ class Said:
 
     @property
     def signer(self) -> Signer:
-        """One and the same value for one key."""
-        return _signer(self.key, _ALGORITHMS.get(self.algorithm, ""))
+        """One and the same value for one key: the primary one, by which a person is known."""
+        return _signer(self.primary or self.key, _ALGORITHMS.get(self.algorithm, ""))
 
 
 @functools.lru_cache(maxsize=256)
