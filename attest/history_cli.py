@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 import click
@@ -346,6 +348,31 @@ class _Run:
             sys.stdout.write(printed)
 
 
+class _Patience:
+    """Holds Ctrl-C back until a batch is printed and counted: what is printed twice, or never, is no list."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __enter__(self) -> _Patience:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        if self._asked and isinstance(error, Error):
+            # The terminal sends Ctrl-C to git as well, and a walk that it ended is no fault of the repository.
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raises `KeyboardInterrupt` if it was asked for since."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+
 class _Resumed:
     """A walk that goes on from a checkpoint, and leaves one wherever it ends."""
 
@@ -370,12 +397,14 @@ class _Resumed:
         position, last, saved = kept.position, kept.last, kept.position
         ids = self._rest(reached, kept)
         try:
-            for batch in self._run.batches(self._run.query, ids):
-                done.add(batch)
-                position, last = position + batch.size, batch.last
-                if position - saved >= SAVE_EVERY:
-                    self._save(done, kept.done, tips, position, last)
-                    saved = position
+            with _Patience() as patience:
+                for batch in self._run.batches(self._run.query, ids):
+                    done.add(batch)
+                    position, last = position + batch.size, batch.last
+                    patience.check()
+                    if position - saved >= SAVE_EVERY:
+                        self._save(done, kept.done, tips, position, last)
+                        saved = position
         except BaseException:
             self._save(done, kept.done, tips, position, last)
             raise
