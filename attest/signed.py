@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from attest import asn1, certificate, cms, gitobject, keys, sshcert, sshsig, sshwire
+from attest import asn1, certificate, cms, fulcio, gitobject, keys, sshcert, sshsig, sshwire
 from attest.certificate import Anchor, Chain
 from attest.cms import SignedMessage
 from attest.errors import MalformedError, Reason, Step, VerificationError
@@ -26,6 +26,8 @@ from attest.sshsig import SshSignature
 GitObject: TypeAlias = Commit | Tag | PushCertificate
 
 _CLAIMS = asn1.encode(CLAIMS)
+_FULCIO = asn1.encode(fulcio.OIDS[fulcio.ISSUER])[2:-1]
+"""How the identifiers of all of Fulcio's extensions begin; with our claims beside them, the certificate is ours."""
 
 CMS_SIGNING_TIME = "cms-signing-time"
 SSH_COMMITTER_DATE = "ssh-committer-date"
@@ -161,8 +163,9 @@ def read(signature: Signature, anchors: Sequence[Anchor], roots: Roots | None = 
             if is_ours_x509(armour, anchors):
                 raise
         else:
-            # Of an authority of this kind, though not of a pinned one, unless the verifier named roots of another.
-            if roots is None or not roots.x509 or _is_marked(message.der, anchors):
+            # Of an authority of this kind, though not of a pinned one, unless it is gitsign's or roots of others count.
+            others = _FULCIO in message.der or (roots is not None and roots.x509)
+            if not others or _is_marked(message.der, anchors):
                 return CmsSigned(message)
     return foreign.read(signature, roots)
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from attest import signed
 from attest.errors import Reason, Step, VerificationError
 from attest.foreign import roots
 from attest.foreign.openpgp import ForeignOpenPgp, Gpg
@@ -13,6 +14,7 @@ from attest.foreign.roots import NONE, Roots
 from attest.foreign.sigstore import SigstoreRoot
 from attest.foreign.smime import ForeignCms
 from attest.gitobject import Signature, SignatureFormat
+from attest.row import SignerKind
 from tests.foreignsigned import Authority, Signed, ec_key, real
 from tests.test_foreign_sigstore import trusted_root
 
@@ -55,6 +57,15 @@ def test_each_format_has_its_reader() -> None:
     with pytest.raises(VerificationError) as caught:
         roots.read(Signature(SignatureFormat.OPENPGP, armour), None)
     assert (caught.value.step, caught.value.reason) == (Step.SIGNATURE, Reason.SIGNATURE_FOREIGN)
+
+
+def test_gitsigns_signatures_are_known_as_such_whoever_counts() -> None:
+    parsed = real("online.commit")
+    assert parsed.signature is not None
+    for named in (None, NONE, Roots(sigstore=SIGSTORE)):
+        found = signed.read(parsed.signature, (), named)
+        assert isinstance(found, ForeignCms)
+        assert found.signer.kind is SignerKind.SIGSTORE
 
 
 def test_what_reads_a_format_is_loaded_when_it_is_met() -> None:
