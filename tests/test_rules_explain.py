@@ -210,7 +210,7 @@ def test_an_explanation_names_every_rule_with_its_reason(world: World, objects: 
         "  so: rule r3 requires evidence: authority vouches for the time of signing, not receiver or better",
     ]
     data = explaining.data(said)
-    assert (data["rule"], data["accepted"], data["reason"]) == ("r3", False, Reason.RULE_NOT_MET)
+    assert (data["rule"], data["rulesAccept"], data["reason"]) == ("r3", False, Reason.RULE_NOT_MET)
 
 
 def test_a_path_without_utf8_can_be_printed(world: World, objects: dict[str, Examination]) -> None:

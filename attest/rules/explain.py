@@ -114,7 +114,7 @@ def data(explained: Explanation) -> dict[str, Any]:
         "policy": explained.policy,
         "signer": explained.signer,
         "rule": explained.rule or getattr(error, "rule", "") or None,
-        "accepted": error is None,
+        "rulesAccept": error is None,
         "reason": str(getattr(error, "reason", "") or "") or None,
         "detail": error.message if error is not None else None,
         "rules": [

@@ -373,6 +373,15 @@ def test_the_keys_that_a_policy_names_count_under_it_and_under_no_other(
     sandbox.verdict(past["bob"], status=1)
 
 
+def test_a_policy_of_ssh_keys_needs_no_authority(work: Work, bare_machine: Sandbox) -> None:
+    work.commit("start", policy="one")
+    where = ("--repo", work.path)
+    assert "rule r accepts" in bare_machine.attest("policy", "explain", "HEAD", *where).text
+    assert "accepted by rule r" in bare_machine.attest("policy", "simulate", "HEAD", *where).text
+    proposed = bare_machine.attest("policy", "init", *where).text
+    assert " ".join((work.path.parent / "owner.pub").read_text().split()[:2]) in proposed
+
+
 def test_a_repositorys_own_policy_is_pinned_shown_and_taken_back(sandbox: Sandbox) -> None:
     sandbox.attest("trust", "repo", status=1)
     sandbox.commit("first")
@@ -409,6 +418,7 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(sandbox: Sandbox) -> None:
         done = sandbox.attest("policy", *arguments, status=2)
         assert done.err.startswith("notme-attest: ")
         assert "Traceback" not in done.err
+    sandbox.attest("policy", "explain", "HEAD..HEAD", "--policy", "good.toml", status=64)
     done = sandbox.attest("policy", "lint", "bad.toml", status=1)
     assert "'rulez' is not known; did you mean 'rules'? (malformed)" in done.text
 
