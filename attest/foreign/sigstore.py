@@ -114,7 +114,7 @@ class SigstoreRoot:
 def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, date: datetime | None) -> Vouched:
     """Step 4: Fulcio issued `leaf` while it was allowed to, to whom it names. `date` is the object's own."""
     try:
-        top = _issued(made, leaf, root)
+        top = _issued(leaf, root)
         issuer, subject = issuer_of(leaf), subject_of(leaf)
         if root.certificate_logs:
             transparency.verify_logged(leaf, top, root.certificate_logs)
@@ -180,8 +180,11 @@ def _text(name: x509.GeneralName) -> str:
     return str(name.value)
 
 
-def _issued(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot) -> x509.Certificate:
-    """The certificate of the authority that issued the leaf, as of the leaf's own beginning."""
+def _issued(leaf: x509.Certificate, root: SigstoreRoot) -> x509.Certificate:
+    """The certificate of the authority that issued the leaf, as of the leaf's own beginning.
+
+    What the signature carries besides the leaf takes no part: the trusted root has the whole chain.
+    """
     cmscerts.check_purposes(leaf, _SIGNING, needed=True)
     when = leaf.not_valid_before_utc
     failure: VerificationError | None = None
@@ -189,7 +192,7 @@ def _issued(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot) -> x50
         if not authority.begins <= when.timestamp() <= (when.timestamp() if authority.ends is None else authority.ends):
             continue
         try:
-            cmscerts.verify_chain(leaf, (*authority.chain[:-1], *made.others), authority.chain[-1:], when)
+            cmscerts.verify_chain(leaf, authority.chain[:-1], authority.chain[-1:], when)
             return authority.chain[0]
         except VerificationError as error:
             # The newest authority stands last, and its refusal says most.
