@@ -190,8 +190,19 @@ class _Lookup:
 
 
 def _batches(object_ids: Iterable[str]) -> Iterator[list[str]]:
+    """Where the walk breaks off, what it gave until then comes first."""
     remaining = iter(object_ids)
-    while batch := list(itertools.islice(remaining, BATCH)):
+    while True:
+        batch = list[str]()
+        try:
+            for object_id in itertools.islice(remaining, BATCH):
+                batch.append(object_id)  # what came before an error counts
+        except Error:
+            if batch:
+                yield batch
+            raise
+        if not batch:
+            return
         yield batch
 
 
@@ -219,12 +230,22 @@ def _spread(
     context = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(repo, query, make))
     waiting: deque[Future[object]] = deque()
+    broken: Error | None = None
     try:
-        for batch in batches:
+        while broken is None:
+            try:
+                batch = next(batches, None)
+            except Error as error:
+                broken = error
+                continue
+            if batch is None:
+                break
             waiting.append(pool.submit(_work, batch))
             if len(waiting) > 2 * jobs:
                 yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
         while waiting:
             yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
+        if broken is not None:
+            raise broken
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

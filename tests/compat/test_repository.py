@@ -151,6 +151,41 @@ def test_what_is_no_range_is_a_usage_error(repo: Repository, expression: str) ->
         list(repo.list_range(expression))
 
 
+def test_the_paths_of_a_commit_are_its_own_though_a_file_is_named_like_the_next_commit(
+    work: Work, repo: Repository
+) -> None:
+    """`git diff-tree` writes ids and paths one after the other."""
+    first = work.git("rev-parse", "HEAD")
+    for name in (first, "zz", "über\nname"):
+        (work.path / name).write_bytes(b"x\n")
+    work.git("add", ".")
+    work.git("commit", "--quiet", "-m", "second")
+    work.git("switch", "--quiet", "-c", "side", first)
+    (work.path / "side").write_bytes(b"x\n")
+    work.git("add", "side")
+    work.git("commit", "--quiet", "-m", "third")
+    work.git("switch", "--quiet", "main")
+    work.git("merge", "--quiet", "--no-ff", "-m", "merge", "side")
+    merge, second, third = work.git("rev-parse", "main", "main~1", "side").split()
+    assert repo.changed_paths([merge, second, first, third]) == {
+        merge: ("side",),
+        second: tuple(sorted((first, "zz", "über\nname"))),
+        first: ("file",),
+        third: ("side",),
+    }
+
+
+def test_a_walk_takes_options_and_leaves_out_what_is_known(work: Work, repo: Repository) -> None:
+    first = work.git("rev-parse", "HEAD")
+    work.git("commit", "--quiet", "--allow-empty", "-m", "second")
+    second = work.git("rev-parse", "HEAD")
+    assert list(repo.walk(("--all",))) == [second, first]
+    assert list(repo.walk(("--all", "--max-count=1"))) == [second]
+    assert list(repo.walk(("--all",), [first])) == [second]
+    assert list(repo.walk(("HEAD", "--", "file"))) == [first]
+    assert repo.list_tags() == [work.git("rev-parse", "v1")]
+
+
 def test_a_range_left_halfway_leaves_no_process_behind(work: Work, repo: Repository) -> None:
     for number in range(3):
         work.git("commit", "--quiet", "--allow-empty", "-m", f"commit {number}")
