@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from attest import asn1, certificate, cms, fulcio, gitobject, keys, sshcert, sshsig, sshwire
+from attest.armour import Armour
 from attest.certificate import Anchor, Chain
 from attest.cms import SignedMessage
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.foreign import roots as foreign
 from attest.foreign.roots import Roots
-from attest.foreign.vouched import ForeignSigned
+from attest.foreign.vouched import ARMOUR_CMS, ForeignSigned
 from attest.gitobject import Commit, PushCertificate, Signature, SignatureFormat, Tag
 from attest.keys import KeyAlgorithm, PublicKey
 from attest.profile import CLAIMS, RULES, Profile
@@ -29,6 +30,8 @@ _CLAIMS = asn1.encode(CLAIMS)
 _FULCIO = asn1.encode(fulcio.OIDS[fulcio.ISSUER])[2:-1]
 """How the identifiers of all of Fulcio's extensions begin; with our claims beside them, the certificate is ours."""
 
+_CMS_ARMOUR = Armour("CMS", columns=64, limit=cms.MAX_CMS_BYTES)
+
 CMS_SIGNING_TIME = "cms-signing-time"
 SSH_COMMITTER_DATE = "ssh-committer-date"
 """Where the signer's word on the time was found: an SSH signature says none, so the object's own date is it."""
@@ -36,9 +39,13 @@ SSH_COMMITTER_DATE = "ssh-committer-date"
 
 @dataclass(frozen=True, slots=True)
 class CmsSigned:
-    """A CMS signature with the X.509 certificates it carries."""
+    """A CMS signature with the X.509 certificates it carries.
+
+    `labelled` is false where its armour is not the one that git knows, but the one that signet-git wrote at first.
+    """
 
     message: SignedMessage
+    labelled: bool = True
 
     @property
     def detail(self) -> str:
@@ -67,7 +74,8 @@ class CmsSigned:
     def remarks(self) -> tuple[str, ...]:
         # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6): only profile signet comes
         # here, see `verify_chain`.
-        return () if self.message.certificates_sorted else ("certificates-unordered",)
+        unordered = () if self.message.certificates_sorted else ("certificates-unordered",)
+        return unordered if self.labelled else (*unordered, ARMOUR_CMS)
 
     def verify_content(self, content: bytes) -> PublicKey:
         """Step 3."""
@@ -75,13 +83,16 @@ class CmsSigned:
 
     def verify_chain(self, anchors: Sequence[Anchor], profile: Profile | None, known: Chain | None) -> Chain:
         """Step 4. What was proven of the very same bytes under a pinned anchor need not be proven again."""
-        message = self.message
-        if not message.others and _is_known(known, anchors, profile, certificate.der_of(message.signer)):
+        message, alone = self.message, self.labelled and not self.message.others
+        if alone and _is_known(known, anchors, profile, certificate.der_of(message.signer)):
             return known  # type: ignore[return-value]  # not None, says _is_known
         chain = certificate.verify_chain(message.signer, message.others, anchors, profile)
         if RULES[chain.anchor.profile].ours and not message.certificates_sorted:
             # Nothing signs this SET: in another order it is a second object with the same good signature.
             raise VerificationError(Step.CHAIN, Reason.PROFILE_MISMATCH, "the certificates are not in the order of DER")
+        if not self.labelled and chain.anchor.profile is not Profile.SIGNET:
+            # Nor is the label signed.
+            raise VerificationError(Step.CHAIN, Reason.PROFILE_MISMATCH, "its armour is not the one that git knows")
         return chain
 
     def signing_time(self, _parsed: GitObject | None) -> tuple[int, str] | None:
@@ -157,8 +168,9 @@ def read(signature: Signature, anchors: Sequence[Anchor], roots: Roots | None = 
         parsed = sshsig.parse(sshsig.ARMOUR.open(armour))
         return SshSigned(parsed, sshcert.parse(parsed.public_key))
     if fmt is SignatureFormat.X509:
+        labelled = not armour.startswith(_CMS_ARMOUR.begin)
         try:
-            message = cms.parse(cms.ARMOUR.open(armour))
+            message = cms.parse((cms.ARMOUR if labelled else _CMS_ARMOUR).open(armour))
         except (MalformedError, VerificationError):
             if is_ours_x509(armour, anchors):
                 raise
@@ -166,7 +178,7 @@ def read(signature: Signature, anchors: Sequence[Anchor], roots: Roots | None = 
             # Of an authority of this kind, though not of a pinned one, unless it is gitsign's or roots of others count.
             others = _FULCIO in message.der or (roots is not None and roots.x509)
             if not others or _is_marked(message.der, anchors):
-                return CmsSigned(message)
+                return CmsSigned(message, labelled)
     return foreign.read(signature, roots)
 
 

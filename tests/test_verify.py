@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import cms, home, identity, verify
+from attest import cms, home, identity, signed, verify
 from attest.errors import Reason, Step
-from attest.gitobject import ObjectFormat, ObjectKind
+from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
 from attest.policy import Context, Policy
 from attest.profile import LeafSpec, Profile
+from attest.signed import CmsSigned
 from attest.trust import Trust
 from attest.types import Outcome, StepStatus, Verdict, Voucher
 from tests import der
@@ -511,6 +512,26 @@ def test_the_signatures_of_go_cms_are_read_under_profile_signet(shared_vectors: 
     assert (verdict.findings.identity and verdict.findings.identity.represented) is None
     changed = verify.examine_signature(armour, content + b"\n", Trust(anchors), at=world.now)
     assert changed.finding(Step.INTEGRITY).reason == Reason.DIGEST_MISMATCH
+
+
+@pytest.mark.parametrize("level", ["level0", "level1"])
+def test_the_first_armour_of_signet_git_is_read_under_profile_signet(shared_vectors: Path, level: str) -> None:
+    folder = shared_vectors / "notme"
+    anchors = home.read_anchors(folder / "gocms-root.pem", Profile.SIGNET)
+    armour = (folder / f"gocms-{level}.sig.pem").read_bytes().replace(b"SIGNED MESSAGE", b"CMS")
+    made = signed.read(Signature(SignatureFormat.X509, armour), anchors)
+    assert isinstance(made, CmsSigned)
+    made.verify_content((folder / "gocms-data.txt").read_bytes())
+    assert made.verify_chain(anchors, None, None).anchor == anchors[0]
+    assert "armour-cms" in made.remarks
+
+
+def test_a_signature_of_ours_is_in_the_armour_that_git_knows(world: World) -> None:
+    """Nothing signs the label, and a second one would be a second id for the same commit."""
+    raw = world.signed_commit().replace(b"SIGNED MESSAGE", b"CMS")
+    found = world.examine(raw)
+    assert found.finding(Step.INTEGRITY).status is StepStatus.PROVEN
+    assert (found.finding(Step.CHAIN).reason, world.judge(raw).outcome) == (Reason.PROFILE_MISMATCH, Outcome.REJECTED)
 
 
 class Standing:

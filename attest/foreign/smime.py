@@ -24,7 +24,7 @@ from attest.errors import MalformedError, Reason, Step, UnavailableError, Verifi
 from attest.foreign import cmscerts, cmscheck, cmsdata, cmskeys, cmstime
 from attest.foreign.cmscerts import Certificate
 from attest.foreign.cmsdata import Message
-from attest.foreign.vouched import Vouched
+from attest.foreign.vouched import ARMOUR_CMS, Vouched
 from attest.gitobject import Commit, PushCertificate, Tag
 from attest.row import Signer, SignerKind
 from attest.types import Authentication, Principal, PrincipalKind
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from attest.foreign.roots import Roots
 
-ARMOUR_CMS, ARMOUR_LOOSE = "armour-cms", "armour-loose"
+ARMOUR_LOOSE = "armour-loose"
 """Remarks: the label that signet-git wrote first, which git does not know; base64 in lines of another width."""
 
 ATTRIBUTES_UNORDERED = "signed-attributes-unordered"

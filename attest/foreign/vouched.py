@@ -9,6 +9,9 @@ from attest.gitobject import Commit, PushCertificate, Tag
 from attest.row import Signer
 from attest.types import Evidence, Principal
 
+ARMOUR_CMS = "armour-cms"
+"""Remark: the armour is labelled CMS, as signet-git's was at first. git ends a walk at such a commit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
