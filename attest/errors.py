@@ -83,6 +83,7 @@ class Reason(enum.StrEnum):
     NO_RULE = "no-rule"
     RULE_DENIES = "rule-denies"
     RULE_NOT_MET = "rule-not-met"
+    POLICY_BROKEN = "policy-broken"
     EARLIER_STEP = "earlier-step"
 
 

@@ -240,6 +240,14 @@ def test_the_first_rule_that_speaks_decides_and_no_later_one_saves(
     assert judged(ruleset(world, strict, lax), world, objects["agent"], elsewhere).rule == "s"
 
 
+def test_where_git_shows_no_branch_the_demands_of_a_rule_are_asked_all_the_same(
+    world: World, objects: dict[str, Examination]
+) -> None:
+    for rule, outcome in (("", Outcome.ACCEPTED), (demand("evidence = 'independent'"), Outcome.REJECTED)):
+        asked = Asked("bound", rule, None, context=Context(git=True))
+        assert judged(ruleset(world, rule), world, objects["bound"], asked).outcome is outcome
+
+
 def test_a_rule_that_cannot_be_answered_hides_the_rules_after_it(world: World, objects: dict[str, Examination]) -> None:
     verdict = judged(
         ruleset(world, "effect = 'deny'\n" + condition("refs = ['main']"), ""),

@@ -186,6 +186,7 @@ BAD = [
     ),
     ("a group of strangers", "version = 1\n[groups]\ng = ['a']", "'a' is nobody's name"),
     ("nesting without end", "version = " + "[" * 20000, "nested that deep"),
+    ("a key of more parts than anybody can hold", "a" + ".a" * 100_000 + " = 1", "line 1 has more than 256 dots"),
     ("more bytes than are read", "#" * (reading.MAX_BYTES + 1), "at most 262144 are read"),
 ]
 

@@ -74,7 +74,8 @@ def test_everything_that_a_policy_can_say_fits() -> None:
         assert re.search(rf"\b{key}\b", FULL), f"the full example says nothing of {key}"
 
 
-CASES = [(name, text) for name, text, _ in BAD if is_toml(text) and "bytes" not in name]
+UNREAD = {"more bytes than are read", "a key of more parts than anybody can hold"}
+CASES = [(name, text) for name, text, _ in BAD if name not in UNREAD and is_toml(text)]
 
 
 @pytest.mark.parametrize(("name", "text"), CASES, ids=[case[0] for case in CASES])

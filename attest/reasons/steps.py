@@ -273,12 +273,12 @@ REASONS = (
     _reason(
         Reason.FORMAT_REFUSED, Step.POLICY,
         "The policy does not count signatures of this format, however good.",
-        "the policy counts x509 only, not ssh",
+        "the policy counts notme only, not ssh",
         "Sign in a format that it counts (`notme-git setup --format`), or change the policy.",
     ),
     _reason(
         Reason.NO_RULE, Step.POLICY,
-        "No rule of the policy speaks of the object, or there is no policy that may be used: denied.",
+        "No rule of the policy speaks of the object: denied.",
         "no rule of the policy speaks of it; notme-attest policy explain says why each does not",
         "`notme-attest policy explain REV` says why each rule does not.",
     ),
@@ -293,6 +293,14 @@ REASONS = (
         "The rule that speaks of the object asks for more than it has.",
         "rule main requires evidence: signer vouches for the time of signing, not authority or better",
         "Meet what the sentence names. `notme-attest policy explain REV` shows the rule.",
+    ),
+    _reason(
+        Reason.POLICY_BROKEN, Step.POLICY,
+        "The policy in the tree was removed, cannot be read, or was changed against its own rules: nothing that comes "
+        "after is judged.",
+        "no policy is in force after 3f2a...: .notme/policy.toml is not there; judge with a file (--policy), or pin a "
+        "later start",
+        "Look at the history, then `notme-attest trust repo --start COMMIT` behind the repair, or `--policy FILE`.",
     ),
     _reason(
         Reason.EARLIER_STEP,

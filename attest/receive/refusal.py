@@ -48,6 +48,7 @@ _REMEDIES: dict[str, str] = {
     Reason.NO_RULE: "see which rule could allow it: notme-attest policy explain {commit}",
     Reason.RULE_DENIES: "leave out what the rule denies, or have someone push it who may",
     Reason.RULE_NOT_MET: "meet what the rule asks for: notme-attest policy explain {commit}",
+    Reason.POLICY_BROKEN: _ADMIN + ": the policy in the tree cannot be used, and notme.policyFile can name another",
     Reason.FORMAT_REFUSED: "sign in a format that the policy counts",
 }
 

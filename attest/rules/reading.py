@@ -18,6 +18,9 @@ E = TypeVar("E", bound=enum.StrEnum)
 MAX_BYTES = 256 * 1024
 """A thousand rules fit; whoever pushes a policy chooses its size, and every verifier reads it."""
 
+MAX_DOTS = 256
+"""In one line: tomllib keeps every beginning of a dotted key, so that one of 256 KiB would take it 60 GB."""
+
 MAX_TEXT = 4096
 """Characters of one value: the line of an RSA key of 16,384 bits takes 2,800."""
 
@@ -214,6 +217,11 @@ def read(data: bytes) -> Table:
     """The outermost table. `MalformedError` for what is no TOML, or too large."""
     if len(data) > MAX_BYTES:
         raise MalformedError(f"a policy of {len(data)} bytes; at most {MAX_BYTES} are read")
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.count(b".") > MAX_DOTS:
+            raise MalformedError(
+                f"line {number} has more than {MAX_DOTS} dots", hint="write a long list in several lines"
+            )
     try:
         return Table(tomllib.loads(data.decode()), "")
     except RecursionError:

@@ -73,7 +73,7 @@ class Broken:
         """`UnavailableError`."""
         del case
         hint = "judge with a file (--policy), or pin a later start"
-        raise UnavailableError(self.why, hint=hint, reason=Reason.NO_RULE)
+        raise UnavailableError(self.why, hint=hint, reason=Reason.POLICY_BROKEN)
 
 
 def from_file(path: Path, trusted: Trust, repo: Repository | None = None) -> InForce:
