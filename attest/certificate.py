@@ -227,6 +227,11 @@ def read(der: bytes) -> x509.Certificate:
 
 
 @kept
+def _subject(certificate: x509.Certificate) -> bytes:
+    return certificate.subject.public_bytes()
+
+
+@kept
 def der_of(certificate: x509.Certificate) -> bytes:
     """The certificate's bytes."""
     return certificate.public_bytes(Encoding.DER)
@@ -301,7 +306,7 @@ def find_anchor(certificate: x509.Certificate, anchors: Sequence[Anchor]) -> Anc
     Names prove nothing: a root with the same names and another key is not the anchor.
     """
     issuer = certificate.issuer.public_bytes()
-    for anchor in sorted(anchors, key=lambda a: a.certificate.subject.public_bytes() != issuer):
+    for anchor in sorted(anchors, key=lambda a: _subject(a.certificate) != issuer):
         try:
             verify_issued(certificate, anchor.key)
         except (VerificationError, MalformedError):
@@ -511,7 +516,7 @@ def _check_link(
     # certificate, and a second object with the same good signature. RFC 8410 and RFC 3279 fill whole octets.
     if not der_of(child).endswith(b"\0" + child.signature):
         raise _invalid("its signature is not in whole octets")
-    if child.issuer.public_bytes() != issuer.subject.public_bytes():
+    if child.issuer.public_bytes() != _subject(issuer):
         # Upstream writes one literal issuer name whatever its CA is called (`authority-protocol.md` 15, item 1).
         if profile is not Profile.UPSTREAM:
             raise _invalid("its issuer name is not its issuer's subject name")

@@ -171,7 +171,7 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
     # The decoder is strict today, but does not promise to stay so.
     if encode_dss_signature(r, s) != signature:
         raise _invalid("the ECDSA signature is not in its one DER encoding")
-    _verify_ecdsa(checker, r, s, message)  # type: ignore[arg-type]
+    _verify_ecdsa(checker, r, s, signature, message)  # type: ignore[arg-type]
 
 
 def _openssl(key: PublicKey, signature: bytes, message: bytes) -> bool:
@@ -222,7 +222,7 @@ def verify_p1363(key: PublicKey, signature: bytes, message: bytes) -> None:
     if len(signature) != _SIGNATURE_SIZE:
         raise _invalid(f"an ECDSA signature of the form r, s has 64 bytes, not {len(signature)}")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    _verify_ecdsa(key._key, r, s, message)
+    _verify_ecdsa(key._key, r, s, encode_dss_signature(r, s), message)
 
 
 def _check_ed25519_signature(signature: bytes) -> None:
@@ -235,12 +235,12 @@ def _check_ed25519_signature(signature: bytes) -> None:
         raise _invalid("S of the Ed25519 signature is not below the group order")
 
 
-def _verify_ecdsa(key: EllipticCurvePublicKey, r: int, s: int, message: bytes) -> None:
-    """ECDSA with SHA-256; the range check is here because CVE-2022-21449 was a library without it."""
+def _verify_ecdsa(key: EllipticCurvePublicKey, r: int, s: int, der: bytes, message: bytes) -> None:
+    """ECDSA with SHA-256, `der` being r and s. The range is checked because CVE-2022-21449 was a library without it."""
     if not (0 < r < _N and 0 < s < _N):
         raise _invalid("r or s of the ECDSA signature is outside [1, n-1]")
     try:
-        key.verify(encode_dss_signature(r, s), message, _ECDSA)
+        key.verify(der, message, _ECDSA)
     except InvalidSignature:
         raise _invalid("the ECDSA signature is not over this content by this key") from None
 

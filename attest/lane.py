@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust, verify
@@ -71,6 +72,8 @@ class _Template:
     shape: Shape | None = None
     chain: Chain | None = None
     epoch: Epoch | None = None
+    begin: int = 0
+    end: int = 0
     word: str = ""
 
 
@@ -85,6 +88,7 @@ class Lane:
     _length: int = field(init=False)
     _header: int = field(init=False)
     _hash: Callable[[bytes], Hash] = field(init=False)
+    _clock: tuple[datetime, int] | None = None
 
     def __post_init__(self) -> None:
         self._pattern, self._length = _pattern(self.fmt), len("parent \n") + self.fmt.hex_length
@@ -189,14 +193,19 @@ class Lane:
         about = [evidence.said(word, CMS_SIGNING_TIME)]
         if read.token is not None:
             about.append(evidence.stamped(read.token, read.signature, chain, evidence.EMBEDDED))
-        now, late = int(query.at.timestamp()) + _CLOCK, _ACCURACY
-        begin, end = int(chain.leaf.not_before.timestamp()) - _CLOCK, int(chain.leaf.not_after.timestamp()) + _CLOCK
+        now = self._now(query.at)
         for item in about:
-            if not begin <= item.not_after <= min(end, now + late) or item.not_before > now:
+            if not template.begin <= item.not_after <= min(template.end, now + _ACCURACY) or item.not_before > now:
                 return None
         if template.epoch is not None:
             trust.verify_not_retired(template.epoch, about)
         return template, _row(template, object_id, found, message, word, tuple(about))
+
+    def _now(self, at: datetime) -> int:
+        """The latest that may be said of the time: as far ahead as an honest clock may be."""
+        if self._clock is None or self._clock[0] is not at:
+            self._clock = at, int(at.timestamp()) + _CLOCK
+        return self._clock[1]
 
     def _template(
         self, match: re.Match[bytes], found: Examination, row: Row, query: Query
@@ -252,8 +261,9 @@ class Lane:
         self._shapes[shape.prefix] = shape
         name = (shape.prefix, *names, bool(made.timestamps))
         return name, _Template(
-            row, found, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch
-        )
+            row, found, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch,
+            begin=int(chain.leaf.not_before.timestamp()) - _CLOCK, end=int(chain.leaf.not_after.timestamp()) + _CLOCK,
+        )  # fmt: skip
 
 
 def _row(

@@ -6,11 +6,15 @@ What compares equal is what the strict reader would have taken; everything else 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from attest import asn1, cms
 from attest.cms import SignedMessage
+
+KEPT = 256
+"""Minutes that are remembered as read: the signatures of one certificate lie within five."""
 
 _SIGNED_DATA = asn1.encode(asn1.SIGNED_DATA)
 _HEADER = 4  # 30 82 and two bytes of length: every signature with its certificate has 256 to 65,535 bytes
@@ -143,12 +147,19 @@ def _token(der: bytes, at: int, end: int) -> bytes:
 
 def _utc(text: bytes) -> int:
     """Seconds of a UTCTime `YYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5.1)."""
-    digits = text[:12]
-    if text[12:] != b"Z" or not digits.isdigit():
+    second = text[10:12]
+    if text[12:] != b"Z" or not second.isdigit() or second >= b"60":
         raise OtherError
-    year, month, day, hour, minute, second = (int(digits[n : n + 2]) for n in range(0, 12, 2))
+    return _minute(text[:10]) + int(second)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _minute(digits: bytes) -> int:
+    if not digits.isdigit():
+        raise OtherError
+    year, month, day, hour, minute = (int(digits[n : n + 2]) for n in range(0, 10, 2))
     try:
-        when = datetime(year + (1900 if year >= 50 else 2000), month, day, hour, minute, second, tzinfo=UTC)
+        when = datetime(year + (1900 if year >= 50 else 2000), month, day, hour, minute, tzinfo=UTC)
     except ValueError:
         raise OtherError from None
     return int(when.timestamp())
