@@ -12,6 +12,7 @@ import click
 
 VERIFYING: dict[str, str] = {
     "audit": "attest.audit.cli:audit",
+    "check": "attest.check_cli:command",
     "examine": "attest.history_cli:examine",
     "hook": "attest.receive.cli:hook",
     "policy": "attest.rules.cli:policy",

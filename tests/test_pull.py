@@ -1,0 +1,126 @@
+"""Pull requests: whose policy counts, what a forge made, and the commits behind a squash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError
+from attest.forges import Made
+from attest.pull import Change
+from attest.types import Outcome
+from tests.forge import NOW
+from tests.offered import BASE, GITHUB, Offered, offered
+
+ALLOW_ALL = 'version = 1\n\n[[rule]]\nname = "all"\nallow = true\n'
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Offered:
+    return offered(tmp_path_factory.mktemp("pull"), NOW)
+
+
+def by_id(found: Offered) -> dict[str, Change]:
+    return {change.row.object_id: change for change in found.check().changes}
+
+
+def test_each_commit_is_judged_oldest_first_and_the_base_is_not(made: Offered) -> None:
+    check = made.check()
+    ids = [change.row.object_id for change in check.changes]
+    assert made.base not in ids
+    assert ids[-1] == made.head
+    assert ids.index(made.agent) < ids.index(made.unsigned) < ids.index(made.squash)
+    assert check.counts[Outcome.REJECTED] == 3
+    assert check.status() == REJECTED
+
+
+def test_a_squash_by_the_forge_is_shown_with_the_verdict_of_what_it_was_made_from(made: Offered) -> None:
+    change = by_id(made)[made.squash]
+    assert (change.made, change.row.outcome) == (Made.FORGE_SQUASH, Outcome.REJECTED)
+    assert change.twin is not None
+    assert (change.twin.object_id, len(change.twin.rows)) == (made.feature, 2)
+    assert change.twin.outcome is Outcome.ACCEPTED
+    assert change.origin() == (
+        "forge-squash of GitHub (as it says; no key of the forge's was proven), "
+        f"same tree as {made.feature[:12]} (2 commit(s), accepted)"
+    )
+
+
+def test_a_merge_by_the_forge_that_adds_nothing_is_told_from_one_that_does(made: Offered) -> None:
+    clone, change = made.clone, by_id(made)[made.merge]
+    assert (change.made, change.automatic) == (Made.FORGE_MERGE, True)
+    parents = change.row.parents
+    evil = clone.commit({**BASE, "docs/g": "6\n", "backdoor": "x\n"}, *parents, who=GITHUB, signed=False)
+    found = {each.row.object_id: each for each in made.check(head=evil).changes}[evil]
+    assert (found.made, found.automatic) == (Made.FORGE_MERGE, False)
+    assert "not what git alone makes of it" in found.origin()
+
+
+def test_to_merge_again_writes_nothing_into_the_repository(made: Offered) -> None:
+    def objects() -> set[Path]:
+        return set((made.clone.path / ".git" / "objects").rglob("*"))
+
+    before = objects()
+    made.check()
+    assert objects() == before
+
+
+def test_a_commit_moved_by_the_forge_with_its_words_is_a_rebase(made: Offered) -> None:
+    clone = made.clone
+    work = {**BASE, "src/h": "7\n"}
+    original = clone.commit(work, made.base, message="Add h")
+    clone.git("update-ref", "refs/pull/2/head", original)
+    moved = clone.commit(work, made.base, who=GITHUB, author=clone.world.who(), message="Add h", signed=False)
+    [change] = made.check(head=moved).changes
+    assert change.made is Made.FORGE_REBASE
+    assert change.twin is not None
+    assert change.twin.object_id == original
+
+
+def test_what_the_forge_made_of_nothing_known_is_its_own_class(made: Offered) -> None:
+    edit = made.clone.commit({**BASE, "README": "web\n"}, made.base, who=GITHUB, message="Update README", signed=False)
+    [change] = made.check(head=edit).changes
+    assert (change.made, change.twin) == (Made.FORGE_COMMIT, None)
+
+
+@pytest.mark.parametrize(
+    "who", ["GitHub <noreply@example.com", "GitHub <me@github.com>", "Git Hub <noreply@github.com>"]
+)
+def test_who_only_resembles_a_forge_is_none(made: Offered, who: str) -> None:
+    if not who.endswith(">"):
+        who += ".attacker>"
+        who = who.replace("GitHub", "GitHub Inc")
+    commit = made.clone.commit({**BASE, "x": who}, made.base, who=who, message="x", signed=False)
+    [change] = made.check(head=commit).changes
+    assert (change.made, change.forge) == (Made.COMMIT, None)
+
+
+def test_a_policy_that_the_head_brings_along_has_no_say(made: Offered) -> None:
+    clone = made.clone
+    lenient = clone.commit({**BASE, ".notme/policy.toml": ALLOW_ALL}, made.base, message="Allow", signed=False)
+    check = made.check(head=lenient)
+    assert check.policy == "builtin:default"
+    assert check.status() == REJECTED
+
+
+def test_a_policy_in_the_base_that_nobody_can_read_accepts_nothing(made: Offered) -> None:
+    clone = made.clone
+    base = clone.commit({**BASE, ".notme/policy.toml": "no policy\n"}, made.base, message="Break it")
+    head = clone.commit({**BASE, ".notme/policy.toml": "no policy\n", "y": "y"}, base, message="Work")
+    check = made.check(base=base, head=head)
+    assert check.status() == UNCHECKED
+    assert check.status("rejected") == ACCEPTED
+
+
+def test_doubts_about_claims_fail_where_it_was_asked_for(made: Offered) -> None:
+    clone = made.clone
+    said = clone.commit({**BASE, "z": "z"}, made.base, message=f"z\n\nSigned-off-by: {clone.world.who()}")
+    check = made.check(head=said)
+    assert [note.code for note in check.notes()] == ["agent-signed-off"]
+    assert (check.status(), check.status("warning")) == (ACCEPTED, REJECTED)
+
+
+def test_nothing_beyond_the_base_is_not_checked(made: Offered) -> None:
+    with pytest.raises(UnavailableError, match="no commit beyond"):
+        made.check(head=made.base)
