@@ -521,7 +521,7 @@ def _check_link(
         if profile is not Profile.UPSTREAM:
             raise _invalid("its issuer name is not its issuer's subject name")
         remarks.append("issuer-name-mismatch")
-    theirs, ours = _key_identifier(issuer), _authority_key_identifier(child)
+    theirs, ours = key_identifier(issuer), _authority_key_identifier(child)
     if ours is not None and theirs is not None and ours != theirs:
         raise _invalid("its authority key identifier is not its issuer's key identifier")
     constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -623,7 +623,7 @@ def _remarks(certificate: x509.Certificate, profile: Profile, issued_at: datetim
     if profile is Profile.SIGNET:
         return []
     remarks = []
-    if _key_identifier(certificate) is None:
+    if key_identifier(certificate) is None:
         remarks.append("subject-key-identifier-missing")
     if _authority_key_identifier(certificate) is None:
         remarks.append("authority-key-identifier-missing")
@@ -652,7 +652,8 @@ def _purposes(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
     return set(usage) if isinstance(usage, x509.ExtendedKeyUsage) else set()
 
 
-def _key_identifier(certificate: x509.Certificate) -> bytes | None:
+def key_identifier(certificate: x509.Certificate) -> bytes | None:
+    """Its subject key identifier (RFC 5280 section 4.2.1.2), None without one."""
     found = _values(certificate).get(x509.SubjectKeyIdentifier.oid)
     return found.digest if isinstance(found, x509.SubjectKeyIdentifier) else None
 

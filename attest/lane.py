@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,10 +24,11 @@ from attest.contradictions import Held
 from attest.errors import Error, Reason, Step
 from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.keys import PublicKey
-from attest.lanecms import OtherError, Read, Shape, prefix_of
+from attest.lanecms import OtherError, Read, Shape, head_of, leaf_of, prefix_of
+from attest.laneleaf import LeafShape
 from attest.policy import Paths, Policy, no_paths
 from attest.row import Row, SignerKind
-from attest.rows import first_line
+from attest.rows import first_line, signer_of_leaf
 from attest.signed import CMS_SIGNING_TIME, CmsSigned
 from attest.types import Epoch, Evidence, Finding, StepStatus, Voucher
 from attest.verify import Examination
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 
 MAX_TEMPLATES = 2048
 """A template takes about eight kilobytes. History is read in its order, so the leaves that come next are the latest."""
+
+MAX_FAMILIES = 16
+MAX_NAMES = 64
+"""Grants, and pairs of author and committer under each, whose next certificate is told by the one before."""
 
 _IDENT = rb"([^<>\0\r\n]* <[^<>\0\r\n]*>) (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n"
 _CLOCK = int(evidence.SKEW.total_seconds())
@@ -78,12 +84,33 @@ class _Template:
 
 
 @dataclass(slots=True)
+class _Family:
+    """Certificates of one grant: their shapes, and the templates of the one that was seen last."""
+
+    leaf: LeafShape
+    shape: Shape
+    templates: dict[tuple[bytes, bytes, bool], _Template] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A certificate that was told by its family."""
+
+    family: _Family
+    shape: Shape
+    chain: Chain
+    epoch: Epoch | None
+
+
+@dataclass(slots=True)
 class Lane:
     """The templates of one process; `trusted` and the question asked are the same for all of its objects."""
 
     fmt: ObjectFormat
     _templates: dict[Name, _Template] = field(default_factory=dict)
     _shapes: dict[bytes, Shape] = field(default_factory=dict)
+    _families: list[_Family] = field(default_factory=list)
+    _members: dict[bytes, _Member] = field(default_factory=dict)
     _pattern: re.Pattern[bytes] = field(init=False)
     _length: int = field(init=False)
     _header: int = field(init=False)
@@ -145,9 +172,7 @@ class Lane:
         match = self._pattern.match(raw)
         if match is None or not isinstance(found.parsed, Commit):
             return
-        if len(self._templates) >= MAX_TEMPLATES:
-            self._templates.clear()
-            self._shapes.clear()
+        self._make_room()
         name, template = self._template(match, found, row, query)
         if name is not None and template is not None:
             self._templates[name] = template
@@ -172,11 +197,13 @@ class Lane:
             about = (evidence.said(int(found[6]), template.word),) if template.word else ()
             return template, _row(template, object_id, found, message, None, about)
         der = cms.ARMOUR.open(text)
-        shape = self._shapes.get(prefix_of(der))
+        prefix = prefix_of(der)
+        shape = self._shapes.get(prefix) or self._join(prefix, query)
         if shape is None:
             return None
         read = shape.read(der)
-        template = self._templates.get((shape.prefix, author, committer, read.token is not None))
+        name = (prefix, author, committer, read.token is not None)
+        template = self._templates.get(name) or self._inherit(name)
         if template is None or template.key is None or template.chain is None:
             return None
         if cms.digest(template.key.algorithm, payload) != read.digest:
@@ -260,10 +287,76 @@ class Lane:
             return None, None
         self._shapes[shape.prefix] = shape
         name = (shape.prefix, *names, bool(made.timestamps))
-        return name, _Template(
+        template = _Template(
             row, found, _held(found), key_of(made.message.signer), shape=shape, chain=chain, epoch=epoch,
-            begin=int(chain.leaf.not_before.timestamp()) - _CLOCK, end=int(chain.leaf.not_after.timestamp()) + _CLOCK,
+            begin=_begin(chain), end=_end(chain),
         )  # fmt: skip
+        self._found_family(made, chain, shape, name, template)
+        return name, template
+
+    def _found_family(
+        self, made: CmsSigned, chain: Chain, shape: Shape, name: Name, template: _Template
+    ) -> None:
+        leaf = LeafShape.of(made.message.signer, chain)
+        if leaf is None:
+            return
+        like = [f for f in self._families if f.leaf.constant == leaf.constant and f.leaf.chain.anchor == chain.anchor]
+        family = like[0] if like else _Family(leaf, shape)
+        family.templates[name[1:]] = template
+        if not like:
+            self._families = [family, *self._families[: MAX_FAMILIES - 1]]
+        elif len(family.templates) > MAX_NAMES:
+            family.templates = {name[1:]: template}
+
+    def _join(self, prefix: bytes, query: Query) -> Shape | None:
+        """The shape of signatures by a certificate that was not seen before, but others of its grant were."""
+        leaf = leaf_of(prefix)
+        for family in self._families:
+            if head_of(prefix) != head_of(family.shape.prefix):
+                continue
+            try:
+                chain, serial = family.leaf.read(leaf)
+            except OtherError:
+                continue
+            epoch = trust.settled_epoch(query.trusted, chain)
+            if epoch is None and query.trusted.of(chain.anchor).bundle is not None:
+                return None
+            self._make_room()
+            shape = family.shape.under(prefix, serial)
+            self._shapes[prefix] = shape
+            self._members[prefix] = _Member(family, shape, chain, epoch)
+            return shape
+        return None
+
+    def _make_room(self) -> None:
+        if max(len(self._templates), len(self._shapes)) >= MAX_TEMPLATES:
+            self._templates.clear()
+            self._shapes.clear()
+            self._members.clear()
+
+    def _inherit(self, name: Name) -> _Template | None:
+        """The template of a name under such a certificate, from the same name under another of its grant."""
+        member = self._members.get(name[0])
+        base = member.family.templates.get(name[1:]) if member is not None else None
+        if member is None or base is None:
+            return None
+        chain, key = member.chain, member.chain.leaf.key
+        third = replace(base.row.findings[Step.INTEGRITY - 1], detail=verify.integrity_detail(key.key_id))
+        row = copy(base.row)
+        row.signer = signer_of_leaf(chain)
+        row.findings = _with(row.findings, third)
+        found = replace(
+            base.found,
+            chain=chain,
+            identity=row.signer.identity,
+            findings=_with(base.found.findings, third),
+        )
+        made = replace(
+            base, row=row, found=found, key=key, shape=member.shape, chain=chain, epoch=member.epoch,
+            begin=_begin(chain), end=_end(chain),
+        )  # fmt: skip
+        self._templates[name] = made
+        return made
 
 
 def _row(
@@ -279,8 +372,7 @@ def _row(
     stamps = [item for item in about if item.voucher is not Voucher.SIGNER]
     if stamps:
         detail = evidence.within_detail(stamps[0])
-        time = Finding(int(Step.TIME), StepStatus.PROVEN, "", detail)
-        findings = (*findings[: Step.TIME - 1], time, *findings[Step.TIME :])
+        findings = _with(findings, Finding(int(Step.TIME), StepStatus.PROVEN, "", detail))
     authored, committed = int(found[4]), int(found[6])
     return Row(
         object_id,
@@ -304,6 +396,18 @@ def _row(
         like.rule,
         like.warnings,
     )
+
+
+def _with(findings: tuple[Finding, ...], one: Finding) -> tuple[Finding, ...]:
+    return (*findings[: one.step - 1], one, *findings[one.step :])
+
+
+def _begin(chain: Chain) -> int:
+    return int(chain.leaf.not_before.timestamp()) - _CLOCK
+
+
+def _end(chain: Chain) -> int:
+    return int(chain.leaf.not_after.timestamp()) + _CLOCK
 
 
 def _held(found: Examination) -> Held:

@@ -7,7 +7,7 @@ What compares equal is what the strict reader would have taken; everything else 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from attest import asn1, cms
@@ -21,6 +21,7 @@ _HEADER = 4  # 30 82 and two bytes of length: every signature with its certifica
 _VERSION_AT = 3 * _HEADER + len(_SIGNED_DATA)
 # version 1, the SET of one digest algorithm, contentInfo of type data: one length for SHA-256 and SHA-512.
 _CERTIFICATES_AT = _VERSION_AT + 3 + 15 + 13
+_ONE = len(asn1.encode(1))
 _STAMP_HEAD = asn1.encode(asn1.TIMESTAMP_TOKEN)
 _UTC_TIME = b"\x17\x0d"
 
@@ -63,13 +64,13 @@ class Shape:
     @classmethod
     def _of(cls, message: SignedMessage) -> Shape:
         der, prefix = message.der, prefix_of(message.der)
-        attributes, _ = _content(message.signed_attributes, 0, 0x31)
+        attributes, _ = content(message.signed_attributes, 0, 0x31)
         attributes_bytes = message.signed_attributes[attributes:]
         time_at = attributes_bytes.index(_UTC_TIME) + len(_UTC_TIME)
         digest_at = attributes_bytes.index(message.message_digest, time_at)
         size = len(message.message_digest)
-        infos, _ = _content(der, _VERSION_AT + len(prefix), 0x31)
-        info, _ = _content(der, infos, 0x30)
+        infos, _ = content(der, _VERSION_AT + len(prefix), 0x31)
+        info, _ = content(der, infos, 0x30)
         signed = der.index(attributes_bytes, info)
         marked = signed - (len(message.signed_attributes) - len(attributes_bytes))
         after = signed + len(attributes_bytes)
@@ -84,6 +85,13 @@ class Shape:
             algorithm=der[after:value],
         )
 
+    def under(self, prefix: bytes, serial: bytes) -> Shape:
+        """The shape under another certificate of that issuer, with this prefix and the DER of its serial number."""
+        at, end = content(self.signer, _ONE, 0x30)
+        _, name_end = content(self.signer, at, 0x30)
+        identifier = asn1.der(asn1.SEQUENCE, self.signer[at:name_end], serial)
+        return replace(self, prefix=prefix, signer=self.signer[:_ONE] + identifier + self.signer[end:])
+
     def read(self, der: bytes) -> Read:
         """A signature of this shape, from first to last byte; `OtherError` for any other bytes."""
         try:
@@ -92,12 +100,12 @@ class Shape:
             raise OtherError from None
 
     def _read(self, der: bytes) -> Read:
-        at, end = _content(der, _VERSION_AT + len(self.prefix), 0x31)
-        at, info_end = _content(der, at, 0x30)
+        at, end = content(der, _VERSION_AT + len(self.prefix), 0x31)
+        at, info_end = content(der, at, 0x30)
         if end != len(der) or info_end != end or not der.startswith(self.signer, at):
             raise OtherError
         marked = at + len(self.signer)
-        at, after = _content(der, marked, 0xA0)
+        at, after = content(der, marked, 0xA0)
         time_at = at + len(self.before_time)
         digest_at = time_at + 13 + len(self.before_digest)
         digest_end = digest_at + self.digest_size
@@ -108,14 +116,27 @@ class Shape:
             or not der.startswith(self.algorithm, after)
         ):
             raise OtherError
-        value, value_end = _content(der, after + len(self.algorithm), 0x04)
+        value, value_end = content(der, after + len(self.algorithm), 0x04)
         return Read(
-            signing_time=_utc(der[time_at : time_at + 13]),
+            signing_time=utc(der[time_at : time_at + 13]),
             digest=der[digest_at:digest_end],
             signature=der[value:value_end],
             token=None if value_end == end else _token(der, value_end, end),
             attributes=b"\x31" + der[marked + 1 : after],
         )
+
+
+def leaf_of(prefix: bytes) -> bytes:
+    """The one certificate in a prefix; `OtherError` where there are several."""
+    at, end = content(prefix, _CERTIFICATES_AT - _VERSION_AT, 0xA0)
+    if content(prefix, at, 0x30)[1] != end or end != len(prefix):
+        raise OtherError
+    return prefix[at:]
+
+
+def head_of(prefix: bytes) -> bytes:
+    """What stands before the certificates: version, digest algorithm and type of content."""
+    return prefix[: _CERTIFICATES_AT - _VERSION_AT]
 
 
 def prefix_of(der: bytes) -> bytes:
@@ -126,26 +147,26 @@ def prefix_of(der: bytes) -> bytes:
         or der[1] != 0x82
         or int.from_bytes(der[2:4], "big") != size - 4
         or not der.startswith(_SIGNED_DATA, _HEADER)
-        or _content(der, _HEADER + len(_SIGNED_DATA), 0xA0)[1] != size
-        or _content(der, 2 * _HEADER + len(_SIGNED_DATA), 0x30)[1] != size
+        or content(der, _HEADER + len(_SIGNED_DATA), 0xA0)[1] != size
+        or content(der, 2 * _HEADER + len(_SIGNED_DATA), 0x30)[1] != size
     ):
         raise OtherError
-    return der[_VERSION_AT : _content(der, _CERTIFICATES_AT, 0xA0)[1]]
+    return der[_VERSION_AT : content(der, _CERTIFICATES_AT, 0xA0)[1]]
 
 
 def _token(der: bytes, at: int, end: int) -> bytes:
     """The one token in the one unsigned attribute that ends the signature (`cms.assemble`)."""
-    at, last = _content(der, at, 0xA1)
-    at, attribute_end = _content(der, at, 0x30)
+    at, last = content(der, at, 0xA1)
+    at, attribute_end = content(der, at, 0x30)
     if last != end or attribute_end != end or not der.startswith(_STAMP_HEAD, at):
         raise OtherError
-    at, last = _content(der, at + len(_STAMP_HEAD), 0x31)
-    if last != end or _content(der, at, 0x30)[1] != end or end - at > cms.MAX_CMS_BYTES:
+    at, last = content(der, at + len(_STAMP_HEAD), 0x31)
+    if last != end or content(der, at, 0x30)[1] != end or end - at > cms.MAX_CMS_BYTES:
         raise OtherError
     return der[at:end]
 
 
-def _utc(text: bytes) -> int:
+def utc(text: bytes) -> int:
     """Seconds of a UTCTime `YYMMDDHHMMSSZ` (RFC 5280 section 4.1.2.5.1)."""
     second = text[10:12]
     if text[12:] != b"Z" or not second.isdigit() or second >= b"60":
@@ -165,7 +186,7 @@ def _minute(digits: bytes) -> int:
     return int(when.timestamp())
 
 
-def _content(der: bytes, at: int, tag: int) -> tuple[int, int]:
+def content(der: bytes, at: int, tag: int) -> tuple[int, int]:
     """Where the content of the element at `at` begins and ends; its length must be in its shortest form."""
     if der[at] != tag:
         raise OtherError

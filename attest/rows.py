@@ -167,7 +167,7 @@ def _vouched(signer: Signer, vouched: Vouched | None) -> Signer:
 
 def _of_certificate(signer: x509.Certificate, algorithm: KeyAlgorithm, chain: Chain | None) -> Signer:
     if chain is not None:
-        return _of_leaf(chain)
+        return signer_of_leaf(chain)
     facts = certfacts.read(signer)
     return Signer(
         kind=SignerKind.BRIDGE,
@@ -184,7 +184,7 @@ def _of_certificate(signer: x509.Certificate, algorithm: KeyAlgorithm, chain: Ch
 
 
 @certificate.kept
-def _of_leaf(chain: Chain) -> Signer:
+def signer_of_leaf(chain: Chain) -> Signer:
     """As `certfacts` would say it, of a certificate that was read under its profile."""
     leaf = chain.leaf
     return Signer(

@@ -316,7 +316,7 @@ class _Walk:
 
         def integrity() -> bool:
             key = made.verify_content(content)
-            self.note(Step.INTEGRITY, StepStatus.PROVEN, None, f"verifies over the signed bytes with key {key}")
+            self.note(Step.INTEGRITY, StepStatus.PROVEN, None, integrity_detail(key))
             return True
 
         def chain() -> Vouched:
@@ -364,9 +364,7 @@ class _Walk:
 
     def _integrity(self, made: Signed, content: bytes) -> None:
         key = made.verify_content(content)
-        self.note(
-            Step.INTEGRITY, StepStatus.PROVEN, None, f"verifies over the signed bytes with key {key.key_id}"
-        )
+        self.note(Step.INTEGRITY, StepStatus.PROVEN, None, integrity_detail(key.key_id))
 
     def _chain(self, made: Signed) -> None:
         self.chain = made.verify_chain(self.trusted.anchors, self.profile, self.known)
@@ -457,6 +455,11 @@ class _Walk:
             vouched=self.vouched,
             identity=proven,
         )
+
+
+def integrity_detail(key: str) -> str:
+    """For the finding of step 3 where it is proven."""
+    return f"verifies over the signed bytes with key {key}"
 
 
 def _finding(step: Step, status: StepStatus, reason: Reason | None, detail: str) -> Finding:

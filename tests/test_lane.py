@@ -10,25 +10,28 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509 import Certificate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import cms, gitobject, keys, lanecms, sshsig, sshwire, verify
-from attest.errors import Step
+from attest import asn1, certificate, cms, gitobject, keys, lanecms, sshsig, sshwire, verify
+from attest.certificate import Chain
+from attest.errors import Error, Step
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.history import Query
 from attest.lane import Lane
 from attest.lanecms import OtherError, Shape
+from attest.laneleaf import LeafShape
 from attest.policy import Policy, PolicyLike
-from attest.profile import Profile
+from attest.profile import LeafSpec, Profile
 from attest.row import Row
 from attest.rows import row_of
 from attest.rules.ruleset import Ruleset
 from attest.trust import Trust
 from attest.types import Outcome, StepStatus, Voucher
-from tests.forge import attach, plain_ssh
+from tests.forge import ALICE, attach, plain_ssh
 from tests.world import World
 
 SOMEBODY = "Somebody <somebody@example.net>"
@@ -206,6 +209,89 @@ def test_of_any_bytes_the_lane_says_nothing_or_what_the_examination_says(world: 
         assert fast is None or fast == run.whole(bytes(raw))
 
     check()
+
+
+SIGNED_BY_US = [kind for kind in KINDS if kind.startswith("a certificate")]
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("kind", SIGNED_BY_US)
+def test_the_next_certificate_of_a_grant_is_told_by_the_one_before(
+    tmp_path: Path, kind: str, policy: PolicyLike | None
+) -> None:
+    world = World(tmp_path)
+    world.grant()
+    first = KINDS[kind](world)[1](MESSAGE, timedelta(seconds=5))
+    later = []
+    for number in range(3):
+        world.tick(minutes=7, seconds=13, milliseconds=number)
+        _, make = KINDS[kind](world)
+        later += [make(message, timedelta(seconds=20)) for message in (b"one\n", CLAIMED)]
+    run = Run(Query(world.trust(), world.now + timedelta(days=1), policy))
+    run.whole(first)
+    lane = run.lane
+    for raw in later:
+        fast = run.fast(raw)
+        run.lane = None  # what is compared with teaches the lane nothing
+        assert fast is not None
+        assert fast == run.whole(raw)
+        run.lane = lane
+
+
+@pytest.mark.parametrize("profile", [Profile.NOTME, Profile.INTEROP])
+def test_a_changed_certificate_of_a_grant_is_told_the_same_or_left_to_the_examination(
+    tmp_path: Path, profile: Profile
+) -> None:
+    world = World(tmp_path)
+    world.grant()
+    first, second = (_leaf(world, profile) for _ in range(2))
+    shape = LeafShape.of(first[0], first[1])
+    assert shape is not None
+    der = certificate.der_of(second[0])
+    chain, serial = shape.read(der)
+    assert chain == second[1]
+    assert serial == asn1.encode(second[0].serial_number)
+    for at in range(len(der)):
+        for bit in (1, 0x80):
+            changed = der[:at] + bytes([der[at] ^ bit]) + der[at + 1 :]
+            with pytest.raises((OtherError, Error, IndexError)):
+                shape.read(changed)
+    for other in (der + b"\0", der[:-1], b"", der[:4], b"\x30\x82\xff\xff" + der[4:]):
+        with pytest.raises((OtherError, Error, IndexError)):
+            shape.read(other)
+
+
+FORGED: dict[str, Callable[[LeafSpec], LeafSpec]] = {
+    "as the authority writes it": lambda spec: spec,
+    "another scope": lambda spec: replace(spec, scopes=("sign:attestation",)),
+    "another human": lambda spec: replace(
+        spec, claims=replace(spec.claims, represented=replace(ALICE, email="eve@example.org"))
+    ),
+    "another epoch": lambda spec: replace(spec, epoch=spec.epoch + 1),
+    "another agent": lambda spec: replace(spec, uri=spec.uri + "x"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_the_root_signed_and_an_authority_would_not_is_told_the_same(tmp_path: Path, name: str) -> None:
+    world = World(tmp_path)
+    world.grant()
+    forge = world.forge()
+    spec = forge.spec()
+    leaves = [forge.issue(spec), forge.issue(FORGED[name](spec))]
+    run = Run(Query(world.trust(), world.now + timedelta(days=1), Policy()))
+    for leaf in leaves:
+        payload = world.commit(committer=f"x <{spec.claims.actor_email}>", message=MESSAGE)
+        raw = attach(payload, forge.armour(leaf, payload))
+        fast = run.fast(raw) if run.lane else None
+        assert fast is None or fast == run.whole(raw)
+        run.whole(raw)
+
+
+def _leaf(world: World, profile: Profile) -> tuple[Certificate, Chain]:
+    world.tick(minutes=6)
+    credential = world.credential(profile=profile)
+    return credential.certificate, credential.chain
 
 
 def test_an_object_under_another_id_is_left_to_the_examination(world: World) -> None:
