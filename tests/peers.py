@@ -35,6 +35,7 @@ BOUNCY_CASTLE_JARS = ("bcprov.jar", "bcpkix.jar", "bcutil.jar")
 # Read when the module is loaded: the tests themselves run with another home, and some with another path.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "notme-peers"  # .ci/peers fills it
 GIT_TESTS = CACHE / "git-tests"
+SARIF_SCHEMA = CACHE / "sarif" / "sarif-2.1.0.json"
 NODE_MODULES = CACHE / "npm" / "node_modules"
 WHEELS = CACHE / "wheels"
 SEARCH = os.pathsep.join([str(CACHE / "usr" / "bin"), os.environ.get("PATH", os.defpath)])
@@ -120,6 +121,7 @@ PEERS: Mapping[str, Peer] = {
             tuple(NODE_MODULES / name / "package.json" for name in ("oauth4webapi", "jose")),
         ),
         Peer("openssl", "apt install openssl", ("openssl",)),
+        Peer("sarif-schema", "the schema of SARIF 2.1.0: .ci/peers", ("git",), (SARIF_SCHEMA,)),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
         Peer("systemd-analyze", "apt install systemd", ("systemd-analyze",)),
         Peer(
