@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust, verify
 from attest.certificate import Chain, key_of
 from attest.contradictions import Held
-from attest.errors import Error, Reason, Step
+from attest.errors import Error, MalformedError, Reason, Step
 from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.keys import PublicKey
 from attest.lanecms import OtherError, Read, Shape, head_of, leaf_of, prefix_of
@@ -258,7 +258,10 @@ class Lane:
             return None, None
         if found.finding(Step.CHAIN).reason in (Reason.KEY_OUTSIDE_VALIDITY, Reason.TIME_UNPROVEN):
             return None, None  # a key that counts for a time only: the next commit may be dated within it
-        blob = sshsig.ARMOUR.open(match[7].replace(b"\n ", b"\n"))
+        try:
+            blob = sshsig.ARMOUR.open(match[7].replace(b"\n ", b"\n"))
+        except MalformedError:
+            return None, None  # lines of another width, which the whole examination reads
         parsed = sshsig.parse(blob)
         key = _ssh_key(parsed)
         if key is None or parsed.namespace != sshsig.NAMESPACE or not blob.endswith(parsed.signature):

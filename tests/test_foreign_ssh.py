@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -42,8 +43,17 @@ def examined(
     blob: bytes, payload: bytes = PAYLOAD, *, allowed: AllowedSigners | None = None, revoked: RevokedKeys | None = None
 ) -> Examination:
     """The examination of a commit with this signature, under these roots and no authority."""
-    raw = attach(payload, sshsig.ARMOUR.wrap(blob))
-    roots = Roots(allowed_signers=allowed, revoked=revoked)
+    return examined_armour(sshsig.ARMOUR.wrap(blob), payload, allowed=allowed, revoked=revoked)
+
+
+def examined_armour(
+    armour: bytes,
+    payload: bytes = PAYLOAD,
+    *,
+    allowed: AllowedSigners | None = None,
+    revoked: RevokedKeys | None = None,
+) -> Examination:
+    raw, roots = attach(payload, armour), Roots(allowed_signers=allowed, revoked=revoked)
     return verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, commit_id(raw), Trust((), foreign=roots), at=AT)
 
 
@@ -265,7 +275,7 @@ LINES = {  # lines for one key: which of them vouches for a commit by alice now,
 def test_of_several_lines_one_for_the_committer_and_without_an_end_vouches(lines: str) -> None:
     written, expected = LINES[lines]
     listed = allowing(*(line.format(ALICE.line) for line in written))
-    one, parsed = ssh.read(sshsig.parse(ALICE.sign(PAYLOAD)), listed, None), gitobject.parse_payload(PAYLOAD)
+    one, parsed = ssh.read(sshsig.ARMOUR.wrap(ALICE.sign(PAYLOAD)), listed, None), gitobject.parse_payload(PAYLOAD)
     if expected is not None:
         assert one.verify_signer(parsed).root == f"allowed-signers:{expected}"
         return
@@ -282,7 +292,7 @@ def test_a_refusal_says_when_the_key_counts() -> None:
 
 
 def made(payload: bytes, listed: AllowedSigners) -> ForeignSsh:
-    return ssh.read(sshsig.parse(ALICE.sign(payload)), listed, None)
+    return ssh.read(sshsig.ARMOUR.wrap(ALICE.sign(payload)), listed, None)
 
 
 def test_a_tag_and_a_push_certificate_are_judged_by_their_own_lines() -> None:
@@ -351,6 +361,36 @@ def test_a_signature_without_a_touch_is_remarked() -> None:
     assert (outcome(found), found.remarks) == (Outcome.ACCEPTED, (ssh.NO_PRESENCE,))
 
 
+def wrapped(blob: bytes, columns: int, tail: str = "") -> bytes:
+    text = base64.b64encode(blob).decode() + tail
+    lines = [text[i : i + columns] for i in range(0, len(text), columns)]
+    return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""]).encode()
+
+
+@pytest.mark.parametrize("columns", [64, 76, 10_000])
+def test_lines_of_another_width_are_remarked(columns: int) -> None:
+    armour = wrapped(ALICE.sign(PAYLOAD), columns)
+    found = examined_armour(armour, allowed=allowing(KEY))
+    assert (outcome(found), found.remarks) == (Outcome.ACCEPTED, (ssh.ARMOUR_LOOSE,))
+
+
+NO_ARMOUR = {
+    "another sign": wrapped(ALICE.sign(PAYLOAD), 64).replace(b"\nU1NI", b"\nU1N*I"),
+    "a header": wrapped(ALICE.sign(PAYLOAD), 64).replace(b"\nU1NI", b"\nComment: x\n\nU1NI"),
+    "base64 that goes on after its end": wrapped(ALICE.sign(PAYLOAD), 64, "AAAA=AAA"),
+    "base64 with half a byte at its end": wrapped(ALICE.sign(PAYLOAD), 64, "A"),
+    "too much": wrapped(bytes(2 * sshsig.MAX_BLOB_BYTES), 64),
+    "nothing": wrapped(b"", 64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", NO_ARMOUR)
+def test_what_is_no_armour_is_malformed(defect: str) -> None:
+    with pytest.raises(MalformedError):
+        ssh.read(NO_ARMOUR[defect], None, None)
+    assert failure(examined_armour(NO_ARMOUR[defect])) == (Step.SIGNATURE, Reason.SIGNATURE_MALFORMED)
+
+
 def test_a_certificate_can_demand_a_pin() -> None:
     key = MAKERS["sk-ssh-ed25519@openssh.com"]
     certificate = CA.certify(key, critical=(("verify-required", ""),))
@@ -388,7 +428,7 @@ def test_any_bytes_are_a_documented_error_or_a_signature_that_was_made(data: byt
     parsed = gitobject.parse_payload(PAYLOAD)
     assert isinstance(parsed, Commit)
     try:
-        one = ssh.read(sshsig.parse(data), EVERYBODY, None)
+        one = ssh.read(sshsig.ARMOUR.wrap(data), EVERYBODY, None)
         one.verify_content(PAYLOAD)
         one.verify_signer(parsed)
     except (MalformedError, VerificationError):

@@ -417,3 +417,15 @@ def _der(raw: bytes) -> bytes:
     signature = gitobject.parse_commit(raw, ObjectFormat.SHA1).signature
     assert signature is not None
     return cms.ARMOUR.open(signature.armour)
+
+
+def test_an_ssh_signature_in_lines_of_another_width_is_left_to_the_whole_examination(world: World) -> None:
+    trusted, _ = ssh(world, listed=True)
+    payload = world.commit(committer=SOMEBODY, author=SOMEBODY, message=MESSAGE)
+    text = base64.b64encode(sshsig.ARMOUR.open(plain_ssh(payload)))
+    narrow = b"\n".join(text[i : i + 64] for i in range(0, len(text), 64))
+    run = Run(Query(trusted, world.now, Policy()))
+    raw = attach(payload, sshsig.ARMOUR.begin + narrow + b"\n" + sshsig.ARMOUR.end)
+    row = run.whole(raw)
+    assert (row.integrity, row.outcome, row.remarks) == (True, Outcome.ACCEPTED, ("armour-loose",))
+    assert run.fast(raw) is None

@@ -50,10 +50,9 @@ def read(signature: Signature, roots: Roots | None) -> ForeignSigned:
     """Step 2 for a signature that is none of ours; what it needs is loaded when it is met."""
     named = roots or NONE
     if signature.format is SignatureFormat.SSH:
-        from attest import sshsig
         from attest.foreign import ssh
 
-        return ssh.read(sshsig.parse(sshsig.ARMOUR.open(signature.armour)), named.allowed_signers, named.revoked)
+        return ssh.read(signature.armour, named.allowed_signers, named.revoked)
     if signature.format is SignatureFormat.X509:
         from attest.foreign import smime
 

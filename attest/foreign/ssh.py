@@ -7,10 +7,12 @@ word. What git leaves out is what step 7 then does: it holds the committer again
 
 from __future__ import annotations
 
+import binascii
+import re
 from dataclasses import dataclass
 
 from attest import sshsig
-from attest.errors import Reason, Step, VerificationError
+from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.foreign import sshkeys, usercert
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.patternlist import MAX_VALUE
@@ -26,6 +28,11 @@ from attest.sshsig import SshSignature
 NO_PRESENCE = "no-user-presence"
 """Remark: the security key signed without a touch, which ssh-keygen lets pass too."""
 
+ARMOUR_LOOSE = "armour-loose"
+"""Remark: base64 in lines of another width, as some programs write it in ssh-keygen's place; git takes it."""
+
+_LOOSE = re.compile(rb"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\s]*)-----END SSH SIGNATURE-----\n")
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignSsh:
@@ -35,6 +42,7 @@ class ForeignSsh:
     credential: Credential
     allowed: AllowedSigners | None
     revoked: RevokedKeys | None
+    loose: bool = False
 
     @property
     def detail(self) -> str:
@@ -49,7 +57,9 @@ class ForeignSsh:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is odd about it, but allowed."""
-        return () if sshkeys.flags(self.signature.extra) & sshkeys.USER_PRESENT else (NO_PRESENCE,)
+        touched = sshkeys.flags(self.signature.extra) & sshkeys.USER_PRESENT
+        found = () if touched else (NO_PRESENCE,)
+        return (ARMOUR_LOOSE, *found) if self.loose else found
 
     def verify_content(self, content: bytes) -> str:
         """Step 3: returns the key's fingerprint."""
@@ -91,9 +101,27 @@ class ForeignSsh:
             raise VerificationError(Step.CHAIN, Reason.CERTIFICATE_INVALID, said)
 
 
-def read(signature: SshSignature, allowed: AllowedSigners | None, revoked: RevokedKeys | None) -> ForeignSsh:
-    """Step 2 for a signature whose key or certificate is none of ours."""
-    return ForeignSsh(signature, credential(signature.public_key), allowed, revoked)
+def read(armour: bytes, allowed: AllowedSigners | None, revoked: RevokedKeys | None) -> ForeignSsh:
+    """Step 2 for a signature whose key or certificate is none of ours; `MalformedError`."""
+    try:
+        blob, loose = sshsig.ARMOUR.open(armour), False
+    except MalformedError:
+        blob, loose = _open(armour), True
+    signature = sshsig.parse(blob)
+    return ForeignSsh(signature, credential(signature.public_key), allowed, revoked, loose)
+
+
+def _open(armour: bytes) -> bytes:
+    """What is in an armour block, however its lines are broken."""
+    if len(armour) > 2 * sshsig.MAX_BLOB_BYTES:
+        raise MalformedError(f"{len(armour)} bytes of armour; a signature has at most {2 * sshsig.MAX_BLOB_BYTES}")
+    found = _LOOSE.fullmatch(armour)
+    if found is None:
+        raise MalformedError("not one block of base64 between the lines of an SSH signature")
+    try:
+        return binascii.a2b_base64(b"".join(found[1].split()), strict_mode=True)
+    except binascii.Error as error:
+        raise MalformedError(f"armour is not base64: {error}") from None
 
 
 def _seconds(parsed: Commit | Tag | PushCertificate | None) -> int | None:
