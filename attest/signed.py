@@ -30,6 +30,9 @@ _CLAIMS = asn1.encode(CLAIMS)
 _FULCIO = asn1.encode(fulcio.OIDS[fulcio.ISSUER])[2:-1]
 """How the identifiers of all of Fulcio's extensions begin; with our claims beside them, the certificate is ours."""
 
+UNORDERED = "certificates-unordered"
+"""Remark: the certificates do not stand in the order of DER. Nothing signs that order."""
+
 _CMS_ARMOUR = Armour("CMS", columns=64, limit=cms.MAX_CMS_BYTES)
 
 CMS_SIGNING_TIME = "cms-signing-time"
@@ -74,7 +77,7 @@ class CmsSigned:
     def remarks(self) -> tuple[str, ...]:
         # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6): only profile signet comes
         # here, see `verify_chain`.
-        unordered = () if self.message.certificates_sorted else ("certificates-unordered",)
+        unordered = () if self.message.certificates_sorted else (UNORDERED,)
         return unordered if self.labelled else (*unordered, ARMOUR_CMS)
 
     def verify_content(self, content: bytes) -> PublicKey:
