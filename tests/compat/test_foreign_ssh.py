@@ -294,3 +294,16 @@ def test_what_ssh_keygen_certifies_is_read_as_ssh_keygen_prints_it(folder: Folde
     assert f"Signing CA: RSA {sshkeys.parse(read.authority).fingerprint} (using {read.algorithm})" in shown
     assert all(f"                {name}" in shown.splitlines() for name in (*read.principals, "force-command x"))
     assert read.critical == ("force-command",)
+
+
+@pytest.mark.parametrize("columns", [64, 76, 5000])
+def test_lines_of_another_width_than_ssh_keygen_writes_are_read_as_git_reads_them(folder: Folder, columns: int) -> None:
+    write(folder, "allowed", ALLOWED["one key"])
+    found = folder.raw["ed25519"].partition(b"-----BEGIN SSH SIGNATURE-----\n ")[2].partition(b"\n -----END")[0]
+    text = found.replace(b"\n ", b"")
+    wrapped = b"\n ".join(text[i : i + columns] for i in range(0, len(text), columns))
+    raw = folder.raw["ed25519"].replace(found, wrapped)
+    assert raw != folder.raw["ed25519"]
+    oid = folder.made(peer("git"), "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).decode().strip()
+    other = Folder(folder.path, {"wrapped": oid}, {"wrapped": raw})
+    assert other.counted_by_git(["wrapped"]) == other.counted_by_us(["wrapped"]) == {"wrapped"}
