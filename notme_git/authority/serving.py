@@ -23,6 +23,7 @@ from pathlib import Path
 import uvicorn
 
 from attest.errors import UnavailableError
+from attest.keys import use_libsodium
 from notme_git.authority import embedded
 from notme_git.authority.embedded import Authority
 from notme_git.authority.http import app, wire
@@ -110,6 +111,7 @@ class Server:
         """One worker, from here on with a database connection of its own."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         hardening.harden()  # memory locks are not inherited (mlockall(2))
+        use_libsodium()
         self.metrics.worker = number
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:
