@@ -419,7 +419,7 @@ def split_as_git(raw: bytes, kind: ObjectKind, fmt: ObjectFormat) -> tuple[bytes
     if kind is not ObjectKind.COMMIT:
         begins = [found.start() for found in _BEGIN.finditer(raw)]
         return (raw[: begins[-1]], raw[begins[-1] :]) if begins else None
-    end = raw.find(b"\n\n") + 1
+    end = raw.find(b"\n\n") + 1 or len(raw)
     kept, text, inside = list[bytes](), list[bytes](), b""
     name = fmt.signature_header + b" "
     for line in raw[:end].splitlines(keepends=True):

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from cryptography import x509
 
-from attest import certfacts, certificate, gitobject, identity, signed, sshcert, sshwire
+from attest import certfacts, certificate, identity, remains, signed, sshcert, sshwire
 from attest.certificate import Chain
 from attest.errors import Error, Reason, Step
-from attest.foreign.vouched import Vouched
-from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Signature, SignatureFormat, Tag
+from attest.foreign.vouched import ForeignSigned, Vouched
+from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, SignatureFormat, Tag
 from attest.keys import KeyAlgorithm
+from attest.remains import Said
 from attest.row import Row, Signer, SignerKind
 from attest.signed import CmsSigned, GitObject, Signed, SshSigned
 from attest.trust import Trust
@@ -32,12 +33,16 @@ _CHECKED = frozenset({SignatureFormat.X509, SignatureFormat.SSH})
 
 def row_of(examination: Examination, decided: Decision | None, trusted: Trust) -> Row:
     """The row of an examined object, judged where something was decided."""
-    made, fmt = examination.signed or examination.foreign, examination.signature_format
+    made, fmt, parsed = examination.signed or examination.foreign, examination.signature_format, examination.parsed
     integrity, signer = _integrity(examination), _signer(examination)
-    if examination.parsed is None and examination.kind in (ObjectKind.COMMIT, ObjectKind.TAG):
-        fmt, integrity, signer = _malformed(examination, trusted)
-    word = made.signing_time(examination.parsed) if made is not None else None
-    said, parsed = _said(examination.parsed), examination.parsed
+    if parsed is None and examination.kind in (ObjectKind.COMMIT, ObjectKind.TAG):
+        raw, kind, objects = examination.payload, ObjectKind(examination.kind), ObjectFormat(examination.object_format)
+        said, found = remains.said(raw, kind, objects), remains.signature(raw, kind, objects, trusted)
+        made, fmt, integrity = found.made, found.format, found.integrity
+        signer = _unproven(made) if made is not None else None
+    else:
+        said = _said(parsed)
+    word = made.signing_time(parsed) if made is not None else None
     return Row(
         object_id=examination.object_id,
         kind=examination.kind,
@@ -45,13 +50,13 @@ def row_of(examination: Examination, decided: Decision | None, trusted: Trust) -
         integrity=integrity,
         signer=signer,
         signing_time=word[0] if word is not None and word[1] == signed.CMS_SIGNING_TIME else None,
-        author=said[0],
-        author_date=said[1],
-        committer=said[2],
-        committer_date=said[3],
-        tree=parsed.tree if isinstance(parsed, Commit) else "",
-        parents=parsed.parents if isinstance(parsed, Commit) else (),
-        subject=first_line(parsed.message) if isinstance(parsed, Commit | Tag) else "",
+        author=said.author,
+        author_date=said.author_date,
+        committer=said.committer,
+        committer_date=said.committer_date,
+        tree=said.tree,
+        parents=said.parents,
+        subject=first_line(said.message),
         findings=decided.findings if decided is not None else examination.findings,
         evidence=examination.evidence,
         remarks=examination.remarks,
@@ -105,14 +110,17 @@ def who(ident: Ident) -> str:
     return f"{ident.name} <{ident.email}>"
 
 
-def _said(parsed: GitObject | None) -> tuple[str, int | None, str, int | None]:
+def _said(parsed: GitObject | None) -> Said:
     """Author and committer with their dates, as the object claims."""
     if isinstance(parsed, Commit):
-        author, committer = parsed.author, parsed.committer
-        return who(author), author.seconds, who(committer), committer.seconds
-    if isinstance(parsed, Tag) and parsed.tagger is not None:
-        return "", None, who(parsed.tagger), parsed.tagger.seconds
-    return "", None, "", None
+        author, by = parsed.author, parsed.committer
+        return Said(who(author), author.seconds, who(by), by.seconds, parsed.tree, parsed.parents, parsed.message)
+    if isinstance(parsed, Tag):
+        tagger = parsed.tagger
+        if tagger is not None:
+            return Said("", None, who(tagger), tagger.seconds, "", (), parsed.message)
+        return Said("", None, "", None, "", (), parsed.message)
+    return Said("", None, "", None, "", (), b"")
 
 
 def _integrity(examination: Examination) -> bool | None:
@@ -122,34 +130,16 @@ def _integrity(examination: Examination) -> bool | None:
     return examination.finding(Step.INTEGRITY).status is StepStatus.PROVEN
 
 
-def _malformed(examination: Examination, trusted: Trust) -> tuple[SignatureFormat | None, bool | None, Signer | None]:
-    """Of an object that failed step 1: what the signature is that git would find in it, and whether it verifies."""
-    fmt = ObjectFormat(examination.object_format)
-    found = gitobject.split_as_git(examination.payload, ObjectKind(examination.kind), fmt)
-    if found is None:
-        return None, None, None
-    payload, armour = found
-    try:
-        signature = Signature(gitobject.read_armour(armour).format, armour)
-    except Error:
-        return SignatureFormat.UNKNOWN, None, None
-    integrity, signer = False, None
-    try:
-        made = signed.read(signature, trusted.anchors, trusted.foreign)
-        signer = _signer_of(made, None) if isinstance(made, CmsSigned | SshSigned) else made.signer
-        made.verify_content(payload)
-        integrity = True
-    except Error:
-        pass  # the row says that it is false
-    return signature.format, integrity if signature.format in _CHECKED else None, signer
-
-
 def _signer(examination: Examination) -> Signer | None:
     if examination.signed is not None:
         return _signer_of(examination.signed, examination.chain)
     if examination.foreign is not None:
         return _vouched(examination.foreign.signer, examination.vouched)
     return None
+
+
+def _unproven(made: Signed | ForeignSigned) -> Signer:
+    return _signer_of(made, None) if isinstance(made, CmsSigned | SshSigned) else made.signer
 
 
 def _signer_of(made: Signed, chain: Chain | None) -> Signer:
