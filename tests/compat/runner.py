@@ -1,7 +1,7 @@
 """Executes a composite action, or a job of a workflow, step by step as a runner of GitHub Actions does.
 
 No more of the expression language than ours use: contexts are looked up by their dotted name. What a step may read and
-write (environment, `GITHUB_OUTPUT`, `GITHUB_ENV`, `GITHUB_PATH`) is as documented for runners.
+write (environment, and the files that `GITHUB_OUTPUT` and others name) is as documented for runners.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ import yaml  # type: ignore[import-untyped]
 from tests.peers import ROOT, peer
 
 SECONDS = 120
+_FILES = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")
 _EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z0-9_.-]+)\s*\}\}")
 
 
 @dataclass
 class Job:
-    """One job on one machine. `failed` is the name of the step that ended it; `log` is all that was printed."""
+    """One job on one machine. `failed` is the name of the step that ended it; `log` is all that was printed,
+    `summary` what steps wrote for the page of the run.
+    """
 
     workspace: Path
     temp: Path
     environ: dict[str, str]
-    github: dict[str, str]
+    github: dict[str, Any]
     log: str = ""
+    summary: str = ""
     failed: str = ""
     ran: list[str] = field(default_factory=list)
 
@@ -47,7 +51,10 @@ class Job:
         """Run a job of a reusable workflow with these inputs; the job's outputs."""
         read = yaml.safe_load(file.read_text("utf-8"))
         called = read[True]["workflow_call"]["inputs"]  # `on` is a truth value in YAML 1.1
-        inputs = {name: str(each.get("default", "")) for name, each in called.items()} | dict(given)
+        declared = {name: str(each.get("default", "")) for name, each in called.items()}
+        inputs = {name: self._expanded(value, {"github": self.github}) for name, value in declared.items()} | dict(
+            given
+        )
         known = {"inputs": inputs, "github": self.github, "steps": {}, "runner": {"temp": str(self.temp)}}
         self._steps(read["jobs"][job]["steps"], known)
         return {name: self._expanded(value, known) for name, value in read["jobs"][job]["outputs"].items()}
@@ -66,7 +73,7 @@ class Job:
 
     def _run(self, step: dict[str, Any], known: dict[str, Any]) -> dict[str, str]:
         assert step["shell"] == "bash"
-        files = {name: self.temp / f"_{name}" for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH")}
+        files = {name: self.temp / f"_{name}" for name in _FILES}
         for file in files.values():
             file.write_bytes(b"")
         script = self.temp / "_script.sh"
@@ -83,6 +90,7 @@ class Job:
         )  # fmt: skip
         self.ran.append(step["name"])
         self.log += ended.stdout
+        self.summary += files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
         if ended.returncode:
             self.failed = step["name"]
         self.environ.update(_pairs(files["GITHUB_ENV"]))

