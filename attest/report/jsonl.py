@@ -21,7 +21,8 @@ KEPT = 4096
 
 _NOBODY = Signer(SignerKind.BRIDGE, "", "")
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+# In ASCII: some readers take U+2028 or U+0085 in a name for the end of a line.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def line(row: Row) -> str:
