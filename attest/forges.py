@@ -7,6 +7,7 @@ same says whose content it is; message and authors of the new commit are the for
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import itertools
 import re
@@ -135,10 +136,12 @@ def automatic(repo: Repository, rows: Iterable[Row]) -> dict[str, bool]:
         return found
     with TemporaryDirectory() as folder, repo.apart(Path(folder)) as apart:
         for row in merges:
-            done = apart.git("merge-tree", "--write-tree", "--no-messages", *map(repo.check_id, row.parents))
-            if done.returncode in (0, 1):  # 1: there are conflicts, which somebody solved by hand
-                tree = done.stdout.partition(b"\n")[0].decode("ascii", "replace")
-                found[row.object_id] = done.returncode == 0 and tree == row.tree
+            # Whatever is missing or takes too long: what is not known of a merge stands against nobody.
+            with contextlib.suppress(Error):
+                done = apart.git("merge-tree", "--write-tree", "--no-messages", *map(repo.check_id, row.parents))
+                if done.returncode in (0, 1):  # 1: there are conflicts, which somebody solved by hand
+                    tree = done.stdout.partition(b"\n")[0].decode("ascii", "replace")
+                    found[row.object_id] = done.returncode == 0 and tree == row.tree
     return found
 
 
@@ -177,8 +180,10 @@ class Originals:
             lines = self._repo.walk(("--format=%H %T", "--all", *self._named), (self._head,))
             # git has a line `commit ID` before what a format asks for.
             asked = (line.split(" ") for line in lines if not line.startswith("commit "))
-            for object_id, tree in itertools.islice(asked, MAX_KNOWN):
-                found.setdefault(tree, object_id)
+            # A ref that names what is not here ends the walk, and has nothing to do with what is judged.
+            with contextlib.suppress(Error):
+                for object_id, tree in itertools.islice(asked, MAX_KNOWN):
+                    found.setdefault(tree, object_id)
             self._trees = found
         return self._trees
 

@@ -194,8 +194,8 @@ def _notes(change: Change) -> Iterator[Note]:
         code = first.reason if first is not None else Reason.EARLIER_STEP
         said = f"step {first.step} {Step(first.step).name.lower()}: {cut(first.detail, MAX_DETAIL)}" if first else ""
         word = "rejected" if row.outcome is Outcome.REJECTED else "could not check"
-        origin = f" It is a {change.origin()}." if change.origin() else ""
-        message = f"{which}: {word}, {said}.{origin}"
+        origin = f" ({change.origin()})" if change.origin() else ""
+        message = f"{which}{origin}: {word}, {said}."
         yield Note(Severity.ERROR, code, f"{short}: {word}: {code}", message, row.object_id, change.path)
     for item in row.contradictions:
         message = f"{which}: {cut(item.detail, MAX_DETAIL)}"

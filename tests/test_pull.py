@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError
+from attest import forges
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Step, UnavailableError
 from attest.forges import Made
 from attest.pull import Change
-from attest.types import Outcome
+from attest.row import Signer, SignerKind
+from attest.types import Outcome, StepStatus
 from tests.forge import NOW
 from tests.offered import BASE, GITHUB, Offered, offered
 
+WEB_FLOW = "968479A1AFF927E37D1A566BB5690EEEBB952194"  # https://github.com/web-flow.gpg
 ALLOW_ALL = 'version = 1\n\n[[rule]]\nname = "all"\nallow = true\n'
 
 
@@ -55,6 +60,47 @@ def test_a_merge_by_the_forge_that_adds_nothing_is_told_from_one_that_does(made:
     found = {each.row.object_id: each for each in made.check(head=evil).changes}[evil]
     assert (found.made, found.automatic) == (Made.FORGE_MERGE, False)
     assert "not what git alone makes of it" in found.origin()
+
+
+def test_a_merge_with_conflicts_was_solved_by_hand(made: Offered) -> None:
+    clone = made.clone
+    one = clone.commit({"README": "one\n"}, made.base)
+    two = clone.commit({"README": "two\n"}, made.base)
+    merge = clone.commit({"README": "three\n"}, one, two)
+    found = {each.row.object_id: each for each in made.check(head=merge).changes}[merge]
+    assert (found.made, found.automatic, found.forge) == (Made.MERGE, False, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "proven"),
+    [
+        (WEB_FLOW, StepStatus.PROVEN, True),
+        (WEB_FLOW.lower(), StepStatus.PROVEN, True),
+        (WEB_FLOW, StepStatus.FAILED, False),
+        ("0" * 40, StepStatus.PROVEN, False),
+    ],
+    ids=["its key", "in lower case", "a keyring that does not vouch", "another key"],
+)
+def test_a_forge_is_proven_by_its_key_and_a_keyring_that_vouches_for_it(
+    made: Offered, key: str, status: StepStatus, proven: bool
+) -> None:
+    row = by_id(made)[made.squash].row
+    chain = replace(row.finding(Step.CHAIN), status=status)
+    findings = (*row.findings[:3], chain, *row.findings[4:])
+    signed = replace(row, signer=Signer(SignerKind.OPENPGP, key, "rsa"), findings=findings)
+    forge = forges.forge_of(signed)
+    assert forge is not None
+    assert forges.is_proven(signed, forge) is proven
+
+
+def test_a_ref_to_nothing_ends_no_check(made: Offered) -> None:
+    broken = made.clone.path / ".git" / "refs" / "pull" / "3"
+    broken.mkdir(parents=True)
+    (broken / "head").write_text(f"{'1' * 40}\n")
+    try:
+        assert made.check().counts[Outcome.REJECTED] == 3
+    finally:
+        shutil.rmtree(broken)
 
 
 def test_to_merge_again_writes_nothing_into_the_repository(made: Offered) -> None:
