@@ -43,7 +43,7 @@ class Armour:
             data = binascii.a2b_base64(packed, strict_mode=True)
         except binascii.Error as error:
             raise MalformedError(f"armour is not base64: {error}") from None
-        # Bits beyond the last byte are not zero in a second spelling, and line feeds stand after full lines and the last.
+        # Bits beyond the last byte are zero in the one spelling; line feeds stand after full lines and the last.
         tail = binascii.b2a_base64(data[-(len(data) % 3 or 3) :], newline=False)
         lines = -(-len(packed) // self.columns)
         if not data or not packed.endswith(tail) or len(body) != len(packed) + lines or body[-1:] != b"\n":

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.foreign import ber, smime
+from attest.foreign import ber, smime, vouched
 from attest.foreign.roots import NONE
 from attest.row import SignerKind
 from tests import der
@@ -307,7 +307,7 @@ WIDE = b"-----BEGIN SIGNED MESSAGE-----\n" + base64.b64encode(PLAIN.der()) + b"\
     ("armour", "remarks"),
     [
         pytest.param(PLAIN.armour(), (), id="64 columns"),
-        pytest.param(PLAIN.armour().replace(b"SIGNED MESSAGE", b"CMS"), (smime.ARMOUR_CMS,), id="signet-git's first"),
+        pytest.param(PLAIN.armour().replace(b"SIGNED MESSAGE", b"CMS"), (vouched.ARMOUR_CMS,), id="signet-git's first"),
         pytest.param(WIDE, (smime.ARMOUR_LOOSE,), id="one long line"),
         pytest.param(PLAIN.armour()[:-1], (smime.ARMOUR_LOOSE,), id="no final newline"),
         pytest.param(PLAIN.armour() + b"\n", (smime.ARMOUR_LOOSE,), id="an empty line at the end"),

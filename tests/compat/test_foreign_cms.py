@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest import verify
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.foreign import cmsdata, cmstime, smime
+from attest.foreign import cmsdata, cmstime, smime, vouched
 from attest.foreign.roots import NONE, Roots
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.trust import Trust
@@ -332,7 +332,7 @@ def test_what_go_cms_signed_for_signet(level: str) -> None:
     for label in (b"SIGNED MESSAGE", b"CMS"):
         signed = smime.read(armoured(body).replace(b"SIGNED MESSAGE", label), NONE)
         assert signed.verify_content(content) == signed.signer.key
-        assert signed.remarks == ((smime.ARMOUR_CMS,) if label == b"CMS" else ())
+        assert signed.remarks == ((vouched.ARMOUR_CMS,) if label == b"CMS" else ())
         assert signed.signer.algorithm == "ed25519"
         with pytest.raises(VerificationError):
             signed.verify_content(content + b"x")

@@ -231,7 +231,7 @@ def test_a_run_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, key: Pa
         assert process.wait(60) == 130
     left = run(made, *options, "--jsonl").stdout.splitlines()
     assert 0 < len(left) < 20_000
-    ids = [json.loads(line)["commit"] for line in [*seen, *left]]
+    ids = [json.loads(line)["commit"] for line in [*(item.decode() for item in seen), *left]]
     assert len(set(ids)) == len(ids) == 20_000
     assert run(made, *options, "--quiet").stdout == "20,000 objects: 20,000 accepted\n"
 
