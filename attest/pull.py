@@ -75,7 +75,7 @@ class Change:
         """How it came to be, in words; empty for a plain commit of which nothing else is known."""
         parts = []
         if self.forge is not None:
-            known = "signed by it" if self.proven else "as it says; no key of the forge's was proven"
+            known = "signed by it" if self.proven else "not proven"
             parts.append(f"{self.made} of {self.forge.name} ({known})")
         elif self.made is Made.MERGE:
             parts.append("merge")
@@ -192,10 +192,14 @@ def _notes(change: Change) -> Iterator[Note]:
     elif row.outcome is not Outcome.ACCEPTED:
         first = row.decisive
         code = first.reason if first is not None else Reason.EARLIER_STEP
-        said = f"step {first.step} {Step(first.step).name.lower()}: {cut(first.detail, MAX_DETAIL)}" if first else ""
+        said = (
+            f"step {first.step} {Step(first.step).name.lower()}: {cut(first.detail, MAX_DETAIL)}"
+            if first
+            else "nothing said"
+        )
         word = "rejected" if row.outcome is Outcome.REJECTED else "could not check"
         origin = f" ({change.origin()})" if change.origin() else ""
-        message = f"{which}{origin}: {word}, {said}."
+        message = f"{which}{origin}: {word}, {said}"
         yield Note(Severity.ERROR, code, f"{short}: {word}: {code}", message, row.object_id, change.path)
     for item in row.contradictions:
         message = f"{which}: {cut(item.detail, MAX_DETAIL)}"
@@ -204,7 +208,8 @@ def _notes(change: Change) -> Iterator[Note]:
 
 def _behind(twin: Twin) -> str:
     """`3 commits, accepted`"""
-    count = f"more than {len(twin.rows)} commits" if twin.more else f"{len(twin.rows)} commit(s)"
+    total = len(twin.rows)
+    count = f"{'more than ' if twin.more else ''}{total} commit{'' if total == 1 else 's'}"
     return f"{count}, {twin.outcome.value}"
 
 

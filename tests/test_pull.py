@@ -12,13 +12,33 @@ from attest import forges
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Step, UnavailableError
 from attest.forges import Made
 from attest.pull import Change
+from attest.repository import open_repository
 from attest.row import Signer, SignerKind
+from attest.rules import pins
 from attest.types import Outcome, StepStatus
 from tests.forge import NOW
 from tests.offered import BASE, GITHUB, Offered, offered
 
 WEB_FLOW = "968479A1AFF927E37D1A566BB5690EEEBB952194"  # https://github.com/web-flow.gpg
-ALLOW_ALL = 'version = 1\n\n[[rule]]\nname = "all"\nallow = true\n'
+STRICT = """version = 1
+name = "strict"
+
+[[rules]]
+name = "no-docs"
+effect = "deny"
+match = { touches = ["docs/**"] }
+
+[[rules]]
+name = "agents"
+match = { classes = ["agent"] }
+"""
+LENIENT = """version = 1
+name = "lenient"
+
+[[rules]]
+name = "agents"
+match = { classes = ["agent"] }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +67,7 @@ def test_a_squash_by_the_forge_is_shown_with_the_verdict_of_what_it_was_made_fro
     assert (change.twin.object_id, len(change.twin.rows)) == (made.feature, 2)
     assert change.twin.outcome is Outcome.ACCEPTED
     assert change.origin() == (
-        "forge-squash of GitHub (as it says; no key of the forge's was proven), "
-        f"same tree as {made.feature[:12]} (2 commit(s), accepted)"
+        f"forge-squash of GitHub (not proven), same tree as {made.feature[:12]} (2 commits, accepted)"
     )
 
 
@@ -142,12 +161,44 @@ def test_who_only_resembles_a_forge_is_none(made: Offered, who: str) -> None:
     assert (change.made, change.forge) == (Made.COMMIT, None)
 
 
+def under(made: Offered, text: str) -> tuple[str, dict[str, str]]:
+    """A base with this policy in its tree, and its files."""
+    files = {**BASE, ".notme/policy.toml": text}
+    return made.clone.commit(files, made.base, message="Add the policy"), files
+
+
+def test_the_policy_at_the_base_decides_and_names_its_rule(made: Offered) -> None:
+    base, files = under(made, STRICT)
+    good = made.clone.commit({**files, "src/x": "x"}, base)
+    bad = made.clone.commit({**files, "src/x": "x", "docs/x": "x"}, good)
+    first, second = made.check(base=base, head=bad).changes
+    assert (first.row.outcome, first.row.rule) == (Outcome.ACCEPTED, "agents")
+    assert (second.row.outcome, second.row.rule) == (Outcome.REJECTED, "no-docs")
+
+
 def test_a_policy_that_the_head_brings_along_has_no_say(made: Offered) -> None:
-    clone = made.clone
-    lenient = clone.commit({**BASE, ".notme/policy.toml": ALLOW_ALL}, made.base, message="Allow", signed=False)
-    check = made.check(head=lenient)
-    assert check.policy == "builtin:default"
-    assert check.status() == REJECTED
+    base, files = under(made, STRICT)
+    files = {**files, ".notme/policy.toml": LENIENT}
+    lenient = made.clone.commit(files, base, message="Be lenient")
+    head = made.clone.commit({**files, "docs/x": "x"}, lenient)
+    check = made.check(base=base, head=head)
+    assert check.policy == f"strict (.notme/policy.toml at {base[:12]})"
+    assert [change.row.outcome for change in check.changes] == [Outcome.ACCEPTED, Outcome.REJECTED]
+
+
+def test_a_base_that_does_not_descend_from_the_pinned_start_is_refused(made: Offered) -> None:
+    start, files = under(made, STRICT)
+    head = made.clone.commit({**files, "src/x": "x"}, start)
+    home = made.clone.world.home
+    with open_repository(made.clone.path, made.clone.environ) as repo:
+        pin = pins.Pin(pins.place_of(repo), start)
+        pins.write(home, pin)
+        try:
+            assert made.check(base=start, head=head).status() == ACCEPTED
+            with pytest.raises(UnavailableError, match="not among the first parents"):
+                made.check(base=made.base, head=head)
+        finally:
+            pins.remove(home, pin.place)
 
 
 def test_a_policy_in_the_base_that_nobody_can_read_accepts_nothing(made: Offered) -> None:

@@ -54,5 +54,5 @@ def test_a_report_names_verdicts_signers_and_the_squash(tmp_path: Path) -> None:
     assert "6 commits: 3 accepted, 3 rejected. Policy `builtin:default`" in text
     assert f"| `{found.agent[:12]}` | accepted | `claude-code for Alice Example` | `Add the app` |" in text
     assert "`Alice Example <alice@example.org>` (claimed)" in text
-    assert f"same tree as {found.feature[:12]} (2 commit(s), accepted)" in text
+    assert f"same tree as {found.feature[:12]} (2 commits, accepted)" in text
     assert "- error `agent-signed-off`" in text

@@ -83,7 +83,7 @@ def _annotation(note: Note) -> dict[str, Any]:
 
 
 def _full(note: Note) -> str:
-    return f"{note.message} What to do: {note.remedy}" if note.remedy else note.message
+    return f"{note.message}. What to do: {note.remedy}" if note.remedy else note.message
 
 
 def _shortened(text: str) -> str:

@@ -6,7 +6,7 @@ span or a table's cell: backticks and bars are shown as characters that look lik
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from attest.pull import Change, Check, Note, cut
 from attest.report.text import printable
@@ -66,8 +66,10 @@ def _lines(check: Check) -> Iterator[str]:
         yield ""
         yield "#### What is to be said"
         yield ""
+    told: set[str] = set()
     for note in notes[:MAX_ROWS]:
-        yield from _note(note)
+        yield from _note(note, told)
+        told.add(note.code)
     if len(notes) > MAX_ROWS:
         yield f"- and {len(notes) - MAX_ROWS} more"
 
@@ -84,8 +86,9 @@ def _row(change: Change) -> str:
     return f"| `{row.object_id[:12]}` | {word} | {by} | {code(row.subject)} | {origin} |"
 
 
-def _note(note: Note) -> Iterator[str]:
+def _note(note: Note, told: Set[str]) -> Iterator[str]:
+    """What to do is said once for each code; it is our own Markdown."""
     mark = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}[note.severity]
     yield f"- {mark} {code(note.code)}: {code(note.message, 700)}"
-    if note.remedy and note.severity is not Severity.INFO:
-        yield f"  - {code(note.remedy, 400)}"
+    if note.remedy and note.code not in told and note.severity is not Severity.INFO:
+        yield f"  - {note.remedy}"

@@ -116,7 +116,7 @@ def test_both_command_lines_have_it_and_text_names_what_the_forge_made(place: Pl
     ended = place.check()
     again = place.run("check", "--base", "main", "--head", "work", program="notme-git")
     assert (ended.status, ended.out) == (again.status, again.out)
-    assert "  forge-squash of GitHub (as it says; no key of the forge's was proven), same tree as" in ended.out
+    assert "  forge-squash of GitHub (not proven), same tree as" in ended.out
     assert ended.out.endswith("6 objects: 3 accepted, 3 rejected; policy builtin:default\n")
 
 
