@@ -20,8 +20,12 @@ _HEADLINES = {
 
 
 def printable(text: str) -> str:
-    """`text` with every control and formatting character replaced by `?`."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """`text` with every control and formatting character replaced by `?`.
+
+    A GitHub runner takes `##[` for the beginning of a command wherever it stands in a line (ActionCommand.cs).
+    """
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    return shown.replace("##[", "##?")
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
