@@ -94,26 +94,27 @@ class Server:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self, number: int) -> None:
+        parent = os.getpid()  # asked before there is a child: it may be gone by the time that the child asks
         child = os.fork()
         if child:
             self.children[child] = number
             return
         status = 1
         try:
-            self._work(number)
+            self._work(number, parent)
             status = 0
         except BaseException as error:
             logging.getLogger("notme.authority").critical("worker ended: %s: %s", type(error).__name__, error)
         finally:
             os._exit(status)
 
-    def _work(self, number: int) -> None:
+    def _work(self, number: int, parent: int) -> None:
         """One worker, from here on with a database connection of its own."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
         hardening.harden()  # memory locks are not inherited (mlockall(2))
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         use_libsodium()
         self.metrics.worker = number
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         with embedded.opened(self.home) as authority:
             front = app.build(replace(authority, keys=self.keys), self.settings, metrics=self.metrics)
             gc.freeze()  # what is there now is there for good: no collection has to look at it again
