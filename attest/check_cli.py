@@ -12,9 +12,9 @@ import click
 from attest import history, pull, verifier
 from attest.cli import json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, UnavailableError, UsageError
-from attest.history import Query
 from attest.profile import Profile
 from attest.pull import Check
+from attest.query import Query
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.trust import Trust

@@ -19,7 +19,7 @@ from typing import Any
 from attest import dsse, keys
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, UnavailableError
-from attest.history import Query
+from attest.query import Query
 from attest.signing_key import SigningKey
 from attest.types import Outcome
 from attest.verify import FINDINGS_VERSION

@@ -28,8 +28,8 @@ from attest.errors import (
     UsageError,
     exit_status,
 )
-from attest.evidence import rfc3339
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
+from attest.instants import rfc3339
 from attest.keys import PublicKey
 from attest.policy import Context, Policy
 from attest.profile import Profile

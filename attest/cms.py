@@ -28,6 +28,9 @@ from attest.keys import KeyAlgorithm, PublicKey
 MAX_CMS_BYTES = 64 * 1024
 """A leaf, an issuing CA and two time-stamp tokens are under 8 KiB; RSA chains of others under 32."""
 
+SIGNING_TIME_SOURCE = "cms-signing-time"
+"""Where the signer's word on the time is found."""
+
 MAX_CERTIFICATES = 8
 """Leaf and one issuing CA are needed; a few more are tolerated, never walked in depth."""
 

@@ -8,14 +8,15 @@ only if the interval ends before the certificate does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from time import gmtime
+from datetime import datetime, timedelta
 
 from attest import timestamp
 from attest.certificate import BridgeCertificate, Chain
 from attest.errors import Reason, Step, UnavailableError, VerificationError
 from attest.gitobject import MAX_SECONDS
-from attest.signed import SSH_COMMITTER_DATE, GitObject, Signed
+from attest.instants import instant, rfc3339
+from attest.signed import GitObject, Signed
+from attest.sshsig import COMMITTER_DATE_SOURCE
 from attest.types import Evidence, Voucher
 
 SKEW = timedelta(seconds=60)
@@ -143,7 +144,7 @@ def _verify_committer_date(evidence: Sequence[Evidence], leaf: BridgeCertificate
     Before anything is said of clocks: a date that was chosen outside the window is a lie whatever time it is.
     """
     for item in evidence:
-        if item.source == SSH_COMMITTER_DATE and not leaf.not_before <= instant(item.not_after) < leaf.not_after:
+        if item.source == COMMITTER_DATE_SOURCE and not leaf.not_before <= instant(item.not_after) < leaf.not_after:
             raise _outside(item, leaf)
 
 
@@ -160,13 +161,3 @@ def latest_proven(evidence: Sequence[Evidence], *, above: Voucher = Voucher.SIGN
     """The earliest instant by which, say vouchers ranked above `above`, the signature existed; else None."""
     ends = [item.not_after for item in evidence if RANK[item.voucher] > RANK[above]]
     return instant(min(ends)) if ends else None
-
-
-def instant(seconds: int) -> datetime:
-    """Unix seconds, as stored times are, as an aware datetime in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def rfc3339(seconds: int) -> str:
-    """Unix seconds as RFC 3339 in UTC."""
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % gmtime(seconds)[:6]  # noqa: UP031  # three times as fast as strftime

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from attest import history
 from attest.errors import Error, Step
-from attest.history import Query
+from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.types import Outcome, StepStatus

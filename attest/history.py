@@ -15,21 +15,18 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
+from dataclasses import replace
 from typing import TypeVar
 
 from attest import keys, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.lane import Lane
-from attest.policy import Context, Policy, PolicyLike, no_paths
-from attest.profile import Profile
+from attest.policy import Policy, no_paths
+from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
-from attest.trust import Trust
 
 T = TypeVar("T")
 
@@ -41,23 +38,6 @@ FEW = 1500
 
 _KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 _SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked about each object. Without a policy it is examined and not judged.
-
-    `home` is where time-stamps of objects signed on this machine are kept, None to look in the repository alone.
-    With `notes` what tools noted of a commit is held against its signature, too.
-    """
-
-    trusted: Trust
-    at: datetime
-    policy: PolicyLike | None = None
-    context: Context = field(default_factory=Context)
-    profile: Profile | None = None
-    home: Path | None = None
-    notes: bool = False
 
 
 def rows(repo: Repository, object_ids: Iterable[str], query: Query, *, jobs: int = 1) -> Iterator[Row]:

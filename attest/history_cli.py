@@ -31,8 +31,8 @@ from attest.cli import (
 )
 from attest.command import complain
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError
-from attest.history import Query
 from attest.profile import Profile
+from attest.query import Query
 from attest.report import data, jsonl, text
 from attest.report.progress import Progress
 from attest.repository import Repository

@@ -27,16 +27,15 @@ from attest.keys import PublicKey
 from attest.lanecms import OtherError, Read, Shape, head_of, leaf_of, prefix_of
 from attest.laneleaf import LeafShape
 from attest.policy import Paths, Policy, no_paths
+from attest.query import Query
 from attest.row import Row, SignerKind
 from attest.rows import first_line, signer_of_leaf
-from attest.signed import CMS_SIGNING_TIME, CmsSigned
+from attest.signed import CmsSigned
 from attest.types import Epoch, Evidence, Finding, StepStatus, Voucher
 from attest.verify import Examination
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
-
-    from attest.history import Query
 
 MAX_TEMPLATES = 2048
 """A template takes about eight kilobytes. History is read in its order, so the leaves that come next are the latest."""
@@ -217,7 +216,7 @@ class Lane:
         """Steps 5 and 6 of a signature by a certificate."""
         chain, word = template.chain, read.signing_time
         assert chain is not None
-        about = [evidence.said(word, CMS_SIGNING_TIME)]
+        about = [evidence.said(word, cms.SIGNING_TIME_SOURCE)]
         if read.token is not None:
             about.append(evidence.stamped(read.token, read.signature, chain, evidence.EMBEDDED))
         now = self._now(query.at)

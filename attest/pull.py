@@ -11,8 +11,8 @@ from pathlib import Path
 from attest import forges, history
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, Step, UnavailableError
 from attest.forges import Forge, Made, Originals, Twin
-from attest.history import Query
 from attest.policy import Policy
+from attest.query import Query
 from attest.reasons import ENTRIES
 from attest.repository import Repository
 from attest.row import Row

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cryptography import x509
 
-from attest import certfacts, certificate, identity, remains, signed, sshcert, sshwire
+from attest import certfacts, certificate, cms, identity, remains, sshcert, sshwire
 from attest.certificate import Chain
 from attest.errors import Error, Reason, Step
 from attest.foreign.vouched import ForeignSigned, Vouched
@@ -49,7 +49,7 @@ def row_of(examination: Examination, decided: Decision | None, trusted: Trust) -
         format=fmt.value if fmt is not None else None,
         integrity=integrity,
         signer=signer,
-        signing_time=word[0] if word is not None and word[1] == signed.CMS_SIGNING_TIME else None,
+        signing_time=word[0] if word is not None and word[1] == cms.SIGNING_TIME_SOURCE else None,
         author=said.author,
         author_date=said.author_date,
         committer=said.committer,

@@ -35,10 +35,6 @@ UNORDERED = "certificates-unordered"
 
 _CMS_ARMOUR = Armour("CMS", columns=64, limit=cms.MAX_CMS_BYTES)
 
-CMS_SIGNING_TIME = "cms-signing-time"
-SSH_COMMITTER_DATE = "ssh-committer-date"
-"""Where the signer's word on the time was found: an SSH signature says none, so the object's own date is it."""
-
 
 @dataclass(frozen=True, slots=True)
 class CmsSigned:
@@ -101,7 +97,7 @@ class CmsSigned:
     def signing_time(self, _parsed: GitObject | None) -> tuple[int, str] | None:
         """The signer's word on the time (unix seconds), and where it stands."""
         when = self.message.signing_time
-        return None if when is None else (int(when.timestamp()), CMS_SIGNING_TIME)
+        return None if when is None else (int(when.timestamp()), cms.SIGNING_TIME_SOURCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +142,11 @@ class SshSigned:
         """The signer's word on the time (unix seconds), and where it stands."""
         match parsed:
             case Commit():
-                return parsed.committer.seconds, SSH_COMMITTER_DATE
+                return parsed.committer.seconds, sshsig.COMMITTER_DATE_SOURCE
             case Tag() if parsed.tagger is not None:
-                return parsed.tagger.seconds, SSH_COMMITTER_DATE
+                return parsed.tagger.seconds, sshsig.COMMITTER_DATE_SOURCE
             case PushCertificate():
-                return parsed.seconds, SSH_COMMITTER_DATE
+                return parsed.seconds, sshsig.COMMITTER_DATE_SOURCE
         return None
 
 

@@ -26,6 +26,9 @@ VERSION = 1
 NAMESPACE = "git"
 """The one namespace in which git has anything signed (gpg-interface.c)."""
 
+COMMITTER_DATE_SOURCE = "ssh-committer-date"
+"""Where the signer's word on the time is found: an SSH signature says none, so the object's own date is it."""
+
 MAX_BLOB_BYTES = 64 * 1024
 """Ours are under 2 KiB; an RSA certificate of 16384 bits with its signature is under 8."""
 

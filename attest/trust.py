@@ -18,9 +18,10 @@ from datetime import datetime, timedelta
 from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.evidence import SKEW, instant, rfc3339
+from attest.evidence import SKEW
 from attest.foreign.roots import Roots
 from attest.gitobject import MAX_SECONDS
+from attest.instants import instant, rfc3339
 from attest.keys import PublicKey
 from attest.timestamp import ACCURACY
 from attest.types import (

@@ -28,6 +28,7 @@ from nacl.signing import SigningKey
 from attest import certificate, history, home
 from attest.policy import Policy
 from attest.profile import Profile
+from attest.query import Query
 from attest.repository import open_repository
 from attest.trust import Trust
 from attest.verifier import load_roots
@@ -124,7 +125,7 @@ def gpgsm(made: Made, place: Path) -> Iterator[tuple[list[str], dict[str, str]]]
 def one_core(made: Made) -> None:
     """Plain SSH keys on one core: reading, checking and judging, against PyNaCl's verify and nothing else."""
     allowed = Path(made.options[made.options.index("--allowed-signers") + 1])
-    query = history.Query(
+    query = Query(
         replace(Trust(anchors=()), foreign=load_roots(allowed_signers=allowed)), datetime.now(UTC), Policy()
     )
     key = SigningKey.generate()

@@ -20,7 +20,7 @@ from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
 from attest.commands import VERIFYING, Commands
 from attest.errors import Error, UnavailableError, UsageError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import text

@@ -13,8 +13,8 @@ from datetime import datetime
 from attest import cms, gitobject, identity, sshsig, verify
 from attest.certificate import Chain
 from attest.errors import MalformedError, RefusedError, Step, UnavailableError, VerificationError
-from attest.evidence import instant, rfc3339
 from attest.gitobject import Commit, ObjectFormat, ObjectKind, PushCertificate, Signature, SignatureFormat, Tag
+from attest.instants import instant, rfc3339
 from attest.signed import GitObject
 from attest.trust import Trust
 from attest.types import StepStatus

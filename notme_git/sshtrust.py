@@ -19,7 +19,7 @@ from pathlib import Path
 from attest import asn1, sshcert, sshwire
 from attest.certificate import Anchor
 from attest.errors import UnavailableError
-from attest.evidence import instant
+from attest.instants import instant
 from attest.types import Epoch, Principal, PrincipalKind, Retirement, RevocationKind
 from notme_git.authority.embedded import Authority
 

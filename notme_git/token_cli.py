@@ -12,7 +12,7 @@ import click
 
 from attest.cli import json_option
 from attest.errors import RefusedError, UnavailableError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from notme_git.config import Config
 from notme_git.daemon import hardening
 from notme_git.reading.completion import complete_agent

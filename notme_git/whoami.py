@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attest.errors import ACCEPTED, REJECTED, RefusedError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.report.text import printable
 from attest.types import Assurance, Grant, Principal

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from attest import pull
-from attest.history import Query
 from attest.policy import Context
 from attest.pull import Check
+from attest.query import Query
 from attest.repository import open_repository
 from tests.disk import unsynced
 from tests.pushes import Clone

@@ -19,9 +19,9 @@ from attest.checkpoint import Checkpoint, Open
 from attest.errors import MalformedError, UnavailableError
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
-from attest.history import Query
 from attest.policy import Context, Policy
 from attest.profile import Profile
+from attest.query import Query
 from attest.signing_key import SigningKey
 from attest.types import Outcome, Voucher
 from tests.world import World

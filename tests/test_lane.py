@@ -20,12 +20,12 @@ from attest.errors import Error, Step
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
 from attest.gitobject import ObjectFormat, ObjectKind
-from attest.history import Query
 from attest.lane import Lane
 from attest.lanecms import OtherError, Shape
 from attest.laneleaf import LeafShape
 from attest.policy import Policy, PolicyLike
 from attest.profile import LeafSpec, Profile
+from attest.query import Query
 from attest.row import Row
 from attest.rows import row_of
 from attest.rules.ruleset import Ruleset

@@ -17,8 +17,8 @@ from attest.cli import VOUCHERS, json_option
 from attest.command import complain
 from attest.errors import ACCEPTED, UNCHECKED, UnavailableError, UsageError
 from attest.foreign.roots import Roots
-from attest.history import Query
 from attest.profile import Profile
+from attest.query import Query
 from attest.report.progress import Progress
 from attest.repository import Repository
 from attest.trust import Trust

@@ -9,7 +9,7 @@ from attest.audit.facts import Facts
 from attest.audit.run import Audit, Audited
 from attest.audit.standing import Standing
 from attest.audit.tally import Anomalies, Span, Tally
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 
 VERSION = 1
 """Of the form; it changes when a key goes away or means something else."""

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from attest.audit.standing import ACCEPTED, Standing, standing
 from attest.audit.tally import MAX_NAMES, Anomalies, Example, Span, Spans, Tally
 from attest.errors import Reason, Step
-from attest.evidence import RANK, instant
+from attest.evidence import RANK
+from attest.instants import instant
 from attest.row import Row, SignerKind
 from attest.types import Evidence, Identity, Principal, PrincipalKind, Severity, StepStatus
 

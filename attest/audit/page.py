@@ -12,7 +12,7 @@ from attest.audit.run import Audit, Audited
 from attest.audit.standing import Standing
 from attest.audit.timeline import timeline
 from attest.audit.words import STANDINGS, count, period, share
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.types import Severity
 
 CONTENT_SECURITY_POLICY = (

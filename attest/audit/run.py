@@ -15,9 +15,9 @@ from attest.audit.facts import DAY, Facts
 from attest.audit.places import Place
 from attest.audit.watch import Sighting, Watch
 from attest.errors import Error, UsageError, as_error
-from attest.evidence import rfc3339
-from attest.history import Query
+from attest.instants import rfc3339
 from attest.policy import Context
+from attest.query import Query
 from attest.repository import Repository
 from attest.revisions import Revisions
 from attest.row import Row

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attest.audit import facts
 from attest.audit.facts import cut
 from attest.audit.standing import ACCEPTED, standing
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.report.text import printable
 from attest.row import Row
 

@@ -8,7 +8,7 @@ from attest.audit import watch
 from attest.audit.facts import Pair
 from attest.audit.run import Audit
 from attest.audit.standing import ACCEPTED, Standing
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

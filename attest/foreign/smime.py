@@ -43,7 +43,6 @@ ATTRIBUTES_UNORDERED = "signed-attributes-unordered"
 NO_ATTRIBUTES = "no-signed-attributes"
 """Remark: the signature is over the content itself, and says nothing of a time."""
 
-CMS_SIGNING_TIME = "cms-signing-time"
 
 _ARMOUR = re.compile(rb"-----BEGIN (SIGNED MESSAGE|CMS)-----\n([A-Za-z0-9+/=\s]*)\n?-----END \1-----\n*")
 _FULCIO = tuple(asn1.encode(ObjectIdentifier(f"1.3.6.1.4.1.57264.1.{arc}")) for arc in (1, 8))
@@ -95,7 +94,7 @@ class ForeignCms:
         """The signer's word on the time, unix seconds, and where it stands; what the object says is not asked."""
         del parsed
         when = self.message.signing_time
-        return (int(when.timestamp()), CMS_SIGNING_TIME) if when is not None else None
+        return (int(when.timestamp()), cms.SIGNING_TIME_SOURCE) if when is not None else None
 
     @property
     def others(self) -> tuple[x509.Certificate, ...]:

@@ -22,7 +22,6 @@ from attest.foreign.sshvouch import valid_at, vouch
 from attest.foreign.vouched import Vouched
 from attest.gitobject import Commit, PushCertificate, Tag
 from attest.row import Signer
-from attest.signed import SSH_COMMITTER_DATE
 from attest.sshsig import SshSignature
 
 NO_PRESENCE = "no-user-presence"
@@ -93,7 +92,7 @@ class ForeignSsh:
     def signing_time(self, parsed: Commit | Tag | PushCertificate | None) -> tuple[int, str] | None:
         """The signer's word on the time (unix seconds), and where it stands."""
         seconds = _seconds(parsed)
-        return None if seconds is None else (seconds, SSH_COMMITTER_DATE)
+        return None if seconds is None else (seconds, sshsig.COMMITTER_DATE_SOURCE)
 
     def _check_verified(self) -> None:
         if not sshkeys.flags(self.signature.extra) & sshkeys.USER_VERIFIED:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from attest import sshsig, sshwire
 from attest.errors import Reason, Step, UnavailableError, VerificationError
-from attest.evidence import rfc3339
 from attest.foreign.allowed import AllowedSigners, Entry
 from attest.foreign.patternlist import fold, is_pattern
 from attest.foreign.revoked import RevokedKeys
@@ -20,6 +19,7 @@ from attest.foreign.sshcredential import credential
 from attest.foreign.sshkeys import SshKey
 from attest.foreign.usercert import OpenSshCertificate
 from attest.foreign.vouched import Vouched
+from attest.instants import rfc3339
 from attest.row import Signer
 from attest.types import Authentication, Principal, PrincipalKind
 

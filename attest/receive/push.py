@@ -13,8 +13,8 @@ from datetime import datetime
 
 from attest import history
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, Step, VerificationError, exit_status
-from attest.history import Query
 from attest.policy import Context, PolicyLike
+from attest.query import Query
 from attest.receive.guard import Protected
 from attest.receive.settings import Settings
 from attest.receive.updates import Change, Update, change_of, is_attestations, new_objects

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from attest import evidence, verify
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.gitobject import PushCertificate, parse_push_certificate
+from attest.instants import instant
 from attest.policy import Context
 from attest.receive.guard import Protected
 from attest.receive.push import Judge
@@ -135,7 +136,7 @@ def _with_nonce(found: Examination, received: Received) -> Examination:
         best = evidence.verify_time(known, found.chain.leaf, received.at)
     except Error:
         return found
-    detail = f"signed while valid, by {evidence.rfc3339(best.not_after)}, says {best.voucher}"
+    detail = evidence.within_detail(best)
     step = Finding(step=int(Step.TIME), status=StepStatus.PROVEN, reason="", detail=detail)
     findings = tuple(step if f.step == Step.TIME else f for f in found.findings)
     return replace(found, evidence=known, findings=findings)
@@ -151,7 +152,7 @@ def _issued(nonce: str, at: datetime) -> datetime:
     found = _NONCE.fullmatch(nonce)
     if found is None:
         raise MalformedError("the push certificate's nonce does not begin with a time")
-    issued = evidence.instant(int(found[1]))
+    issued = instant(int(found[1]))
     if issued > at + timedelta(seconds=1):
         raise UnavailableError(
             "the clock of this server went back since it gave out the push's nonce", reason=Reason.CLOCK_BEHIND

@@ -16,8 +16,8 @@ from typing import Any
 
 from attest import dsse, keys, statement
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
-from attest.evidence import rfc3339
 from attest.gitobject import ObjectKind
+from attest.instants import rfc3339
 from attest.keys import PublicKey
 from attest.receive.signedpush import Received, sha256
 from attest.receive.updates import Update

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attest.errors import Step
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.row import Row, Signer
 from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Principal, Verdict
 
 if TYPE_CHECKING:
-    from attest.history import Query
+    from attest.query import Query
 
 
 def verdict_data(verdict: Verdict) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from attest import certificate
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.report import data
 from attest.row import Row, Signer, SignerKind
 from attest.types import Finding, Identity

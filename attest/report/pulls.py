@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attest.evidence import rfc3339
 from attest.forges import Twin
+from attest.instants import rfc3339
 from attest.pull import Change, Check
 from attest.report import data, text
 

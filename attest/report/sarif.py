@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import quote
 
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.pull import Check, Note
 from attest.reasons import ENTRIES
 from attest.report.text import printable

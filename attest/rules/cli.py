@@ -12,9 +12,9 @@ import click
 from attest import history, verifier, verify
 from attest.cli import STATUS, examinations, json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
-from attest.history import Query
 from attest.policy import Case
 from attest.profile import Profile
+from attest.query import Query
 from attest.report.text import finding_line, printable
 from attest.repository import Repository
 from attest.revisions import Revisions

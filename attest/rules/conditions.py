@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from attest import patterns, policy
 from attest.errors import Reason, UnavailableError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.patterns import MAX_VALUE_BYTES
 from attest.rules.ancestry import Ancestry
 from attest.rules.facts import Facts

@@ -12,8 +12,8 @@ from datetime import datetime
 
 from attest import patterns
 from attest.errors import MalformedError
-from attest.evidence import rfc3339
 from attest.foreign.roots import Roots
+from attest.instants import rfc3339
 from attest.rules import roots
 from attest.rules.model import Class, Document, Effect, Match, Named, Rule
 from attest.trust import Trust

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest import history
-from attest.history import Query
+from attest.query import Query
 from attest.report.text import SHORT_ID, printable
 from attest.repository import Repository
 from attest.row import Row

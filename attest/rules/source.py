@@ -22,8 +22,8 @@ from typing import NamedTuple, NoReturn
 from attest import history
 from attest.errors import Error, MalformedError, Reason, UnavailableError
 from attest.foreign.roots import NONE
-from attest.history import Query
 from attest.policy import Case, PolicyLike
+from attest.query import Query
 from attest.repository import Repository
 from attest.rules import reading, roots
 from attest.rules.ruleset import Ruleset

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from attest import delegation, patterns
 from attest.errors import RefusedError, UsageError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.profile import CERT_MINT, PAYLOAD_UNCHECKED
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind
 from notme_git.authority.store import StoredGrant

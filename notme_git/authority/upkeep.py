@@ -13,7 +13,7 @@ import click
 from attest import certificate
 from attest.cli import json_option
 from attest.errors import UsageError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from notme_git.authority import embedded, grants, kek, settings
 from notme_git.authority.keystore import EncryptedKeys, KeyStoreKind
 from notme_git.config import Config

@@ -18,8 +18,8 @@ from typing import Protocol, TypedDict
 from attest import home as homes
 from attest import stamps
 from attest.errors import RefusedError, Step, VerificationError
-from attest.evidence import rfc3339
 from attest.gitobject import SignatureFormat
+from attest.instants import rfc3339
 from attest.profile import LIFETIME
 from attest.signed import GitObject
 from attest.trust import Trust

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from attest.errors import RefusedError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority
 from notme_git.authority.keystore import MemoryKeys

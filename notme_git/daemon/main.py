@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from attest.errors import Error, RefusedError, UsageError, as_error, exit_status
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from notme_git import __version__
 from notme_git.config import Config
 from notme_git.daemon import agent_setting, client, ephemeral, hardening, place, protocol, serving

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attest.evidence import SKEW, instant, rfc3339
+from attest.evidence import SKEW
+from attest.instants import instant, rfc3339
 from notme_git.doctor.facts import Facts
 from notme_git.doctor.finding import Finding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from attest.evidence import instant, rfc3339
+from attest.instants import instant, rfc3339
 from notme_git import setup
 from notme_git.doctor.check_config import expected_form, setup_command
 from notme_git.doctor.check_who import usable_grant

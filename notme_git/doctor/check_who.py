@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from attest.errors import RefusedError, UsageError
-from attest.evidence import instant, rfc3339
 from attest.identity import KEY_PREFIX
+from attest.instants import instant, rfc3339
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.types import Grant
 from notme_git import acting, agents

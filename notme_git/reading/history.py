@@ -17,8 +17,8 @@ from typing import Any
 from attest import cli as attest_cli
 from attest import verify
 from attest.errors import Error, Reason, UnavailableError, UsageError, VerificationError
-from attest.evidence import rfc3339
 from attest.gitobject import Commit
+from attest.instants import rfc3339
 from attest.policy import Context, Policy
 from attest.report import data
 from attest.repository import Repository

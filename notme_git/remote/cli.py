@@ -12,7 +12,7 @@ import click
 
 from attest.cli import json_option
 from attest.errors import RefusedError, UnavailableError, UsageError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.profile import Profile
 from attest.report.text import printable
 from attest.types import Authentication, Constraints, Grant, Principal, PrincipalKind

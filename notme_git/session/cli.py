@@ -16,7 +16,7 @@ import click
 
 from attest.cli import json_option
 from attest.errors import ACCEPTED, RefusedError, UnavailableError, UsageError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.report.text import printable
 from attest.types import Grant
 from notme_git import agents, shimfile, sshfiles, wanted

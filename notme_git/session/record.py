@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from attest.errors import Error, RefusedError, UnavailableError
-from attest.evidence import rfc3339
+from attest.instants import rfc3339
 from attest.types import Grant
 from notme_git import gitconfig
 from notme_git.session import processes

@@ -20,9 +20,9 @@ from attest.foreign.openpgp import Gpg
 from attest.foreign.revoked import RevokedKeys
 from attest.foreign.roots import Roots
 from attest.gitobject import ObjectFormat, ObjectKind
-from attest.history import Query
 from attest.policy import Context, Policy
 from attest.profile import Profile
+from attest.query import Query
 from attest.repository import Repository, open_repository
 from attest.trust import Trust
 from attest.types import Finding, Outcome, StepStatus

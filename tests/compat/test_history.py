@@ -10,8 +10,9 @@ import pytest
 
 from attest import history
 from attest.errors import Reason, Step, UnavailableError
-from attest.history import BATCH, FEW, Query
+from attest.history import BATCH, FEW
 from attest.policy import Policy
+from attest.query import Query
 from attest.repository import Repository, open_repository
 from attest.trust import Trust
 from attest.types import Outcome

@@ -14,8 +14,8 @@ import pytest
 
 from attest import repository
 from attest.errors import MalformedError, UnavailableError
-from attest.history import Query
 from attest.policy import PolicyLike
+from attest.query import Query
 from attest.repository import Repository
 from attest.rules import pins, reading, source
 from attest.rules.ancestry import Ancestry

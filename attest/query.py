@@ -1,0 +1,28 @@
+"""What is asked about each object of a history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from attest.policy import Context, PolicyLike
+from attest.profile import Profile
+from attest.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked about each object. Without a policy it is examined and not judged.
+
+    `home` is where time-stamps of objects signed on this machine are kept, None to look in the repository alone.
+    With `notes` what tools noted of a commit is held against its signature, too.
+    """
+
+    trusted: Trust
+    at: datetime
+    policy: PolicyLike | None = None
+    context: Context = field(default_factory=Context)
+    profile: Profile | None = None
+    home: Path | None = None
+    notes: bool = False
