@@ -18,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from attest import keys, notes, stamps, store, verify
+from attest import keys, merges, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.lane import Lane
@@ -163,7 +163,7 @@ class _Lookup:
 
         def ask() -> tuple[str, ...]:
             if self._paths is None:
-                self._paths = self._repo.changed_paths(self._batch)
+                self._paths = merges.answered_for(self._repo, self._batch)
             return self._paths.get(object_id, ())
 
         return ask

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from attest import checkpoint, history, signing_key, verifier, verify
+from attest import checkpoint, history, merges, signing_key, verifier, verify
 from attest.checkpoint import MAX_OPEN, Checkpoint, Open
 from attest.cli import (
     STATUS,
@@ -254,7 +254,7 @@ def _one(repo: Repository, revision: str, query: Query, profile: str | None, *, 
     [found] = examinations(repo, revision, query.trusted, profile, query.at, [])
 
     def paths() -> tuple[str, ...]:
-        return repo.changed_paths([found.object_id])[found.object_id]
+        return merges.answered_for(repo, [found.object_id])[found.object_id]
 
     verdict = verify.judge(found, policy, query.context, at=query.at, paths=paths)
     print_verdicts([verdict], as_json=as_json, single=True)

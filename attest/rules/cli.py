@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attest import history, verifier, verify
+from attest import history, merges, verifier, verify
 from attest.cli import STATUS, examinations, json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
 from attest.policy import Case
@@ -74,7 +74,7 @@ def explain(
     [found] = examinations(repo, repo.resolve(rev), trusted, profile, at, [])
 
     def paths() -> tuple[str, ...]:
-        return repo.changed_paths([found.object_id])[found.object_id]
+        return merges.answered_for(repo, [found.object_id])[found.object_id]
 
     context = read_context(repo, rev, ref, address)
     verdict = verify.judge(found, rules, context, at=at, paths=paths)

@@ -4,7 +4,8 @@ All conditions of a rule have to hold. One that does not hold ends the question;
 (`UnavailableError`: no ref is known, a tree is missing) leaves it open, unless another does not hold.
 
 Paths are what a commit changes against its first parent; all paths, for a root commit. So a merge commit answers
-for everything that it brings in. A tag changes no path: no condition on paths ever holds for one.
+for everything that it brings in, and for what it leaves out of its other parents (`attest.merges`). A tag changes
+no path: no condition on paths ever holds for one.
 
 =========  ===========  ==========================================================
 condition  rule         holds where
