@@ -161,9 +161,11 @@ class Repository:
         What the commits `without` reach is left out.
         """
         excluded = [f"^{self.check_id(oid)}" for oid in without]
-        return self._walk(" ".join(arguments), *excluded, *arguments, *(() if "--" in arguments else ("--",)))
+        named = any(not argument.startswith("-") for argument in arguments)
+        given = (*excluded, *arguments, *(() if "--" in arguments else ("--",)))
+        return self._walk(" ".join(arguments), *given, named=named)
 
-    def _walk(self, what: str, *arguments: str) -> Iterator[str]:
+    def _walk(self, what: str, *arguments: str, named: bool = True) -> Iterator[str]:
         # A commit-graph could name other parents than the commits do.
         command = ("-c", "core.commitGraph=false", "rev-list", *arguments)
         count = 0
@@ -177,7 +179,8 @@ class Repository:
                 return
         finally:
             _stop(process)  # the reader may have gone before the end
-        if count:
+        if count or not named:
+            # Options alone name refs that are there: what git stumbles over then is the repository.
             raise UnavailableError(
                 f"git could not walk {what!r} to its end", hint="Run git fsck, or fetch what is missing."
             )
