@@ -199,8 +199,10 @@ class Repository:
         """
         # With the letters before each path: a file whose name is a commit's id would else be taken for the next commit.
         options = ("--stdin", "-r", "-z", "--root", "--name-status", "--no-renames", "--diff-merges=first-parent")
+        # `ignore = all` in .gitmodules of the worktree, or in the configuration, would hide that a submodule moves.
+        whole = "--ignore-submodules=none"
         names = "".join(f"{self.check_id(oid)}\n" for oid in oids).encode()
-        done = self.git("diff-tree", *options, stdin=names)
+        done = self.git("diff-tree", *options, whole, stdin=names)
         if done.returncode:
             raise UnavailableError("git could not compare the trees of some commits", hint="Run git fsck.")
         found: dict[str, tuple[str, ...]] = dict.fromkeys(oids, ())

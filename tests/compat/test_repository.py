@@ -175,6 +175,20 @@ def test_the_paths_of_a_commit_are_its_own_though_a_file_is_named_like_the_next_
     }
 
 
+def test_a_submodule_that_the_tree_itself_wants_ignored_is_a_path_like_any_other(work: Work, repo: Repository) -> None:
+    (work.path / ".gitmodules").write_text(
+        '[submodule "lib"]\npath = lib\nurl = https://git.example/lib\nignore = all\n'
+    )
+    work.git("add", ".gitmodules")
+    for digit in "12":
+        work.git("update-index", "--add", "--cacheinfo", f"160000,{digit * work.fmt.hex_length},lib")
+        work.git("commit", "--quiet", "-m", digit)
+    head = work.git("rev-parse", "HEAD")
+    assert repo.changed_paths([head]) == {head: ("lib",)}
+    work.git("config", "diff.ignoreSubmodules", "all")
+    assert repo.changed_paths([head]) == {head: ("lib",)}
+
+
 def test_a_walk_takes_options_and_leaves_out_what_is_known(work: Work, repo: Repository) -> None:
     first = work.git("rev-parse", "HEAD")
     work.git("commit", "--quiet", "--allow-empty", "-m", "second")
