@@ -130,15 +130,17 @@ def verify_foreign(
         return [NO_ADDRESS]
     match parsed:
         case Commit():
-            _check_address("committer", parsed.committer.email, addresses)
+            _check_address("committer", parsed.committer.email, addresses, _NAMED)
             return [] if _fold(parsed.author.email) in addresses else [AUTHORED_BY_OTHER]
         case Tag():
-            _check_address("tagger", parsed.tagger.email if parsed.tagger is not None else "", addresses)
+            if parsed.tagger is None:
+                raise VerificationError(Step.IDENTITY, Reason.COMMITTER_MISMATCH, "the tag names no tagger")
+            _check_address("tagger", parsed.tagger.email, addresses, _NAMED)
         case PushCertificate():
             pusher = parsed.pusher.decode("utf-8", "replace")
             address = pusher.rpartition("<")[2].removesuffix(">")
             if pusher.strip() != signer.key:
-                _check_address("pusher", address, addresses)
+                _check_address("pusher", address, addresses, _NAMED)
     return []
 
 
@@ -154,12 +156,16 @@ def known_addresses(leaf: BridgeCertificate) -> set[str]:
     return known - {""}
 
 
-def _check_address(role: str, email: str, addresses: set[str]) -> None:
+_CERTIFIED = "neither the actor nor the represented principal"
+_NAMED = "none of the addresses that the signer is vouched for with"
+
+
+def _check_address(role: str, email: str, addresses: set[str], who: str = _CERTIFIED) -> None:
     if _fold(email) not in addresses:
         raise VerificationError(
             Step.IDENTITY,
             Reason.COMMITTER_MISMATCH,
-            f"{role} <{email}> is neither the actor nor the represented principal ({', '.join(sorted(addresses))})",
+            f"{role} <{email}> is {who} ({', '.join(sorted(addresses))})",
         )
 
 

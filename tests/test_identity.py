@@ -10,9 +10,11 @@ from attest import certificate, gitobject, identity
 from attest.certificate import Anchor, BridgeCertificate
 from attest.claims import Claims
 from attest.errors import Reason, Step, VerificationError
+from attest.foreign.vouched import Vouched
 from attest.profile import Profile
+from attest.row import Signer, SignerKind
 from attest.signed import GitObject
-from attest.types import Assurance, Authentication, PrincipalKind
+from attest.types import Assurance, Authentication, Principal, PrincipalKind
 from tests.forge import AGENT, ALICE, NOW, Forge, commit_payload, named, push_payload, tag_payload
 
 FORGE = Forge(Profile.NOTME, seed="identity")
@@ -157,3 +159,32 @@ def test_the_times_of_the_lines_are_not_held_against_the_certificate() -> None:
     """They are claims; rebase and amend keep old ones (design D14)."""
     old = commit_payload(at=NOW - timedelta(days=900), authored=NOW - timedelta(days=1000))
     assert identity.verify_identity(leaf(), gitobject.parse_payload(old)) == []
+
+
+VOUCHED = Vouched(
+    principal=Principal("ssh:alice", PrincipalKind.HUMAN, "", "alice", "alice@example.org", Authentication.OWN_KEY),
+    addresses=frozenset({"Alice@Example.org"}),
+    root="allowed signers",
+)
+OWN_KEY = Signer(SignerKind.SSH_KEY, "SHA256:x", "ssh-ed25519")
+
+
+@pytest.mark.parametrize("parsed", [commit(HUMAN), tag(HUMAN), push(HUMAN), push(OWN_KEY.key)], ids=range(4))
+def test_who_is_vouched_for_by_others_may_sign_what_is_his(parsed: GitObject) -> None:
+    assert identity.verify_foreign(VOUCHED, OWN_KEY, parsed) == []
+
+
+@pytest.mark.parametrize(
+    ("parsed", "words"),
+    [
+        (commit(BOB), "committer <bob@example.org> is none of the addresses .* vouched for with (alice@example.org)"),
+        (tag(BOB), "tagger <bob@example.org> is none of the addresses"),
+        (tag(None), "the tag names no tagger"),
+        (push(BOB), "pusher <bob@example.org> is none of the addresses"),
+    ],
+    ids=["commit", "tag", "no tagger", "push"],
+)
+def test_who_is_vouched_for_by_others_may_not_sign_for_somebody_else(parsed: GitObject, words: str) -> None:
+    with pytest.raises(VerificationError, match=words.replace("(", r"\(").replace(")", r"\)")) as caught:
+        identity.verify_foreign(VOUCHED, OWN_KEY, parsed)
+    assert caught.value.reason is Reason.COMMITTER_MISMATCH
