@@ -212,6 +212,8 @@ def verify_command(
         return _one(repo, revisions[0], next(iter(stretches))[0] if stretches else query, profile, as_json=as_json)
     run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
     if place is not None and key is not None:
+        if not named.whole:
+            raise UsageError(_NOT_WHOLE, hint="name branches, tags or ranges alone, or --all")
         if stretches:
             raise UsageError(_NO_CHECKPOINT, hint="name the policy with --policy FILE")
         done = _Resumed(run, named, place, signing_key.load(key)).walk()
@@ -245,6 +247,7 @@ def _pinned(repo: Repository, named: Revisions, query: Query) -> list[tuple[Quer
     return [(stretch.query, repo.walk(stretch.arguments)) for stretch in stretches]
 
 
+_NOT_WHOLE = "a checkpoint says that all was looked at that the tips reach, and this walk passes some of it over"
 _NO_CHECKPOINT = "a checkpoint is for one policy, and a start is pinned here: the tree has one for each stretch"
 
 
@@ -379,7 +382,9 @@ class _Resumed:
     def __init__(self, run: _Run, named: Revisions, place: Path, key: signing_key.SigningKey) -> None:
         self._run, self._named, self._place, self._key = run, named, place, key
         query = run.query
-        asked = checkpoint.question(query, [named.text], run.repo.object_format.value)
+        # What a range leaves out was not looked at: where `A` of `A..B` moves, its history is asked about anew.
+        excluded = [tip for tip in named.tips() if tip.startswith("^")]
+        asked = checkpoint.question(query, [named.text, *excluded], run.repo.object_format.value)
         kept = checkpoint.read(place, key)
         self._kept = kept if kept is not None and kept.question == asked else Checkpoint(asked, 0)
         self._at = int(query.at.timestamp())

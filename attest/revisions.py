@@ -24,6 +24,15 @@ VALUED = frozenset(
 )
 """The same with `=VALUE`."""
 
+_WHOLE = frozenset(
+    {
+        *("--all", "--branches", "--tags", "--remotes", "--glob", "--exclude", "--not", "--merges", "--no-merges"),
+        *("--topo-order", "--date-order", "--author-date-order", "--reverse", "--author", "--committer", "--grep"),
+        *("--min-parents", "--max-parents"),
+    }
+)
+"""Options under which a commit that the tips reach is looked at or not for what it is, whichever way leads to it."""
+
 _EVERY_TAG = ("--all", "--tags")
 
 
@@ -54,6 +63,15 @@ class Revisions:
     def plain(self) -> bool:
         """Whether revisions alone are named, and no option or path."""
         return not any(argument.startswith("-") for argument in self._arguments)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the walk comes by all that its tips reach, so that what they reach is done once it has ended.
+
+        It does not with `--first-parent`, a number, a date or a path: what was passed over may be on the way later.
+        """
+        options = (argument.partition("=")[0] for argument in self._arguments if argument.startswith("-"))
+        return all(option in _WHOLE for option in options)
 
     @property
     def text(self) -> str:

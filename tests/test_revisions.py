@@ -63,3 +63,24 @@ def test_nothing_else_is(arguments: tuple[str, ...]) -> None:
     with pytest.raises(UsageError) as raised:
         Revisions(NOWHERE, arguments)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        (("--all", "--topo-order", "--no-merges"), True),
+        (("A..B", "^C"), True),
+        (("--branches=feature/*", "--not", "main"), True),
+        (("--first-parent", "main"), False),
+        (("--all", "-5"), False),
+        (("--all", "--max-count=5"), False),
+        (("--all", "--skip=1"), False),
+        (("--all", "--since=2026-01-01"), False),
+        (("--all", "--until=yesterday"), False),
+        (("--no-walk", "main"), False),
+        (("--ancestry-path", "A..B"), False),
+        (("main", "--", "src"), False),
+    ],
+)
+def test_a_walk_is_whole_that_comes_by_all_its_tips_reach(arguments: tuple[str, ...], whole: bool) -> None:
+    assert Revisions(NOWHERE, arguments).whole is whole

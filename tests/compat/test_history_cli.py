@@ -217,6 +217,22 @@ def test_a_checkpoint_counts_only_under_its_key(history: Sandbox, tmp_path: Path
     history.attest("verify", "HEAD", "--checkpoint", state, status=64)
 
 
+def test_what_a_walk_passes_over_never_counts_as_looked_at(history: Sandbox, tmp_path: Path, key: Path) -> None:
+    options = ("--checkpoint", tmp_path / "state", "--key", key)
+    refused = history.attest("verify", "--first-parent", "HEAD", *options, status=64)
+    assert "passes some of it over" in refused.err
+    assert not (tmp_path / "state").exists()
+    sandbox = copy(history, tmp_path / "machine")
+    try:
+        for edge in ("HEAD~1", "HEAD~2"):
+            sandbox.git("branch", "--force", "edge", edge)
+            judged = sandbox.attest("verify", "edge..HEAD", *options, "--jsonl", status=None)
+            expected = sandbox.git("rev-list", "edge..HEAD").text.split()
+            assert sorted(line["commit"] for line in lines(judged)) == sorted(expected)
+    finally:
+        stop_daemons(sandbox.root)
+
+
 def test_a_run_that_was_interrupted_goes_on_where_it_was(tmp_path: Path, key: Path) -> None:
     made = repositories.make(tmp_path / "ssh", "ssh", 20_000)
     state = tmp_path / "state"
