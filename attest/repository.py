@@ -51,6 +51,9 @@ _SETTINGS = {
     "GIT_OPTIONAL_LOCKS": "0",
 }
 
+# A repository's own configuration could name a program here, which git starts when it reads the index.
+_OPTIONS = ("--no-replace-objects", "-c", "core.fsmonitor=false")
+
 
 class Repository:
     """An open repository; get one from `open_repository`. Use it in a `with` block, or `close` it.
@@ -226,7 +229,7 @@ class Repository:
         """Start one git command here with its output on a pipe, and its input too where `stdin` says so."""
         try:
             return subprocess.Popen(
-                [self._git, "--no-replace-objects", *arguments],
+                [self._git, *_OPTIONS, *arguments],
                 cwd=self.path,
                 env=self._environ,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -295,7 +298,7 @@ def _run(
 ) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            [git, "--no-replace-objects", *arguments],
+            [git, *_OPTIONS, *arguments],
             cwd=path,
             env=environ,
             input=stdin,

@@ -189,6 +189,18 @@ def test_a_submodule_that_the_tree_itself_wants_ignored_is_a_path_like_any_other
     assert repo.changed_paths([head]) == {head: ("lib",)}
 
 
+def test_no_program_is_started_that_the_judged_repository_names_for_its_index(work: Work, repo: Repository) -> None:
+    program, trace = work.path.parent / "program", work.path.parent / "started"
+    program.write_text(f"#!/bin/sh\necho >{trace}\n")
+    program.chmod(0o755)
+    work.git("config", "core.fsmonitor", str(program))
+    work.git("status")
+    assert trace.exists()
+    trace.unlink()
+    assert repo.git("status").returncode == 0
+    assert not trace.exists()
+
+
 def test_a_walk_takes_options_and_leaves_out_what_is_known(work: Work, repo: Repository) -> None:
     first = work.git("rev-parse", "HEAD")
     work.git("commit", "--quiet", "--allow-empty", "-m", "second")
