@@ -46,7 +46,7 @@ class Armour:
         # Bits beyond the last byte are zero in the one spelling; line feeds stand after full lines and the last.
         tail = binascii.b2a_base64(data[-(len(data) % 3 or 3) :], newline=False)
         lines = -(-len(packed) // self.columns)
-        if not data or not packed.endswith(tail) or len(body) != len(packed) + lines or body[-1:] != b"\n":
+        if not packed.endswith(tail) or len(body) != len(packed) + lines or (body and body[-1:] != b"\n"):
             raise MalformedError("armour is not in its one canonical form")
         if breaks.count(b"\n") != len(breaks):
             raise MalformedError("armour is not in its one canonical form")

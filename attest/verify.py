@@ -327,6 +327,9 @@ class _Walk:
             return vouched
 
         if not self.run(Step.INTEGRITY, integrity, Reason.SIGNATURE_INVALID):
+            if self.open:
+                # What could not be checked, nobody has to: signatures of this kind count for nothing here.
+                self.run(Step.CHAIN, lambda: _verify_counts(made, parsed), Reason.CERTIFICATE_INVALID)
             return
         vouched = self.run(Step.CHAIN, chain, Reason.CERTIFICATE_INVALID)
         if vouched is None:
@@ -359,7 +362,7 @@ class _Walk:
             self.signed = found
         else:
             self.foreign = found
-            self.remarks += found.remarks
+        self.remarks += found.remarks
         self.note(Step.SIGNATURE, StepStatus.PROVEN, None, found.detail)
 
     def _integrity(self, made: Signed, content: bytes) -> None:
@@ -368,7 +371,7 @@ class _Walk:
 
     def _chain(self, made: Signed) -> None:
         self.chain = made.verify_chain(self.trusted.anchors, self.profile, self.known)
-        self.remarks += (*self.chain.remarks, *made.remarks)
+        self.remarks += (*self.chain.remarks, *made.chain_remarks)
         anchor, between = self.chain.anchor, "" if self.chain.issuing is None else " through one issuing CA"
         self.note(
             Step.CHAIN,
@@ -455,6 +458,16 @@ class _Walk:
             vouched=self.vouched,
             identity=proven,
         )
+
+
+def _verify_counts(made: ForeignSigned, parsed: GitObject | None) -> None:
+    """`VerificationError` where no root of this kind was named; nothing else is said of an unchecked signature."""
+    try:
+        made.verify_signer(parsed)
+    except VerificationError as error:
+        if error.reason is Reason.SIGNATURE_FOREIGN:
+            raise
+    raise UnavailableError("not looked at: an earlier step could not be checked", reason=Reason.EARLIER_STEP)
 
 
 def integrity_detail(key: str) -> str:

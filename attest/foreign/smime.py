@@ -77,18 +77,19 @@ class ForeignCms:
 
     def verify_signer(self, parsed: Commit | Tag | PushCertificate | None) -> Vouched:
         """Step 4."""
+        keyless = self.signer.kind is SignerKind.SIGSTORE
+        if keyless and self.roots.sigstore is None:
+            raise _foreign("a certificate that Sigstore issued", "no trusted root of Sigstore was")
+        if not keyless and not self.roots.smime:
+            raise _foreign(f"an S/MIME certificate by {self.signer.issuer or 'somebody'}", "no such authority was")
         certificate = self.certificate.library if self.certificate is not None else None
         if certificate is None:
             raise cmscerts.invalid("it cannot be read")
-        if self.signer.kind is SignerKind.SIGSTORE:
-            if self.roots.sigstore is None:
-                raise _foreign("a certificate that Sigstore issued", "no trusted root of Sigstore was")
-            from attest.foreign import sigstore
+        if self.roots.sigstore is None or not keyless:
+            return _verify_smime(self, certificate, self.roots.smime, parsed)
+        from attest.foreign import sigstore
 
-            return sigstore.verify_signer(self, certificate, self.roots.sigstore, date_of(parsed))
-        if not self.roots.smime:
-            raise _foreign(f"an S/MIME certificate by {self.signer.issuer or 'somebody'}", "no such authority was")
-        return _verify_smime(self, certificate, self.roots.smime, parsed)
+        return sigstore.verify_signer(self, certificate, self.roots.sigstore, date_of(parsed))
 
     def signing_time(self, parsed: Commit | Tag | PushCertificate | None) -> tuple[int, str] | None:
         """The signer's word on the time, unix seconds, and where it stands; what the object says is not asked."""

@@ -562,7 +562,7 @@ def test_the_humans_other_keys(sandbox: Sandbox) -> None:
     key = sandbox.user / "id"
     sandbox.run(peer("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
     sandbox.git("-c", "gpg.format=ssh", "-c", f"user.signingkey={key}", "commit", "-q", "--allow-empty", "-m", "x")
-    assert failed(sandbox.verdict(status=1)) == [(2, "signature-foreign")]
+    assert failed(sandbox.verdict(status=1)) == [(4, "signature-foreign")]
 
 
 def test_lines_of_the_human(sandbox: Sandbox) -> None:

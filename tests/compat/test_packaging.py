@@ -148,7 +148,7 @@ def test_the_wheel_asks_for_the_dependencies_of_the_verifier_only(wheel: Path) -
     (text,) = [data for name, data in contents(wheel).items() if name.endswith(".dist-info/METADATA")]
     metadata = email.message_from_bytes(text)
     required = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    assert {each.name for each in required if each.marker is None} == {"click", "cryptography", "pygit2"}
+    assert {each.name for each in required if each.marker is None} == {"click", "cryptography", "pygit2", "pynacl"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
