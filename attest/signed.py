@@ -71,10 +71,15 @@ class CmsSigned:
 
     @property
     def remarks(self) -> tuple[str, ...]:
+        """What is odd about it in step 2, whoever made it."""
+        return () if self.labelled else (ARMOUR_CMS,)
+
+    @property
+    def chain_remarks(self) -> tuple[str, ...]:
+        """What is odd about it, but allowed, once step 4 held."""
         # go-cms writes the leaf first where DER wants the SET sorted (X.690 section 11.6): only profile signet comes
         # here, see `verify_chain`.
-        unordered = () if self.message.certificates_sorted else (UNORDERED,)
-        return unordered if self.labelled else (*unordered, ARMOUR_CMS)
+        return () if self.message.certificates_sorted else (UNORDERED,)
 
     def verify_content(self, content: bytes) -> PublicKey:
         """Step 3."""
@@ -111,6 +116,7 @@ class SshSigned:
     algorithm: ClassVar[KeyAlgorithm] = KeyAlgorithm.ED25519
     timestamps: ClassVar[tuple[bytes, ...]] = ()
     remarks: ClassVar[tuple[str, ...]] = ()
+    chain_remarks: ClassVar[tuple[str, ...]] = ()
 
     @property
     def digest_algorithm(self) -> str:

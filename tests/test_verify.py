@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import cms, home, identity, signed, verify
+from attest import cms, gitobject, home, identity, signed, verify
 from attest.errors import Reason, Step
 from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureFormat
 from attest.policy import Context, Policy
@@ -524,6 +524,18 @@ def test_the_first_armour_of_signet_git_is_read_under_profile_signet(shared_vect
     made.verify_content((folder / "gocms-data.txt").read_bytes())
     assert made.verify_chain(anchors, None, None).anchor == anchors[0]
     assert "armour-cms" in made.remarks
+
+
+def test_the_first_armour_of_signet_git_is_a_finding_whoever_counts(shared_vectors: Path, world: World) -> None:
+    folder = shared_vectors / "notme"
+    armour = (folder / "gocms-level1.sig.pem").read_bytes().replace(b"SIGNED MESSAGE", b"CMS")
+    head, _, message = (folder / "gocms-data.txt").read_bytes().partition(b"\n\n")
+    raw = head + b"\ngpgsig " + armour.strip().replace(b"\n", b"\n ") + b"\n\n" + message
+    kind, fmt = ObjectKind.COMMIT, ObjectFormat.SHA1
+    found = verify.examine(raw, kind, fmt, gitobject.object_id(kind, raw, fmt), Trust(()), at=world.now)
+    assert found.finding(Step.INTEGRITY).status is StepStatus.PROVEN
+    assert found.finding(Step.CHAIN).reason == Reason.ANCHOR_UNKNOWN
+    assert found.remarks == ("armour-cms",)
 
 
 def test_a_signature_of_ours_is_in_the_armour_that_git_knows(world: World) -> None:
