@@ -127,12 +127,13 @@ def made_of(row: Row, twin: Twin | None) -> Made:
 def automatic(repo: Repository, rows: Iterable[Row]) -> dict[str, bool]:
     """Of merges of two commits, whether git alone makes the same tree of them: then nothing was added by hand.
 
-    Left out is what cannot be made again here (git before 2.38, or more than `MAX_MERGES`). What git writes while it
-    merges goes into a folder that is thrown away.
+    Left out is what cannot be made again here (git before 2.38, or more than `MAX_MERGES`), and all where the
+    configuration has merge drivers: these are programs, and a tree says which of them are started. What git writes
+    while it merges goes into a folder that is thrown away.
     """
     merges = list(itertools.islice((row for row in rows if len(row.parents) == 2), MAX_MERGES))
     found: dict[str, bool] = {}
-    if not merges:
+    if not merges or repo.git("config", "--get-regexp", r"^merge\..*\.driver$").returncode != 1:
         return found
     with TemporaryDirectory() as folder, repo.apart(Path(folder)) as apart:
         for row in merges:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from attest import merges
+from attest import forges, history, merges
 from attest.errors import REJECTED, UnavailableError
+from attest.query import Query
 from attest.receive import push
 from attest.receive.policies import Policies
 from attest.receive.settings import Settings
@@ -119,3 +120,24 @@ def test_what_an_agent_may_not_change_it_cannot_put_back_by_a_merge_from_its_own
     update = Update(MAIN, fixed, ours)
     [report] = push.judge_push(repo, [update], asked, rules.of, Before(repo, asked), clone.world.now)
     assert (report.status, [row.object_id for row in report.against]) == (REJECTED, [ours])
+
+
+def test_no_merge_driver_of_the_judged_repository_is_started(clone: Clone, repo: Repository, tmp_path: Path) -> None:
+    program, trace = tmp_path / "driver", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\necho >{trace}\n")
+    program.chmod(0o755)
+    asked = {".gitattributes": "a merge=theirs"}
+    past = clone.commit({**asked, "a": "0"}, signed=False)
+    first, second = (clone.commit({**asked, "a": name}, past, signed=False) for name in "12")
+    merge = clone.commit({**asked, "a": "1", "b": "1"}, first, second, signed=False)
+    rows = list(history.rows(repo, [merge], Query(clone.world.trust(), clone.world.now)))
+    assert forges.automatic(repo, rows) == {merge: False}
+    clone.git("config", "merge.theirs.driver", str(program))
+    (clone.path / ".gitattributes").write_text("a merge=theirs")
+    clone.git("merge-tree", "--write-tree", first, second, status=None)
+    assert trace.exists()
+    trace.unlink()
+    assert forges.automatic(repo, rows) == {}
+    assert not trace.exists()
+    (clone.path / ".gitattributes").unlink()
+    clone.git("config", "--unset", "merge.theirs.driver")
