@@ -130,9 +130,9 @@ def verify_signature(
     """
     at = datetime.now(UTC)
     trusted = load_trust(anchors, profile, bundle)
-    examination = verify.examine_signature(
-        _read(signature), _read(content), trusted, at=at, profile=Profile(profile) if profile else None
-    )
+    armour, signed = read_file(signature, MAX_OBJECT_BYTES), read_file(content, MAX_OBJECT_BYTES)
+    wanted = Profile(profile) if profile else None
+    examination = verify.examine_signature(armour, signed, trusted, at=at, profile=wanted)
     policy = Policy(require_time=Voucher(require_time) if require_time else None)
     verdict = verify.judge(examination, policy, Context(), at=at)
     print_verdicts([verdict], as_json=as_json, single=True)
@@ -373,12 +373,13 @@ def _print_blocks(blocks: Iterable[Iterable[str]]) -> None:
             click.echo(line)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
+    """A file that the user named, at most `limit` bytes; `UnavailableError`."""
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_OBJECT_BYTES + 1)
+            content = file.read(limit + 1)
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
-    if len(content) > MAX_OBJECT_BYTES:
-        raise UnavailableError(f"{path} is larger than {MAX_OBJECT_BYTES} bytes")
+    if len(content) > limit:
+        raise UnavailableError(f"{path} is larger than {limit} bytes")
     return content

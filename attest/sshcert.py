@@ -39,7 +39,7 @@ BRIDGE = "bridge@notme.bot"
 PAYLOAD_CHECKED = "payload-checked@notme.bot"
 
 MAX_BYTES = 2 * MAX_CLAIMS_BYTES
-MAX_PRINCIPALS = 256
+MAX_PRINCIPALS = 256  # as OpenSSH (SSHKEY_CERT_MAX_PRINCIPALS)
 MAX_OPTIONS = 64
 _NONCES = (16, 32)  # OpenSSH wrote 16 bytes at first, 32 since 5.7
 
@@ -145,7 +145,7 @@ def parse(blob: bytes) -> UserCertificate:
     nonce, public_key, serial = reader.string(64), reader.string(32), reader.uint64()
     if (cert_type := reader.uint32()) != USER:
         raise MalformedError(f"a certificate of type {cert_type}, not of a user")
-    name, principals = reader.text(), _principals(reader.string())
+    name, principals = reader.text(), read_principals(reader.string())
     valid_after, valid_before = reader.uint64(), reader.uint64()
     critical, extensions = _options(reader.string()), _options(reader.string())
     reserved, ca_key = reader.string(), _ed25519(reader.string(), 32)
@@ -285,7 +285,8 @@ def _options(data: bytes) -> Options:
     return tuple(found)
 
 
-def _principals(data: bytes) -> tuple[str, ...]:
+def read_principals(data: bytes) -> tuple[str, ...]:
+    """The names in a certificate's list of principals, at most `MAX_PRINCIPALS`; else `MalformedError`."""
     reader, found = Reader(data), list[str]()
     while reader.left:
         if len(found) == MAX_PRINCIPALS:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from attest import location
-from attest.cli import load_trust, trust_options
+from attest.cli import load_trust, read_file, trust_options
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.foreign.roots import NONE, Roots
 from attest.policy import Policy, PolicyLike
@@ -140,21 +140,9 @@ def load_policy(
 def read_parsed(path: Path, parse: Callable[[bytes], T]) -> T:
     """What a file says that the user named. One that is malformed says nothing of objects: `UnavailableError`."""
     try:
-        return parse(read_file(path))
+        return parse(read_file(path, MAX_FILE_BYTES))
     except MalformedError as error:
         raise UnavailableError(f"{path}: {error.message}", hint=error.hint) from None
-
-
-def read_file(path: Path) -> bytes:
-    """A file that the user named, bounded; `UnavailableError`."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise UnavailableError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-    return data
 
 
 def home() -> Path:

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from attest import repository
+from attest.cli import read_file
 from attest.errors import UsageError
-from attest.verifier import read_file
+from attest.verifier import MAX_FILE_BYTES
 
 SCHEMES = ("https", "ssh", "git", "file")
 """Transports that git may use. Plain http shows a history to everybody on the way; ext:: runs any command."""
@@ -63,7 +64,7 @@ def named(arguments: Sequence[str], listed: Path | None) -> list[Place]:
     """
     found = [parse(argument) for argument in arguments]
     if listed is not None:
-        text = read_file(listed).decode("utf-8", "surrogateescape")
+        text = read_file(listed, MAX_FILE_BYTES).decode("utf-8", "surrogateescape")
         lines = (line.strip() for line in text.splitlines())
         read = (parse(line) for line in lines if line and not line.startswith("#"))
         found += [each if each.address else Place(each.name, listed.parent / each.folder) for each in read]

@@ -24,7 +24,6 @@ SUFFIX = "-cert-v01@openssh.com"
 
 MAX_BYTES = 32 * 1024
 """256 principals of 64 bytes, with an RSA key and an RSA authority of 16384 bits each."""
-MAX_PRINCIPALS = 256  # as OpenSSH (SSHKEY_CERT_MAX_PRINCIPALS)
 MAX_OPTIONS = 64
 MAX_NONCE_BYTES = 64
 
@@ -73,7 +72,7 @@ def parse(blob: bytes) -> OpenSshCertificate:
     reader.string(MAX_NONCE_BYTES)
     key = sshkeys.parse(sshkeys.encode(kind, sshkeys.read_fields(kind, reader)))
     serial, kind_of_holder, key_id = reader.uint64(), reader.uint32(), reader.text()
-    principals = _principals(reader.string())
+    principals = sshcert.read_principals(reader.string())
     valid_after, valid_before = reader.uint64(), reader.uint64()
     critical = _options(reader.string())
     _options(reader.string())
@@ -129,15 +128,6 @@ def verify(blob: bytes) -> None:
         sshkeys.verify(authority, read.algorithm, read.signature, read.extra, read.signed)
     except (MalformedError, VerificationError) as error:
         raise _invalid(f"its authority did not sign it: {error}") from None
-
-
-def _principals(data: bytes) -> tuple[str, ...]:
-    reader, found = Reader(data), list[str]()
-    while reader.left:
-        if len(found) == MAX_PRINCIPALS:
-            raise MalformedError(f"more than {MAX_PRINCIPALS} principals")
-        found.append(reader.text())
-    return tuple(found)
 
 
 def _options(data: bytes) -> tuple[str, ...]:
