@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attest import dsse, keys
+from attest import canonical, dsse, keys
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, UnavailableError
 from attest.query import Query
@@ -105,7 +105,7 @@ def question(query: Query, arguments: Sequence[str], object_format: str) -> str:
         policy.digest.hex() if policy is not None else "",
         repr((query.context.ref, query.context.repository)),
         " ".join(sorted(anchor.key.spki_sha256.hex() for anchor in trusted.anchors)),
-        " ".join(f"{b.authority_id}:{b.sequence}" if b is not None else "-" for b in bundles),
+        " ".join(canonical.digest(b).hex() if b is not None else "-" for b in bundles),
         trusted.foreign.digest.hex() if trusted.foreign is not None else "",
         *arguments,
     ]

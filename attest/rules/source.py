@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from attest import history
+from attest import history, merges
 from attest.errors import Error, MalformedError, Reason, UnavailableError
 from attest.foreign.roots import NONE
 from attest.policy import Case, PolicyLike
@@ -166,15 +166,15 @@ def _steps(repo: Repository, start: str, tip: str, query: Query) -> Iterator[tup
     """The start and each commit after it that changes the policy, oldest first, with what is in force after it.
 
     A change that the policy before it does not accept puts nothing in force: or who may not change the rules would
-    only have to do it twice.
+    only have to do it twice. A merge that leaves out another parent's change of the policy is a change of it, too:
+    whoever merges chooses which parent is the first, and could go back to older rules.
     """
     _verify_reached(repo, start, tip)
     by = _after(repo, start, query.trusted)
     yield start, by
     if start == tip:
         return
-    changes = repo.walk(("--reverse", "--first-parent", tip, f"^{start}", "--", f":(top,literal){PLACE}"))
-    for commit in list(changes):
+    for commit in _changes(repo, start, tip):
         [row] = history.rows(repo, [commit], _under(query, by))
         if row.outcome in FINE:
             by = _after(repo, commit, query.trusted)
@@ -182,6 +182,30 @@ def _steps(repo: Repository, start: str, tip: str, query: Query) -> Iterator[tup
             why = f"{commit} changes the policy, and the policy before it does not accept that"
             by = InForce(Broken(f"{PLACE} at {commit[:12]}", why), query.trusted)
         yield commit, by
+
+
+def _changes(repo: Repository, start: str, tip: str) -> list[str]:
+    """The commits along the first parents that change the policy or leave a change of it out, oldest first."""
+    line = ("--reverse", "--first-parent", tip, f"^{start}")
+    changed = list(repo.walk((*line, "--", f":(top,literal){PLACE}")))
+    dropped = {oid for oid, paths in merges.left_out(repo, _other_policies(repo, line)).items() if PLACE in paths}
+    if not dropped - set(changed):
+        return changed
+    return [oid for oid in repo.walk(line) if oid in dropped or oid in set(changed)]
+
+
+def _other_policies(repo: Repository, line: tuple[str, ...]) -> list[str]:
+    """The merges among the commits that `line` names where another parent than the first has another policy."""
+    found = [entry.split(" ") for entry in repo.walk((*line, "--merges", "--parents"))]
+    names = [(merge, oid) for merge, _, *others in found for oid in (merge, *others)]
+    asked = "".join(f"{oid}:{PLACE}\n" for _, oid in names).encode()
+    done = repo.git("cat-file", "--batch-check=%(objectname)", stdin=asked)
+    answers = done.stdout.decode("utf-8", "replace").splitlines()
+    if done.returncode or len(answers) != len(names):
+        raise UnavailableError("git could not look for the policy in some merges", hint="Run git fsck.")
+    # What is not there is answered with the name that was asked for.
+    said = {oid: answer if ":" not in answer else "" for (_, oid), answer in zip(names, answers, strict=True)}
+    return list(dict.fromkeys(merge for merge, oid in names if said[oid] != said[merge]))
 
 
 def _under(query: Query, by: InForce) -> Query:

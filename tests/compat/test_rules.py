@@ -161,6 +161,24 @@ def test_each_commit_is_judged_by_the_policy_of_its_first_parent_and_side_commit
     assert judged(work, repo, start, start) == {"before": "one", "start": "one"}
 
 
+@pytest.mark.parametrize(("key", "left"), [("other", "broken"), ("owner", "one")])
+def test_a_merge_from_ones_own_side_brings_older_rules_back_only_where_it_may_change_them(
+    work: Work, repo: Repository, key: str, left: str
+) -> None:
+    start = work.commit("start", policy="one")
+    work.git("branch", "early")
+    new = work.commit("changes", policy="two")
+    assert in_force(work, repo, start, new) == "two"
+    work.git("checkout", "-q", "early")
+    work.key = key
+    work.commit("side")
+    work.git("merge", "-q", "--no-ff", "-s", "ours", "-m", "takes-over", "main")
+    taken = work.git("rev-parse", "HEAD")
+    assert in_force(work, repo, start, taken) == left
+    later = work.commit("later")
+    assert judged(work, repo, start, later, taken) == {"later": left}
+
+
 def test_a_start_that_is_not_among_the_first_parents_is_no_start(work: Work, repo: Repository) -> None:
     root = work.commit("root")
     start = work.commit("start", policy="one")
