@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust, verify
+from attest.armour import Armour
 from attest.certificate import Chain, key_of
 from attest.contradictions import Held
 from attest.errors import Error, MalformedError, Reason, Step
@@ -45,6 +45,7 @@ MAX_NAMES = 64
 """Grants, and pairs of author and committer under each, whose next certificate is told by the one before."""
 
 _IDENT = rb"([^<>\0\r\n]* <[^<>\0\r\n]*>) (0|[1-9][0-9]{0,11}) [+-][0-9]{4}\n"
+_ARMOURS = (sshsig.ARMOUR, cms.ARMOUR)
 _CLOCK = int(evidence.SKEW.total_seconds())
 _ACCURACY = int(timestamp.ACCURACY.total_seconds())
 _ED25519_VALUE = 64
@@ -55,13 +56,20 @@ Name: TypeAlias = tuple[bytes, bytes, bytes, bool]
 
 
 def _pattern(fmt: ObjectFormat) -> re.Pattern[bytes]:
-    """A commit as git writes most of them: a subset of what `gitobject.parse_commit` takes, with the same meaning."""
+    """The headers of most commits: a subset of what `gitobject.parse_commit` takes, with the same meaning."""
     oid = b"[0-9a-f]{%d}" % fmt.hex_length
-    return re.compile(
-        rb"tree (" + oid + rb")\n((?:parent " + oid + rb"\n)*)author " + _IDENT + rb"committer " + _IDENT
-        + rb"(?:" + fmt.signature_header
-        + rb" (-----BEGIN (SSH SIGNATURE|SIGNED MESSAGE)-----\n(?: [A-Za-z0-9+/=]+\n)+ -----END \8-----\n))?\n"
-    )  # fmt: skip
+    head = rb"tree (" + oid + rb")\n((?:parent " + oid + rb"\n)*)"
+    return re.compile(head + rb"author " + _IDENT + rb"committer " + _IDENT)
+
+
+class _Cut(NamedTuple):
+    """A commit taken apart: its headers, the signature's armour and its kind (None without one), payload, message."""
+
+    head: re.Match[bytes]
+    armour: Armour | None
+    text: bytes
+    payload: bytes
+    message: bytes
 
 
 @dataclass(slots=True)
@@ -112,13 +120,13 @@ class Lane:
     _members: dict[bytes, _Member] = field(default_factory=dict)
     _pattern: re.Pattern[bytes] = field(init=False)
     _length: int = field(init=False)
-    _header: int = field(init=False)
+    _name: bytes = field(init=False)
     _hash: Callable[[bytes], Hash] = field(init=False)
     _clock: tuple[datetime, int] | None = None
 
     def __post_init__(self) -> None:
         self._pattern, self._length = _pattern(self.fmt), len("parent \n") + self.fmt.hex_length
-        self._header = len(self.fmt.signature_header) + 1
+        self._name = self.fmt.signature_header + b" "
         self._hash = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
 
     def row(
@@ -151,42 +159,60 @@ class Lane:
     def _told(
         self, object_id: str, kind: ObjectKind, raw: bytes, query: Query
     ) -> tuple[_Template, Row] | None:
-        found = self._pattern.match(raw) if kind is ObjectKind.COMMIT else None
-        if found is None or b"\0" in raw:
+        cut = self._cut(raw) if kind is ObjectKind.COMMIT else None
+        if cut is None or b"\0" in raw:
             return None
         if self._hash(b"commit %d\0" % len(raw) + raw).hexdigest() != object_id:
             return None
-        message = raw[found.end() :]
+        found, message = cut.head, cut.message
         if len(found[2]) > MAX_PARENTS * self._length or not (message.isascii() or _is_text(message)):
             return None
         if int(found[4]) > MAX_SECONDS or int(found[6]) > MAX_SECONDS:
             return None
         try:
-            return self._signed(object_id, raw, found, message, query)
+            return self._signed(object_id, cut, query)
         except (OtherError, Error, IndexError):
             return None
 
+    def _cut(self, raw: bytes) -> _Cut | None:
+        """The commit in its parts; None for one with other headers, or with a signature that has no place here."""
+        found = self._pattern.match(raw)
+        if found is None:
+            return None
+        end = found.end()
+        if raw.startswith(b"\n", end):
+            return _Cut(found, None, b"", raw, raw[end + 1 :])
+        begin = end + len(self._name)
+        armour = next((each for each in _ARMOURS if raw.startswith(each.begin, begin)), None)
+        if armour is None or not raw.startswith(self._name, end):
+            return None
+        tail = b"\n " + armour.end + b"\n"
+        last = raw.find(tail, begin)
+        folded = raw[begin : last + len(tail) - 1]
+        text = folded.replace(b"\n ", b"\n")
+        # Each line but the first is folded; what the lines hold, the armour's reader sees to.
+        if last < 0 or len(folded) - len(text) != folded.count(b"\n") - 1:
+            return None
+        message = raw[last + len(tail) :]
+        return _Cut(found, armour, text, raw[:end] + b"\n" + message, message)
+
     def learn(self, raw: bytes, found: Examination, row: Row, query: Query) -> None:
         """Remember what an examination said, where the next of its kind can be told by less."""
-        match = self._pattern.match(raw)
-        if match is None or not isinstance(found.parsed, Commit):
+        cut = self._cut(raw)
+        if cut is None or not isinstance(found.parsed, Commit):
             return
         self._make_room()
-        name, template = self._template(match, found, row, query)
+        name, template = self._template(cut, found, row, query)
         if name is not None and template is not None:
             self._templates[name] = template
 
-    def _signed(
-        self, object_id: str, raw: bytes, found: re.Match[bytes], message: bytes, query: Query
-    ) -> tuple[_Template, Row] | None:
-        author, committer, armour = found[3], found[5], found[7]
+    def _signed(self, object_id: str, cut: _Cut, query: Query) -> tuple[_Template, Row] | None:
+        found, armour, text, payload, message = cut
+        author, committer = found[3], found[5]
         if armour is None:
             template = self._templates.get((b"", author, committer, False))
             return None if template is None else (template, _row(template, object_id, found, message, None, ()))
-        text = armour.replace(b"\n ", b"\n")
-        # The header goes from its name to the end of the armour; the blank line behind it is the payload's.
-        payload = raw[: found.start(7) - self._header] + b"\n" + message
-        if found[8] == b"SSH SIGNATURE":
+        if armour is sshsig.ARMOUR:
             blob = sshsig.ARMOUR.open(text)
             head, value = blob[:-_ED25519_VALUE], blob[-_ED25519_VALUE:]
             template = self._templates.get((head, author, committer, False))
@@ -234,21 +260,21 @@ class Lane:
         return self._clock[1]
 
     def _template(
-        self, match: re.Match[bytes], found: Examination, row: Row, query: Query
+        self, cut: _Cut, found: Examination, row: Row, query: Query
     ) -> tuple[Name | None, _Template | None]:
-        author, committer = match[3], match[5]
-        if match[7] is None:
+        author, committer = cut.head[3], cut.head[5]
+        if cut.armour is None:
             return (b"", author, committer, False), _Template(row, found, _held(found))
         if found.signed is None and found.foreign is None:
             return None, None
         if isinstance(found.signed, CmsSigned):
             return self._learn_cms(found.signed, (author, committer), found, row, query)
         if row.format == "ssh" and found.foreign is not None:
-            return self._learn_ssh(match, author, committer, found, row)
+            return self._learn_ssh(cut.text, author, committer, found, row)
         return None, None
 
     def _learn_ssh(
-        self, match: re.Match[bytes], author: bytes, committer: bytes, found: Examination, row: Row
+        self, text: bytes, author: bytes, committer: bytes, found: Examination, row: Row
     ) -> tuple[Name | None, _Template | None]:
         """Plain Ed25519 keys, whatever the verifier makes of them, so that it is the same at any time."""
         if row.signer is None or row.signer.kind is not SignerKind.SSH_KEY or not row.integrity:
@@ -258,7 +284,7 @@ class Lane:
         if found.finding(Step.CHAIN).reason in (Reason.KEY_OUTSIDE_VALIDITY, Reason.TIME_UNPROVEN):
             return None, None  # a key that counts for a time only: the next commit may be dated within it
         try:
-            blob = sshsig.ARMOUR.open(match[7].replace(b"\n ", b"\n"))
+            blob = sshsig.ARMOUR.open(text)
         except MalformedError:
             return None, None  # lines of another width, which the whole examination reads
         parsed = sshsig.parse(blob)
@@ -344,9 +370,8 @@ class Lane:
             return None
         chain, key = member.chain, member.chain.leaf.key
         third = replace(base.row.findings[Step.INTEGRITY - 1], detail=verify.integrity_detail(key.key_id))
-        row = copy(base.row)
-        row.signer = signer_of_leaf(chain)
-        row.findings = _with(row.findings, third)
+        row = replace(base.row, signer=signer_of_leaf(chain), findings=_with(base.row.findings, third))
+        assert row.signer is not None
         found = replace(
             base.found,
             chain=chain,
