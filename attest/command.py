@@ -14,6 +14,7 @@ from attest.report.text import printable
 def main(group: click.Group) -> int:
     """Run a command line and return its exit status; an unexpected error is 2, "could not check"."""
     name = group.name or "notme-attest"
+    _open_closed()
     try:
         result = group.main(standalone_mode=False, prog_name=name)
         sys.stdout.flush()
@@ -31,6 +32,20 @@ def main(group: click.Group) -> int:
         error = as_error(exception)
         complain(name, error)
         return exit_status(error)
+
+
+def _open_closed() -> None:
+    """Open what was closed at the start (`>&-`).
+
+    The next file opened would take its number, and what is printed would go there.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def complain(name: str, error: Error) -> None:

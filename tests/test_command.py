@@ -1,0 +1,38 @@
+"""A command line whose stdout or stderr is closed, as by a careless daemon or cron job."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Prints, opens a file and says which number it was given.
+PROGRAM = """
+import sys, os, click
+from attest.command import main
+
+@click.group(name="notme-attest")
+def group(): ...
+
+@group.command()
+def say():
+    click.echo("a verdict")
+    sys.stdout.flush()
+    number = os.open(os.devnull, os.O_RDONLY)
+    return 40 + number if number <= 2 else 1
+
+sys.exit(main(group))
+"""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_changes_neither_the_status_nor_what_files_get(closed: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -c "$1" say {closed}', sys.executable, PROGRAM],
+        capture_output=True,
+        timeout=30,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
