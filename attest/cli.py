@@ -293,8 +293,15 @@ def exit_status_of(verdicts: Iterable[Verdict], unread: Iterable[Error]) -> int:
         complain("notme-attest", error)
         statuses.add(exit_status(error))
     if not statuses:
-        raise UnavailableError("the range names no commit, so nothing was verified", hint="write it as OLD..NEW")
+        raise nothing_named()
     return REJECTED if REJECTED in statuses else max(statuses)
+
+
+def nothing_named() -> UnavailableError:
+    """The error that there was nothing to judge: a range the wrong way round would else let everything pass."""
+    return UnavailableError(
+        "the range names no commit, so nothing was verified", hint="is it the other way round? it is written OLD..NEW"
+    )
 
 
 def print_verdicts(verdicts: list[Verdict], *, as_json: bool, single: bool) -> None:

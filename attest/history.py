@@ -54,7 +54,7 @@ def results(
     batches, first = _batches(object_ids), list[list[str]]()
     if jobs > 1:
         # Nobody knows how many there are before git has walked to the end of them.
-        first = list(itertools.islice(batches, FEW // BATCH + 1))
+        first, batches = _ahead(batches, FEW // BATCH + 1)
         if sum(map(len, first)) < FEW:
             jobs = 1
     batches = itertools.chain(first, batches)
@@ -184,6 +184,22 @@ def _batches(object_ids: Iterable[str]) -> Iterator[list[str]]:
         if not batch:
             return
         yield batch
+
+
+def _ahead(batches: Iterator[list[str]], count: int) -> tuple[list[list[str]], Iterator[list[str]]]:
+    """The first batches, and those after them; where the walk broke off, its error is what comes after them."""
+    first = list[list[str]]()
+    try:
+        for batch in itertools.islice(batches, count):
+            first.append(batch)
+    except Error as error:
+        return first, _broken(error)
+    return first, batches
+
+
+def _broken(error: Error) -> Iterator[list[str]]:
+    raise error
+    yield []
 
 
 _worker: Worker | None = None

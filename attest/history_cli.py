@@ -24,13 +24,14 @@ from attest.cli import (
     VOUCHERS,
     examinations,
     json_option,
+    nothing_named,
     open_repository,
     print_verdicts,
     read_context,
     repository_option,
 )
 from attest.command import complain
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError, exit_status
 from attest.profile import Profile
 from attest.query import Query
 from attest.report import data, jsonl, text
@@ -162,7 +163,7 @@ def examine(
     query = Query(trusted, at, profile=Profile(profile) if profile else None, home=verifier.home(), notes=notes)
     done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk([(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
-    return UNCHECKED if done.unread else ACCEPTED
+    return UNCHECKED if done.unread or done.broken is not None else ACCEPTED
 
 
 @click.command(name="verify", context_settings=_WALK)
@@ -277,6 +278,7 @@ class Done:
     unread: list[str] = field(default_factory=list)
     warnings: set[str] = field(default_factory=set)
     before: Checkpoint | None = None
+    broken: Error | None = None
 
     def add(self, batch: Batch) -> None:
         """One more batch."""
@@ -297,14 +299,17 @@ class Done:
                 click.echo(text.summary_line(self.counts))
         for detail in self.unread:
             complain("notme-attest", UnavailableError(detail))
+        if self.broken is not None:
+            complain("notme-attest", self.broken)
         for warning in sorted(self.warnings):
             click.echo(f"warning: {text.printable(warning)}", err=True)
 
     def status(self) -> int:
         """Of all together."""
         if not sum(self.counts.values()):
-            raise UnavailableError("the range names no commit, so nothing was verified", hint="write it as OLD..NEW")
+            raise nothing_named()
         statuses = {STATUS[outcome] for outcome, count in self.counts.items() if count and outcome is not None}
+        statuses |= {exit_status(self.broken)} if self.broken is not None else set()
         return REJECTED if REJECTED in statuses else max(statuses)
 
 
@@ -331,9 +336,14 @@ class _Run:
     def walk(self, stretches: Iterable[tuple[Query, Iterator[str]]]) -> Done:
         """All of them."""
         done = Done()
-        for query, object_ids in stretches:
-            for batch in self.batches(query, object_ids):
-                done.add(batch)
+        try:
+            for query, object_ids in stretches:
+                for batch in self.batches(query, object_ids):
+                    done.add(batch)
+        except Error as error:
+            if not done.counts:
+                raise
+            done.broken = error
         self.end()
         return done
 

@@ -127,8 +127,10 @@ class Repository:
         done = self.git("rev-parse", "--verify", "--end-of-options", revision)
         oid = done.stdout.decode("ascii", "replace").strip()
         if done.returncode or len(oid) != self.object_format.hex_length:
-            hint = f"Name a commit or tag, such as HEAD. {self._cut()}".rstrip()
-            raise UsageError(f"{revision!r} is not one object of {self.path}", hint=hint)
+            named, commit, _ = revision.partition("^{commit}")
+            what = "a commit" if commit else "one object"
+            hint = f"Name a commit or tag that is there. {self._cut()}".rstrip()
+            raise UsageError(f"{named!r} is not {what} of {self.path}", hint=hint)
         return oid
 
     def commit_of(self, oid: str) -> str:
@@ -241,6 +243,20 @@ class Repository:
             raise UsageError(f"git takes no such argument: {error}") from None
         except OSError as error:
             raise UnavailableError(f"git cannot be run: {error}", hint="Install git.") from None
+
+    def cut_points(self) -> frozenset[str]:
+        """The commits behind which a shallow clone has nothing; none where it is whole."""
+        done = self.git("rev-parse", "--path-format=absolute", "--git-path", "shallow")
+        try:
+            with open(os.fsdecode(done.stdout.removesuffix(b"\n")), "rb") as file:
+                found = file.read(MAX_OBJECT_BYTES + 1)
+        except FileNotFoundError:
+            return frozenset()
+        except OSError as error:
+            raise UnavailableError(f"cannot read where this clone was cut: {error.strerror}") from None
+        if done.returncode or len(found) > MAX_OBJECT_BYTES:
+            raise UnavailableError("cannot read where this clone was cut", hint="Run git fsck.")
+        return frozenset(found.decode("ascii", "replace").split())
 
     def _cut(self) -> str:
         """What to do where this is a clone of a part, which may be why something is not here; else empty."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from attest.errors import UsageError
+from attest.errors import UnavailableError, UsageError
 from attest.repository import Repository
 
 FLAGS = frozenset(
@@ -28,7 +28,7 @@ _WHOLE = frozenset(
     {
         *("--all", "--branches", "--tags", "--remotes", "--glob", "--exclude", "--not", "--merges", "--no-merges"),
         *("--topo-order", "--date-order", "--author-date-order", "--reverse", "--author", "--committer", "--grep"),
-        *("--min-parents", "--max-parents"),
+        *("--min-parents", "--max-parents", "--dense"),  # the last is what git does anyway
     }
 )
 """Options under which a commit that the tips reach is looked at or not for what it is, whichever way leads to it."""
@@ -79,12 +79,23 @@ class Revisions:
         return " ".join(self._arguments)
 
     def objects(self, *done: str) -> Iterator[str]:
-        """Ids of tag objects first where all tags are asked for, then of commits; without what `done` reaches."""
+        """Ids of tag objects first where all tags are asked for, then of commits; without what `done` reaches.
+
+        At the end of a walk that came by the place where a shallow clone was cut, `UnavailableError`.
+        """
         if self.single:
             yield self._repo.resolve(self._arguments[0])
             return
         yield from self.tags()
-        yield from self._repo.walk(self._arguments, done)
+        cut, reached = self._repo.cut_points() if self.whole else frozenset[str](), False
+        for oid in self._repo.walk(self._arguments, done):
+            reached = reached or oid in cut
+            yield oid
+        if reached:
+            raise UnavailableError(
+                "this clone is shallow, and the history goes on where it was cut",
+                hint="git fetch --unshallow brings the rest",
+            )
 
     def tags(self) -> list[str]:
         """The tag objects that are asked for with `--all` or `--tags`."""

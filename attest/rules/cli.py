@@ -10,7 +10,15 @@ from pathlib import Path
 import click
 
 from attest import history, merges, verifier, verify
-from attest.cli import STATUS, examinations, json_option, open_repository, read_context, repository_option
+from attest.cli import (
+    STATUS,
+    examinations,
+    json_option,
+    nothing_named,
+    open_repository,
+    read_context,
+    repository_option,
+)
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
 from attest.policy import Case
 from attest.profile import Profile
@@ -129,7 +137,7 @@ def simulate_command(
     query = Query(trusted, at, rules, where, Profile(profile) if profile else None, verifier.home())
     tally = simulate.simulate(repo, named.objects(), query, shown=show, jobs=jobs or history.cores())
     if not tally.total:
-        raise UnavailableError("the range names no commit, so nothing was judged", hint="write it as OLD..NEW")
+        raise nothing_named()
     if as_json:
         _print_json(
             {"policy": rules.name, "policySha256": rules.digest.hex(), "ref": where.ref, **simulate.data(tally)}

@@ -87,7 +87,8 @@ def text_lines(tally: Tally) -> Iterator[str]:
     """For people."""
     parts = [(tally.accepted.total(), "accepted"), (tally.count(Outcome.REJECTED), "rejected")]
     parts.append((tally.count(Outcome.COULD_NOT_CHECK), "could not be checked"))
-    yield f"{tally.total:,} objects: {', '.join(f'{count:,} {word}' for count, word in parts)}"
+    said = ", ".join(f"{count:,} {word}" for count, word in parts)
+    yield f"{tally.total:,} object{'' if tally.total == 1 else 's'}: {said}"
     for rule, count in tally.accepted.most_common():
         yield f"  {count:>9,}  accepted by rule {rule}"
     for (rule, reason, outcome), count in tally.against.most_common():

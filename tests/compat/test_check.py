@@ -123,7 +123,7 @@ def test_both_command_lines_have_it_and_text_names_what_the_forge_made(place: Pl
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("--base", "nowhere"), 64, "is not one object of"),
+        (("--base", "nowhere"), 64, "is not a commit of"),
         (("--write", "pdf=x"), 64, "is not FORMAT=FILE"),
         (("--json", "--format", "text"), 64, "exclude each other"),
         (("--policy", "absent.toml"), 2, "cannot read the policy"),

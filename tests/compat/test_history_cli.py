@@ -148,6 +148,23 @@ def test_an_object_that_is_missing_hides_no_other(template: Sandbox, tmp_path: P
         stop_daemons(sandbox.root)
 
 
+def test_where_a_shallow_clone_was_cut_the_history_is_not_taken_for_whole(history: Sandbox, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    history.git("clone", "-q", "--depth", "2", f"file://{history.repo}", str(clone))
+    whole = history.attest("verify", "--all", "--quiet", cwd=clone, status=2)
+    assert "git fetch --unshallow" in whole.err
+    assert whole.text.endswith(" accepted")
+    assert "shallow" in history.attest("examine", "--all", "--jsonl", cwd=clone, status=2).err
+    assert "git fetch --unshallow" in history.attest("audit", ".", cwd=clone, status=2).err
+    near = history.attest("verify", "HEAD^..HEAD", "--first-parent", "--quiet", cwd=clone, status=None)
+    assert "shallow" not in near.err
+
+
+def test_a_range_the_wrong_way_round_says_so(history: Sandbox) -> None:
+    done = history.attest("verify", "HEAD..HEAD~1", status=2)
+    assert "is it the other way round?" in done.err
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return repositories.make(tmp_path_factory.mktemp("made") / "ssh", "ssh", 4000)
