@@ -130,17 +130,17 @@ def verify_foreign(
         return [NO_ADDRESS]
     match parsed:
         case Commit():
-            _check_address("committer", parsed.committer.email, addresses, _NAMED)
+            _check_address("committer", parsed.committer.email, addresses, vouched=True)
             return [] if _fold(parsed.author.email) in addresses else [AUTHORED_BY_OTHER]
         case Tag():
             if parsed.tagger is None:
                 raise VerificationError(Step.IDENTITY, Reason.COMMITTER_MISMATCH, "the tag names no tagger")
-            _check_address("tagger", parsed.tagger.email, addresses, _NAMED)
+            _check_address("tagger", parsed.tagger.email, addresses, vouched=True)
         case PushCertificate():
             pusher = parsed.pusher.decode("utf-8", "replace")
             address = pusher.rpartition("<")[2].removesuffix(">")
             if pusher.strip() != signer.key:
-                _check_address("pusher", address, addresses, _NAMED)
+                _check_address("pusher", address, addresses, vouched=True)
     return []
 
 
@@ -156,17 +156,14 @@ def known_addresses(leaf: BridgeCertificate) -> set[str]:
     return known - {""}
 
 
-_CERTIFIED = "neither the actor nor the represented principal"
-_NAMED = "none of the addresses that the signer is vouched for with"
-
-
-def _check_address(role: str, email: str, addresses: set[str], who: str = _CERTIFIED) -> None:
-    if _fold(email) not in addresses:
-        raise VerificationError(
-            Step.IDENTITY,
-            Reason.COMMITTER_MISMATCH,
-            f"{role} <{email}> is {who} ({', '.join(sorted(addresses))})",
-        )
+def _check_address(role: str, email: str, addresses: set[str], *, vouched: bool = False) -> None:
+    if _fold(email) in addresses:
+        return
+    known = ", ".join(sorted(addresses))
+    said = f"{role} <{email}> is neither the actor nor the represented principal ({known})"
+    if vouched:
+        said = f"{role} <{email}> is none of the addresses that the signer is vouched for with ({known})"
+    raise VerificationError(Step.IDENTITY, Reason.COMMITTER_MISMATCH, said)
 
 
 def _check_pusher(parsed: PushCertificate, leaf: BridgeCertificate, addresses: set[str]) -> None:

@@ -303,5 +303,5 @@ def test_a_ref_to_nothing_is_a_fault_of_the_repository(wild: Wild, tmp_path: Pat
     (copy / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     (copy / "refs" / "heads" / "gone").write_text("1" * 40 + "\n")
     done = examine(copy, wild.home)
-    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.returncode == 2
     assert b"git fsck" in done.stderr
