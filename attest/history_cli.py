@@ -210,7 +210,7 @@ def verify_command(
     query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home(), notes)
     stretches = None if policy_file or voucher else _pinned(repo, named, query)
     if named.single and not as_jsonl and not notes and place is None:
-        return _one(repo, revisions[0], next(iter(stretches))[0] if stretches else query, profile, as_json=as_json)
+        return _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
     run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
     if place is not None and key is not None:
         if not named.whole:
@@ -429,7 +429,8 @@ class _Resumed:
 
     def _rest(self, reached: tuple[str, ...], kept: Checkpoint) -> Iterator[str]:
         """The ids that are left, tags that were looked at before left out."""
-        ids = (oid for oid in self._named.objects(*reached) if oid not in frozenset(reached))
+        before = frozenset(reached)
+        ids = (oid for oid in self._named.objects(*reached) if oid not in before)
         last = ""
         for _ in range(kept.position):
             last = next(ids, "")
