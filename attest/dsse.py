@@ -59,6 +59,7 @@ _BUNDLE = (
     b'{"mediaType":%b,"verificationMaterial":{"certificate":{"rawBytes":"%b"},"tlogEntries":[],'
     b'"timestampVerificationData":{"rfc3161Timestamps":[%b]}},"dsseEnvelope":%b}'
 )
+_KEY_BUNDLE = _BUNDLE.replace(b'"certificate":{"rawBytes":"%b"}', b'"publicKey":{"hint":%b}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,24 @@ class Bundle:
         return _BUNDLE % (
             _quoted(BUNDLE_MEDIA_TYPE),
             b64encode(self.certificate),
+            b",".join(stamps),
+            self.envelope.encode(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBundle:
+    """Sigstore bundle v0.3 of a bare key: the envelope's one signature names it, and so does the hint."""
+
+    timestamps: tuple[bytes, ...]
+    envelope: Envelope
+
+    def encode(self) -> bytes:
+        """As `Bundle.encode`."""
+        stamps = (b'{"signedTimestamp":"%b"}' % b64encode(stamp) for stamp in self.timestamps)
+        return _KEY_BUNDLE % (
+            _quoted(BUNDLE_MEDIA_TYPE),
+            _quoted(self.envelope.signatures[0].keyid),
             b",".join(stamps),
             self.envelope.encode(),
         )

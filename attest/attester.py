@@ -1,0 +1,58 @@
+"""Who signs statements: a verifier principal, by whatever key it has (design D10).
+
+Whoever makes statements is handed an `Attester` and knows nothing of keys. What it returns is one line, ready to be
+stored or written to a file, and always signed: without a key there is no line.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from attest import dsse
+from attest.keys import PublicKey
+from attest.signing_key import SigningKey
+
+Stamp = Callable[[bytes, datetime], bytes]
+"""Has somebody time-stamp bytes: given them and the time now, returns a DER TimeStampResp (RFC 3161)."""
+
+
+class Attester(Protocol):
+    """A verifier that signs. `id` is the URI that its statements name as their verifier."""
+
+    @property
+    def id(self) -> str:
+        """The URI of the verifier."""
+
+    def sign(self, payload: bytes, at: datetime) -> bytes:
+        """The line, without a line feed, that holds the statement `payload` and its signature, made at `at`.
+
+        Raises `UnavailableError` where it cannot sign or, having promised a time-stamp, gets none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAttester:
+    """Signs with a key file of the operator's: a Sigstore bundle v0.3 that names the key by its id.
+
+    It counts for those who were given the public key. `stamp` adds a time-stamp, which such a bundle does not need.
+    """
+
+    key: SigningKey
+    id: str
+    stamp: Stamp | None = None
+
+    def sign(self, payload: bytes, at: datetime) -> bytes:
+        """As `Attester` has it."""
+        signature = self.key.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+        made = dsse.EnvelopeSignature(signature, self.key.public.key_id)
+        stamps = () if self.stamp is None else (self.stamp(signature, at),)
+        return dsse.KeyBundle(stamps, dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,))).encode()
+
+
+def uri_of(key: PublicKey) -> str:
+    """The URI of a key that has no other: RFC 6920 section 3, SHA-256 of its SubjectPublicKeyInfo."""
+    return "ni:///sha-256;" + urlsafe_b64encode(key.spki_sha256).rstrip(b"=").decode("ascii")
