@@ -15,6 +15,7 @@ VERIFYING: dict[str, str] = {
     "check": "attest.check_cli:command",
     "examine": "attest.history_cli:examine",
     "hook": "attest.receive.cli:hook",
+    "origins": "attest.apas.origins_cli:command",
     "policy": "attest.rules.cli:policy",
     "reasons": "attest.reasons.cli:command",
     "trust": "attest.rules.trust_cli:trust",

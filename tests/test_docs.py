@@ -60,6 +60,6 @@ def commands(group: click.Group, words: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("command", [*commands(notme_cli, "notme-git"), *commands(attest_cli, "notme-attest")])
 def test_every_command_is_written_about(command: str) -> None:
-    files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     text = "\n".join(file.read_text("utf-8") for file in files)
     assert re.search(rf"{re.escape(command)}\b", text), f"neither README.md nor docs/ mentions {command}"
