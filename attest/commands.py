@@ -14,6 +14,7 @@ VERIFYING: dict[str, str] = {
     "audit": "attest.audit.cli:audit",
     "check": "attest.check_cli:command",
     "examine": "attest.history_cli:examine",
+    "handoff": "attest.apas.handoff_cli:handoff",
     "hook": "attest.receive.cli:hook",
     "origins": "attest.apas.origins_cli:command",
     "policy": "attest.rules.cli:policy",
