@@ -17,7 +17,9 @@ import select
 import shlex
 import shutil
 import subprocess
+import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -227,7 +229,31 @@ class Repository:
         """Run one git command here and return how it ended; `UnavailableError` when it cannot be run."""
         return _run(self._git, self.path, self._environ, arguments, stdin, timeout)
 
-    def _start(self, *arguments: str, stdin: bool) -> subprocess.Popen[bytes]:
+    def feed(
+        self, *arguments: str, stdin: Iterable[bytes], timeout: float = GIT_TIMEOUT
+    ) -> subprocess.CompletedProcess[bytes]:
+        """As `git`, with what it reads made while it reads, and nothing of what it prints.
+
+        Where making it fails, git is killed before the end of its input, and the error goes on.
+        """
+        end = time.monotonic() + timeout
+        with tempfile.TemporaryFile() as errors:
+            process = self._start(*arguments, stdin=True, errors=errors)
+            try:
+                assert process.stdin is not None
+                _write(process.stdin, stdin, end)
+                process.stdin.close()
+                status = process.wait(max(0.0, end - time.monotonic()))
+            except (subprocess.TimeoutExpired, TimeoutError):
+                raise UnavailableError(f"git {arguments[0]} did not end within {timeout:.0f} s") from None
+            finally:
+                _stop(process)
+            errors.seek(0)
+            return subprocess.CompletedProcess(arguments, status, b"", errors.read(_CHUNK))
+
+    def _start(
+        self, *arguments: str, stdin: bool, errors: IO[bytes] | int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         """Start one git command here with its output on a pipe, and its input too where `stdin` says so."""
         try:
             return subprocess.Popen(
@@ -236,7 +262,7 @@ class Repository:
                 env=self._environ,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=errors,
                 bufsize=0 if stdin else -1,
             )
         except ValueError as error:
@@ -475,6 +501,35 @@ class _Batch:
         if self._process is not None:
             self._process = None
             self._finalizer()
+
+
+def _write(pipe: IO[bytes], pieces: Iterable[bytes], end: float) -> None:
+    """Write all pieces until `end` on the monotonic clock (`TimeoutError`), or until the reader has gone."""
+    os.set_blocking(pipe.fileno(), False)
+    room = select.poll()
+    room.register(pipe, select.POLLOUT)
+    for piece in _gathered(pieces):
+        left = memoryview(piece)
+        while left:
+            if not room.poll(max(0.0, end - time.monotonic()) * 1000):
+                raise TimeoutError
+            try:
+                left = left[os.write(pipe.fileno(), left) :]
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                return  # why, its exit status and its words say
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytearray]:
+    """The same in pieces of some size: each costs two calls of the system."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= _CHUNK:
+            yield held
+            held = bytearray()
+    yield held
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

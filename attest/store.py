@@ -9,219 +9,212 @@ met later, end with the same bytes whoever came first, and a merge has no confli
 only added. Whether a line is a bundle, and what it proves, its reader finds out (`dsse`): refs can be
 rewritten and files deleted by whoever can push, so absence is no evidence and means deny.
 
-Every change is one `git fast-import`, which moves the ref only from the commit it was based on.
+Every function takes the ref last: another of the same layout, such as a team's own, is kept the same way.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
+from attest import shards
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import MAX_OBJECT_BYTES
+from attest.refwriter import ATTEMPTS, busy, commit, commit_id, data, is_ancestor, move
 from attest.repository import Repository
+from attest.shards import FILE, path_of
 
 REF = "refs/attestations/notme"
 
-ATTEMPTS = 32
-"""Each lost race means that another writer won one, so this many writers at once still all get through."""
-
-IMPORT_TIMEOUT = 600.0
-"""Seconds for one import: some 100,000 bundles, far above the batch anyone has."""
-
-_IDENTITY = b"notme-attest <attest@notme.invalid>"
-_PATH = re.compile(rb"([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{36}|\1\2[0-9a-f]{60})\.intoto\.jsonl")
-_FILE_MODE = b"100644"
-# Said by git when somebody else moved, or is just moving, the ref.
-_LOST = (b"cannot lock ref", b"does not contain")
+MAX_MERGED_BYTES = 4 * 1024 * 1024
+"""Of one object's lines when they come from elsewhere: some 500 statements. What is larger is left out, so that nobody
+who may push can fill a file up to where nothing can be added or read any more (`MAX_OBJECT_BYTES`)."""
 
 
-def append(repository: Repository, bundles: Mapping[str, Sequence[bytes]], at: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came: to how many objects how many lines, and how many files were left out as malformed or too large."""
+
+    objects: int = 0
+    lines: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a merge does: both sides' blobs of each file that grows, and whether `theirs` is the union as it is."""
+
+    added: Added
+    files: Mapping[str, tuple[str | None, str]]
+    whole: bool
+
+
+def append(repository: Repository, bundles: Mapping[str, Sequence[bytes]], at: datetime, ref: str = REF) -> int:
     """Add bundles, each one line, to the objects they are about; returns how many were not there yet.
 
-    `bundles` maps object id (lower-case hex) to lines; `at` dates the commit. Nothing new makes no commit.
-    Raises `MalformedError` for what is no id, `UsageError` for what is no line, and `UnavailableError` when
-    git cannot write: in a hook's quarantine, on a full disk, or after losing `ATTEMPTS` races in a row.
+    `bundles` maps object id (lower-case hex) to lines, and is asked for the same id more than once: it may read
+    them from elsewhere. All become one commit, dated `at`; nothing new makes none. Raises `MalformedError` for
+    what is no id, `UsageError` for what is no line, and `UnavailableError` when git cannot write: in a hook's
+    quarantine, on a full disk, or after losing `ATTEMPTS` races in a row.
     """
-    wanted = {_path(repository, oid): _checked(lines) for oid, lines in bundles.items()}
+    wanted = sorted(repository.check_id(oid) for oid in bundles)
+    for oid in wanted:
+        _check(bundles[oid])
     for _ in range(ATTEMPTS):
-        tip = _commit_id(repository, REF)
-        stored = _read_files(repository, tip, wanted)
-        changed = {path: stored[path] | lines for path, lines in wanted.items() if not lines <= stored[path]}
+        tip = commit_id(repository, ref)
+        stored = _blobs(repository, tip, wanted)
+        changed, count = list[str](), 0
+        for oid in wanted:
+            if new := set(bundles[oid]) - _lines(repository, stored.get(oid)):
+                changed.append(oid)
+                count += len(new)
         if not changed:
             return 0
-        if _commit(repository, changed, [tip] if tip else [], f"attest {len(changed)} object(s)", at):
-            return sum(len(lines) - len(stored[path]) for path, lines in changed.items())
-    raise _busy()
+        files = ((oid, set(bundles[oid]) | _lines(repository, stored.get(oid))) for oid in changed)
+        message = f"attest {len(changed)} object(s)"
+        if commit(repository, ref, [tip] if tip else [], message, at, map(_modified, files)):
+            return count
+    raise busy(ref, ATTEMPTS)
 
 
-def read(repository: Repository, oid: str) -> list[bytes]:
+def read(repository: Repository, oid: str, ref: str = REF) -> list[bytes]:
     """The stored lines about the object `oid`, empty when there are none. Nothing about them is checked."""
-    path = _path(repository, oid)
-    return sorted(_read_files(repository, _commit_id(repository, REF), [path])[path])
+    return read_many(repository, [oid], ref)[oid]
 
 
-def exists(repository: Repository) -> bool:
-    """Whether anything is stored at all."""
-    return _commit_id(repository, REF) is not None
-
-
-def read_many(repository: Repository, oids: Sequence[str]) -> dict[str, list[bytes]]:
+def read_many(repository: Repository, oids: Sequence[str], ref: str = REF) -> dict[str, list[bytes]]:
     """As `read`, for several objects with one process of git."""
-    paths = {_path(repository, oid): oid for oid in oids}
-    stored = _read_files(repository, _commit_id(repository, REF), paths)
-    return {oid: sorted(stored[path]) for path, oid in paths.items()}
+    stored = _blobs(repository, commit_id(repository, ref), [repository.check_id(oid) for oid in oids])
+    return {oid: sorted(_lines(repository, stored.get(oid))) for oid in oids}
 
 
-def merge(repository: Repository, other: str, at: datetime) -> None:
-    """Add all that the ref or commit `other` (say, what was fetched from a remote) has and `REF` lacks.
+def read_all(repository: Repository, ref: str = REF) -> Iterator[tuple[str, list[bytes]]]:
+    """Every object that lines are stored about, in order of its id, with its lines."""
+    tip = commit_id(repository, ref)
+    if tip is not None:
+        for about, blob in shards.walk(repository, shards.root_of(repository, tip)):
+            yield about, sorted(_lines(repository, blob))
 
-    Never a conflict: every file becomes the union of both, also where `other` has lost lines or files.
-    Raises `UsageError` when `other` is no commit, `UnavailableError` as `append` does.
+
+def exists(repository: Repository, ref: str = REF) -> bool:
+    """Whether anything is stored at all."""
+    return commit_id(repository, ref) is not None
+
+
+def merge(repository: Repository, other: str, at: datetime, ref: str = REF) -> Added:
+    """Add all that the ref or commit `other` (say, what was fetched from a remote) has and `ref` lacks.
+
+    Never a conflict: every file becomes the union of both, also where `other` has lost lines or files. Files that
+    cannot be read, or would exceed `MAX_MERGED_BYTES`, stay as they are here. Raises `UsageError` when `other` is
+    no commit, `UnavailableError` as `append` does.
     """
-    theirs = _commit_id(repository, other)
+    theirs = commit_id(repository, other)
     if theirs is None:
-        raise UsageError(f"{other!r} is no commit to merge", hint=f"Fetch first: git fetch REMOTE {REF}:{other}")
+        raise UsageError(f"{other!r} is no commit to merge", hint=f"Fetch first: git fetch REMOTE {ref}:{other}")
     for _ in range(ATTEMPTS):
-        tip = _commit_id(repository, REF)
-        if tip is not None and _is_ancestor(repository, theirs, tip):
-            return
-        ours, lossless = _union(repository, tip, theirs)
-        if lossless and (tip is None or _is_ancestor(repository, tip, theirs)):
-            if _move(repository, tip, theirs):
-                return
-        elif tip is not None and _commit(repository, ours, [tip, theirs], f"merge {theirs}", at):
-            return
-    raise _busy()
+        tip = commit_id(repository, ref)
+        if tip is not None and is_ancestor(repository, theirs, tip):
+            return Added()
+        plan = _plan(repository, tip, theirs)
+        if plan.whole and (tip is None or is_ancestor(repository, tip, theirs)):
+            moved = move(repository, ref, tip, theirs)
+        else:
+            moved = _unite(repository, plan, tip, theirs, at, ref)
+        if moved:
+            return plan.added
+    raise busy(ref, ATTEMPTS)
 
 
-def _path(repository: Repository, oid: str) -> str:
-    repository.check_id(oid)
-    return f"{oid[:2]}/{oid[2:4]}/{oid}.intoto.jsonl"
+def beyond(repository: Repository, theirs: str | None, mine: str) -> Added:
+    """What the commit `mine` has that the commit `theirs` has not; None is a ref that is not there."""
+    objects = lines = 0
+    for found in shards.differences(repository, _root(repository, theirs), _root(repository, mine)):
+        if found.theirs is None:
+            continue
+        try:
+            known = _lines(repository, found.mine)
+        except MalformedError:
+            known = set()
+        if new := len(_lines(repository, found.theirs) - known):
+            objects, lines = objects + 1, lines + new
+    return Added(objects, lines)
 
 
-def _checked(lines: Sequence[bytes]) -> set[bytes]:
+def _plan(repository: Repository, tip: str | None, theirs: str) -> _Plan:
+    files = dict[str, tuple[str | None, str]]()
+    lines, left_out, whole = 0, 0, True
+    for found in shards.differences(repository, _root(repository, tip), _root(repository, theirs)):
+        if found.theirs is None:
+            whole = False
+            continue
+        mine = _lines(repository, found.mine)
+        try:
+            kind, content = repository.read(found.theirs)
+            other = _split(content) if kind == "blob" else set()
+        except MalformedError:  # larger than anything that is read
+            content, other = b"", set()
+        united = _join(mine | other)
+        if not other or len(united) > MAX_MERGED_BYTES:
+            left_out, whole = left_out + 1, False
+            continue
+        whole = whole and united == content
+        if new := len(other - mine):
+            files[found.about] = (found.mine, found.theirs)
+            lines += new
+    return _Plan(Added(len(files), lines, left_out), files, whole)
+
+
+def _unite(repository: Repository, plan: _Plan, tip: str | None, theirs: str, at: datetime, ref: str) -> bool:
+    """A commit after both; without one of ours, after theirs, with nothing but what was looked at."""
+    files = (
+        (oid, _lines(repository, mine) | _lines(repository, other)) for oid, (mine, other) in plan.files.items()
+    )
+    commands = map(_modified, files)
+    if tip is not None:
+        return commit(repository, ref, [tip, theirs], f"merge {theirs}", at, commands)
+    return commit(repository, ref, [theirs], f"take over {theirs}", at, _alone(commands))
+
+
+def _alone(commands: Iterable[bytes]) -> Iterator[bytes]:
+    yield b"deleteall\n"
+    yield from commands
+
+
+def _modified(file: tuple[str, set[bytes]]) -> bytes:
+    oid, lines = file
+    content = _join(lines)
+    if len(content) > MAX_OBJECT_BYTES:
+        raise UnavailableError(f"{path_of(oid)} would have {len(content)} bytes; at most {MAX_OBJECT_BYTES} are read")
+    return b"M %b inline %b\n" % (FILE, path_of(oid).encode()) + data(content)
+
+
+def _root(repository: Repository, commit_oid: str | None) -> str | None:
+    return None if commit_oid is None else shards.root_of(repository, commit_oid)
+
+
+def _blobs(repository: Repository, tip: str | None, oids: Sequence[str]) -> dict[str, str]:
+    return {} if tip is None else shards.find(repository, shards.root_of(repository, tip), oids)
+
+
+def _lines(repository: Repository, blob: str | None) -> set[bytes]:
+    if blob is None:
+        return set()
+    kind, content = repository.read(blob)
+    if kind != "blob":
+        raise MalformedError(f"a {kind} stands in the place of a file of attestations")
+    return _split(content)
+
+
+def _split(content: bytes) -> set[bytes]:
+    return set(content.split(b"\n")) - {b""}
+
+
+def _join(lines: set[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in sorted(lines))
+
+
+def _check(lines: Sequence[bytes]) -> None:
     for line in lines:
         if not line or b"\n" in line or b"\r" in line:
             raise UsageError("a bundle is stored as one line, neither empty nor broken")
-    return set(lines)
-
-
-def _lines(data: bytes) -> set[bytes]:
-    return set(data.split(b"\n")) - {b""}
-
-
-def _commit_id(repository: Repository, name: str) -> str | None:
-    """The commit that `name` stands for; None where there is none."""
-    done = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}")
-    return done.stdout.decode("ascii", "replace").strip() if done.returncode == 0 else None
-
-
-def _is_ancestor(repository: Repository, older: str, newer: str) -> bool:
-    return repository.git("merge-base", "--is-ancestor", older, newer).returncode == 0
-
-
-def _read_files(repository: Repository, tip: str | None, paths: Iterable[str]) -> dict[str, set[bytes]]:
-    """The lines of each path in commit `tip`; none for a path that is not there. One process for all."""
-    wanted = list(paths)
-    if tip is None:
-        return {path: set() for path in wanted}
-    questions = "".join(f"{tip}:{path}\n" for path in wanted).encode("ascii")
-    done = repository.git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=questions)
-    answers = done.stdout.decode("ascii", "replace").splitlines()
-    if done.returncode or len(answers) != len(wanted):
-        raise UnavailableError(f"git could not look into {REF}", hint="Run git fsck.")
-    return {
-        path: set() if answer.endswith(" missing") else _read_blob(repository, answer.partition(" ")[0])
-        for path, answer in zip(wanted, answers, strict=True)
-    }
-
-
-def _read_blob(repository: Repository, oid: str) -> set[bytes]:
-    kind, data = repository.read(oid)
-    if kind != "blob":
-        raise MalformedError(f"{REF} has a {kind} in the place of a file")
-    return _lines(data)
-
-
-def _union(repository: Repository, tip: str | None, theirs: str) -> tuple[dict[str, set[bytes]], bool]:
-    """The files of `tip` that change by taking in `theirs`, and whether `theirs` already has everything."""
-    if tip is None:
-        return {}, True
-    done = repository.git("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", tip, theirs)
-    if done.returncode:
-        raise UnavailableError(f"git could not compare {REF} with {theirs}", hint="Run git fsck.")
-    fields = done.stdout.split(b"\0")
-    changed: dict[str, set[bytes]] = {}
-    lossless = True
-    for header, path in zip(fields[0::2], fields[1::2], strict=False):
-        old_mode, new_mode, old, new, _ = header[1:].split(b" ")
-        if not _PATH.fullmatch(path):
-            continue
-        mine = _read_blob(repository, old.decode("ascii")) if old_mode == _FILE_MODE else set()
-        other = _read_blob(repository, new.decode("ascii")) if new_mode == _FILE_MODE else set()
-        lossless = lossless and mine <= other
-        if not other <= mine:
-            changed[path.decode("ascii")] = mine | other
-    return changed, lossless
-
-
-def _move(repository: Repository, tip: str | None, new: str) -> bool:
-    old = tip or "0" * repository.object_format.hex_length
-    _refuse_quarantine(repository)
-    done = repository.git("update-ref", "-m", "attest: fast-forward", REF, new, old)
-    return _succeeded(repository, done.returncode, done.stderr, tip)
-
-
-def _commit(
-    repository: Repository, files: Mapping[str, set[bytes]], parents: Sequence[str], message: str, at: datetime
-) -> bool:
-    """Write `files` over the first parent's tree and move `REF` there; False when somebody else moved it first."""
-    _refuse_quarantine(repository)
-    seconds = int(at.astimezone(UTC).timestamp())
-    stream = [b"commit %b\ncommitter %b %d +0000\n" % (REF.encode(), _IDENTITY, seconds), _data(message.encode())]
-    stream += [b"%b %b\n" % (word, oid.encode()) for word, oid in zip((b"from", b"merge"), parents, strict=False)]
-    for path in sorted(files):
-        content = b"".join(line + b"\n" for line in sorted(files[path]))
-        if len(content) > MAX_OBJECT_BYTES:
-            raise UnavailableError(f"{path} would have {len(content)} bytes; at most {MAX_OBJECT_BYTES} are read")
-        stream += [b"M %b inline %b\n" % (_FILE_MODE, path.encode()), _data(content)]
-    # `done` at the end: a stream cut short by a killed process must not count.
-    stream.append(b"done\n")
-    done = repository.git(
-        "fast-import", "--quiet", "--done", "--date-format=raw", stdin=b"".join(stream), timeout=IMPORT_TIMEOUT
-    )
-    return _succeeded(repository, done.returncode, done.stderr, parents[0] if parents else None)
-
-
-def _data(content: bytes) -> bytes:
-    return b"data %d\n%b\n" % (len(content), content)
-
-
-def _succeeded(repository: Repository, status: int, complaint: bytes, tip: str | None) -> bool:
-    """False for a lost race, which is worth another try; any other failure is an error."""
-    if status == 0:
-        return True
-    if any(words in complaint for words in _LOST) or _commit_id(repository, REF) != tip:
-        return False
-    reason = complaint.decode("utf-8", "replace").strip().splitlines()
-    raise UnavailableError(
-        f"git could not write {REF}: {reason[0] if reason else 'it gave no reason'}",
-        hint="Check free space and permissions of the repository.",
-    )
-
-
-def _refuse_quarantine(repository: Repository) -> None:
-    # git-receive-pack(1): objects of a push that is not yet accepted; refs must not point to them.
-    if repository.quarantined:
-        raise UnavailableError(
-            "attestations cannot be stored while a push is in quarantine", hint="Attest in post-receive."
-        )
-
-
-def _busy() -> UnavailableError:
-    return UnavailableError(
-        f"{REF} was moved by others {ATTEMPTS} times in a row",
-        hint=f"Try again; if nobody else writes, a lock file of {REF} was left behind.",
-    )

@@ -269,3 +269,148 @@ def test_a_failure_that_another_try_does_not_mend_is_an_error_at_once(repo: Repo
     with pytest.raises(UnavailableError):
         store.append(repo, {oid(repo, 1): [b"one"]}, AT)
     assert store.read(repo, oid(repo, 1)) == []
+
+
+def tree_of(repo: Repository, *entries: str) -> str:
+    done = subprocess.run(
+        [str(peer("git")), "mktree", "--missing"],
+        cwd=repo.path,
+        input="".join(entry + "\n" for entry in entries),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def blob_of(repo: Repository, content: bytes) -> str:
+    command = [str(peer("git")), "hash-object", "-w", "--stdin"]
+    done = subprocess.run(command, cwd=repo.path, input=content, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def commit_of(repo: Repository, tree: str, *parents: str) -> str:
+    author = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    after = [word for parent in parents for word in ("-p", parent)]
+    return git(repo.path, *author, "commit-tree", tree, *after, "-m", "x")
+
+
+def of_files(repo: Repository, files: dict[str, tuple[str, str]]) -> str:
+    """A commit with these files: path to mode and blob."""
+    git(repo.path, "read-tree", "--empty")
+    for path, (mode, blob) in files.items():
+        git(repo.path, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+    return commit_of(repo, git(repo.path, "write-tree"))
+
+
+def at_path(repo: Repository, number: int) -> str:
+    name = oid(repo, number)
+    return f"{name[:2]}/{name[2:4]}/{name}.intoto.jsonl"
+
+
+def test_all_that_is_stored_is_read_in_order_of_the_objects(repo: Repository) -> None:
+    assert list(store.read_all(repo)) == []
+    names = sorted(f"{number:02x}{number % 3:02x}" + oid(repo, number)[4:] for number in range(40))
+    store.append(repo, {name: [name.encode()] for name in reversed(names)}, AT)
+    assert list(store.read_all(repo)) == [(name, [name.encode()]) for name in names]
+
+
+def test_lines_are_asked_for_when_they_are_written_and_an_error_then_writes_nothing(repo: Repository) -> None:
+    class Failing(dict[str, list[bytes]]):
+        asked = 0
+
+        def __getitem__(self, key: str) -> list[bytes]:
+            self.asked += 1
+            if self.asked > 5:
+                raise UnavailableError("the file has gone")
+            return [b"x" * 100_000]
+
+    store.append(repo, {oid(repo, 9): [b"before"]}, AT)
+    before = git(repo.path, "rev-parse", store.REF)
+    with pytest.raises(UnavailableError, match="gone"):
+        store.append(repo, Failing({oid(repo, number): [b""] for number in (1, 2)}), AT)
+    assert git(repo.path, "rev-parse", store.REF) == before
+
+
+def test_another_ref_is_kept_in_the_same_way(repo: Repository) -> None:
+    team = "refs/attestations/team"
+    store.append(repo, {oid(repo, 1): [b"one"]}, AT, team)
+    assert store.read(repo, oid(repo, 1)) == []
+    assert store.read(repo, oid(repo, 1), team) == [b"one"]
+    assert store.merge(repo, team, AT) == store.Added(1, 1)
+    assert store.read(repo, oid(repo, 1)) == [b"one"]
+
+
+def test_a_merge_says_what_came(make: Maker) -> None:
+    left, right = make("left"), make("right")
+    store.append(left, {oid(left, 1): [b"shared", b"left"]}, AT)
+    store.append(right, {oid(right, 1): [b"shared", b"right"], oid(right, 2): [b"a", b"b"]}, AT)
+    theirs = fetch(left, right)
+    assert store.beyond(left, git(left.path, "rev-parse", theirs), git(left.path, "rev-parse", store.REF)) == (
+        store.Added(1, 1)
+    )
+    assert store.merge(left, theirs, AT) == store.Added(2, 3)
+    assert store.merge(left, theirs, AT) == store.Added()
+    assert store.beyond(left, None, git(left.path, "rev-parse", store.REF)) == store.Added(2, 5)
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["as the first", "beside ours"])
+def test_of_what_was_fetched_only_readable_files_in_their_places_are_taken(
+    repo: Repository, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_MERGED_BYTES", 1000)
+    if ours:
+        store.append(repo, {oid(repo, 1): [b"ours"], oid(repo, 2): [b"ours"]}, AT)
+    good, large, empty = blob_of(repo, b"good\n"), blob_of(repo, b"x" * 2000), blob_of(repo, b"")
+    moved = "ff/ff/" + at_path(repo, 3)[6:]
+    hostile = of_files(
+        repo,
+        {
+            at_path(repo, 1): ("100644", large),
+            at_path(repo, 3): ("100644", good),
+            at_path(repo, 4): ("120000", good),
+            at_path(repo, 5): ("100755", good),
+            at_path(repo, 6): ("100644", empty),
+            moved: ("100644", good),
+            "README": ("100644", good),
+            "00/00/README": ("100644", good),
+        },
+    )
+    assert store.merge(repo, hostile, AT) == store.Added(1, 1, 2)
+    kept = {oid(repo, 1): [b"ours"], oid(repo, 2): [b"ours"]} if ours else {}
+    assert dict(store.read_all(repo)) == kept | {oid(repo, 3): [b"good"]}
+    listed = git(repo.path, "ls-tree", "-r", "--name-only", store.REF).splitlines()
+    assert listed == sorted(at_path(repo, number) for number in ((1, 2, 3) if ours else (3,)))
+    git(repo.path, "merge-base", "--is-ancestor", hostile, store.REF)  # so that it can be pushed back
+
+
+def test_trees_without_end_are_not_followed(repo: Repository) -> None:
+    """Ten levels of 256 times the same tree: 2^80 files, had anybody listed them."""
+    tree = tree_of(repo, f"100644 blob {blob_of(repo, b'x')}\tx")
+    for _ in range(10):
+        tree = tree_of(repo, *(f"040000 tree {tree}\t{number:02x}" for number in range(256)))
+    store.append(repo, {oid(repo, 1): [b"ours"]}, AT)
+    assert store.merge(repo, commit_of(repo, tree), AT) == store.Added()
+    assert store.read(repo, oid(repo, 1)) == [b"ours"]
+
+
+def test_what_was_deleted_rewound_or_pruned_is_not_there(repo: Repository) -> None:
+    store.append(repo, {oid(repo, 1): [b"one"]}, AT)
+    store.append(repo, {oid(repo, 2): [b"two"]}, AT)
+    git(repo.path, "update-ref", store.REF, store.REF + "~1")
+    assert store.read_many(repo, [oid(repo, 1), oid(repo, 2)]) == {oid(repo, 1): [b"one"], oid(repo, 2): []}
+    git(repo.path, "update-ref", "-d", store.REF)
+    git(repo.path, "prune", "--expire=now")
+    assert store.read(repo, oid(repo, 1)) == []
+    assert not store.exists(repo)
+
+
+def test_a_file_whose_content_is_missing_is_unavailable_and_never_empty(repo: Repository) -> None:
+    absent = "1" * repo.object_format.hex_length
+    name = oid(repo, 1)
+    leaf = tree_of(repo, f"100644 blob {absent}\t{name}.intoto.jsonl")
+    root = tree_of(repo, f"040000 tree {tree_of(repo, f'040000 tree {leaf}{chr(9)}{name[2:4]}')}\t{name[:2]}")
+    git(repo.path, "update-ref", store.REF, commit_of(repo, root))
+    for ask in (store.read, lambda repo, name: store.append(repo, {name: [b"x"]}, AT)):
+        with pytest.raises(UnavailableError):
+            ask(repo, name)
