@@ -11,6 +11,7 @@ Nothing is ever fetched: a verifier that reaches for a promisor remote is not of
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import select
@@ -250,6 +251,28 @@ class Repository:
                 _stop(process)
             errors.seek(0)
             return subprocess.CompletedProcess(arguments, status, b"", errors.read(_CHUNK))
+
+    def git_at_most(self, limit: int, *arguments: str, stdin: bytes = b"") -> bytes | None:
+        """What one git command prints, None for more than `limit` bytes of it. `UnavailableError` where it fails."""
+        process = self._start(*arguments, stdin=True)
+        feeder = threading.Thread(target=_feed, args=(process, stdin), daemon=True)
+        feeder.start()
+        watch = threading.Timer(GIT_TIMEOUT, process.kill)
+        watch.start()
+        try:
+            assert process.stdout is not None
+            found = bytearray()
+            while len(found) <= limit and (read := process.stdout.read(_CHUNK)):
+                found += read
+            if len(found) > limit:
+                return None
+            if process.wait():
+                raise UnavailableError(f"git {arguments[0]} failed", hint="Run git fsck, or fetch what is missing.")
+            return bytes(found)
+        finally:
+            watch.cancel()
+            _stop(process)
+            feeder.join()
 
     def _start(
         self, *arguments: str, stdin: bool, errors: IO[bytes] | int = subprocess.DEVNULL
@@ -530,6 +553,17 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytearray]:
             yield held
             held = bytearray()
     yield held
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Write to a process while another thread reads from it; it may end before it has read all."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        rest = memoryview(data)
+        while rest:
+            rest = rest[process.stdin.write(rest) :]
+    with contextlib.suppress(OSError):
+        process.stdin.close()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,145 @@
+"""Make rewrite records: examine the old commits while they are here, compare, and write down what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from attest import forges, history, statement, store
+from attest.attester import Attester
+from attest.errors import Error, UsageError
+from attest.evidence import RANK
+from attest.gitobject import parse_commit
+from attest.instants import rfc3339
+from attest.query import Query
+from attest.repository import Repository
+from attest.rewrites import compare, reader
+from attest.rewrites.compare import Pair
+from attest.rewrites.model import MAX_OLD, Made, New, Old, Rewrite, Rewriter, RewriterKind, Signed, Who
+from attest.rewrites.statement import MAX_STATEMENTS, build
+from attest.row import Row
+from attest.types import Outcome, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One record to be made: of `pair`, because of what was `made`."""
+
+    pair: Pair
+    made: Made
+
+
+def make(repo: Repository, asked: Sequence[Asked], query: Query, verifier: str, at: datetime) -> list[Rewrite]:
+    """The records, as `verifier` (a URI) finds it at `at` under the query's policy; nothing is signed or stored.
+
+    Raises `UnavailableError` where a commit is not here, `UsageError` for more than `MAX_OLD` behind one.
+    """
+    if query.policy is None:
+        raise UsageError("old commits are judged by a policy, and none was given")
+    for each in asked:
+        if not 0 < len(each.pair.old) <= MAX_OLD:
+            raise UsageError(f"{len(each.pair.old)} commits behind one; a record names 1 to {MAX_OLD}")
+    compared = compare.compare(repo, [each.pair for each in asked])
+    ids = list(dict.fromkeys(oid for each in asked for oid in (*each.pair.old, each.pair.new)))
+    rows = {row.object_id: row for row in history.rows(repo, ids, query)}
+    stored = store.read_many(repo, ids) if store.exists(repo) else {}
+    old = {oid: _old(repo, rows[oid], stored.get(oid, ())) for each in asked for oid in each.pair.old}
+    return [
+        Rewrite(
+            made=each.made,
+            new=_new(repo, rows[each.pair.new]),
+            old=tuple(old[oid] for oid in each.pair.old),
+            compared=how,
+            rewriter=_rewriter(rows[each.pair.new]),
+            policy=query.policy.name,
+            policy_sha256=query.policy.digest.hex(),
+            verifier=verifier,
+            recorded_at=rfc3339(int(at.timestamp())),
+        )
+        for each, how in zip(asked, compared, strict=True)
+    ]
+
+
+def keep(repo: Repository, rewrites: Sequence[Rewrite], attester: Attester, at: datetime) -> list[Rewrite]:
+    """Sign and store what is not stored yet; returns what was. What was said before is not said again."""
+    stored = store.read_many(repo, [each.new.object_id for each in rewrites]) if store.exists(repo) else {}
+    fresh = [each for each in rewrites if not _is_known(each, stored.get(each.new.object_id, ()))]
+    lines: dict[str, list[bytes]] = {}
+    for each in fresh:
+        lines.setdefault(each.new.object_id, []).append(attester.sign(build(each), at))
+    if lines:
+        store.append(repo, lines, at=at)
+    return fresh
+
+
+def _is_known(rewrite: Rewrite, lines: Sequence[bytes]) -> bool:
+    said = (found.rewrite for found in reader.of_lines(lines))
+    return any(
+        replace(each, recorded_at=rewrite.recorded_at, old=_same(each.old)) == replace(rewrite, old=_same(rewrite.old))
+        for each in said
+    )
+
+
+def _same(old: Sequence[Old]) -> tuple[Old, ...]:
+    """Without what is only stored beside them, which grows."""
+    return tuple(replace(each, statements=()) for each in old)
+
+
+def _new(repo: Repository, row: Row) -> New:
+    _, raw = repo.read(row.object_id)
+    return New(row.object_id, repo.object_format.value, hashlib.sha256(raw).hexdigest(), row.tree, row.parents)
+
+
+def _old(repo: Repository, row: Row, lines: Sequence[bytes]) -> Old:
+    _, raw = repo.read(row.object_id)
+    payload = raw
+    with contextlib.suppress(Error):
+        payload = parse_commit(raw, repo.object_format).payload
+    who, first = row.identity, row.decisive
+    assert row.outcome is not None
+    against = first is not None and row.outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK)
+    best = max(row.evidence, key=lambda item: RANK[item.voucher], default=None)
+    return Old(
+        object_id=row.object_id,
+        object_sha256=hashlib.sha256(raw).hexdigest(),
+        payload_sha256=hashlib.sha256(payload).hexdigest(),
+        outcome=row.outcome,
+        reason=first.reason if first is not None and against else "",
+        actor=_who(who.actor) if who is not None else None,
+        represented=_who(who.represented) if who is not None and who.represented is not None else None,
+        certificate_sha256=row.signer.leaf_sha256 if who is not None and row.signer is not None else "",
+        time=Signed(rfc3339(best.not_before), rfc3339(best.not_after), best.voucher)
+        if who is not None and best is not None
+        else None,
+        statements=_statements(lines, row.object_id),
+    )
+
+
+def _who(principal: Principal) -> Who:
+    return Who(principal.id, principal.kind, principal.display, principal.email)
+
+
+def _rewriter(row: Row) -> Rewriter:
+    who, forge = row.identity, forges.forge_of(row)
+    if forge is not None:
+        return Rewriter(RewriterKind.FORGE, forges.is_proven(row, forge), forge.name)
+    if who is not None and who.actor.id:
+        return Rewriter(RewriterKind.SIGNER, True, who.actor.display, who.actor.id)
+    return Rewriter(RewriterKind.COMMITTER, False, row.committer.encode("utf-8", "replace").decode())
+
+
+def _statements(lines: Sequence[bytes], object_id: str) -> tuple[str, ...]:
+    """SHA-256 of the payloads of stored commit statements about it."""
+    found: list[str] = []
+    for line in lines:
+        with contextlib.suppress(Error):
+            payload = reader.payload_of(line)
+            said = statement.read(payload) if payload is not None else None
+            if said is None or said.predicate_type != statement.PREDICATE_TYPE:
+                continue
+            if object_id in said.subject_digests.values():
+                found.append(hashlib.sha256(said.payload).hexdigest())
+    return tuple(sorted(set(found))[:MAX_STATEMENTS])

@@ -1,0 +1,59 @@
+"""Rewrite records among stored lines: read, and not yet believed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from attest import dsse, stamps
+from attest.errors import Error, MalformedError
+from attest.rewrites.model import Rewrite
+from attest.rewrites.statement import PREDICATE_TYPE, read
+
+MAX_RECORDS = 64
+"""Of one commit: a record for each verifier and way of making it. Whoever may push can add more, unsigned ones too."""
+
+_MARK = PREDICATE_TYPE.encode()
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored line that holds a rewrite record. Nothing of it is verified."""
+
+    line: bytes
+    payload: bytes
+    rewrite: Rewrite
+
+    @property
+    def sha256(self) -> str:
+        """By which the record goes: SHA-256 (hex) of the Statement's bytes."""
+        return hashlib.sha256(self.payload).hexdigest()
+
+
+def of_lines(lines: Iterable[bytes]) -> Iterator[Stored]:
+    """The records among stored lines, at most `MAX_RECORDS`; what is malformed or something else is passed over."""
+    count = 0
+    for line in lines:
+        if count == MAX_RECORDS:
+            return
+        with contextlib.suppress(Error):
+            payload = payload_of(line)
+            if payload is not None and _MARK in payload:
+                made = Stored(line, payload, read(payload))
+                count += 1
+                yield made
+
+
+def payload_of(line: bytes) -> bytes | None:
+    """The payload of the envelope in a line, None for a line that holds none. Raises `MalformedError`."""
+    if stamps.is_stamp(line):
+        return None
+    top = dsse.read_json(line)
+    envelope = top.get("dsseEnvelope", top)
+    if not isinstance(envelope, dict):
+        raise MalformedError("dsseEnvelope is not an object")
+    return dsse.parse_envelope(_encode(envelope).encode()).payload

@@ -1,0 +1,160 @@
+"""What a new commit and old ones have in common: by trees, by changed lines, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from attest.errors import UnavailableError
+from attest.repository import Repository, open_repository
+from attest.rewrites import compare
+from attest.rewrites.compare import Pair
+from attest.rewrites.model import Compared, Relation
+from tests.disk import unsynced
+from tests.forge import NOW
+from tests.pushes import Clone
+from tests.world import World
+
+LINES = "".join(f"{n}\n" for n in range(40))
+BASE = {"a": LINES, "b": "b\n"}
+THIRTY = LINES.replace("30\n", "thirty\n")
+MOVED = {**BASE, "a": "first\n" + LINES}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    folder = tmp_path_factory.mktemp("compare")
+    with unsynced():
+        world = World(folder / "w", at=NOW)
+    return Clone.make(folder / "clone", world)
+
+
+@pytest.fixture
+def repo(clone: Clone) -> Iterator[Repository]:
+    with open_repository(clone.path, clone.environ) as opened:
+        yield opened
+
+
+def made(clone: Clone, files: dict[str, str], *parents: str, message: str = "work") -> str:
+    return clone.commit(files, *parents, message=message, signed=False)
+
+
+def one(repo: Repository, old: list[str], new: str) -> Compared:
+    (found,) = compare.compare(repo, [Pair(tuple(old), new)])
+    return found
+
+
+def test_a_squash_onto_the_same_base_has_the_same_tree(clone: Clone, repo: Repository) -> None:
+    base = made(clone, BASE)
+    first = made(clone, {**BASE, "c": "c\n"}, base)
+    last = made(clone, {**BASE, "c": "c\n", "a": THIRTY}, first)
+    squash = made(clone, {**BASE, "c": "c\n", "a": THIRTY}, base, message="squash")
+    assert one(repo, [first, last], squash) == Compared(Relation.SAME_TREE, base)
+    assert one(repo, [last], squash).relation is Relation.NONE  # the first one's change is in it too
+    assert one(repo, [first], squash).relation is Relation.NONE
+
+
+def test_a_squash_onto_a_base_that_moved_has_the_same_patch_and_git_prints_its_id(
+    clone: Clone, repo: Repository
+) -> None:
+    base = made(clone, BASE)
+    last = made(clone, {**BASE, "a": THIRTY, "bin": "\0\1\n"}, base)
+    moved = made(clone, MOVED, base)
+    squash = made(clone, {**MOVED, "a": "first\n" + THIRTY, "bin": "\0\1\n"}, moved)
+    found = one(repo, [last], squash)
+    assert (found.relation, found.base) == (Relation.PATCH_ID, base)
+    words = ("diff-tree", "-p", "--text", "--full-index", base, last)
+    patch = clone.path / ".git" / "patch"
+    patch.write_text(clone.git(*words).out)
+    said = clone.git("-c", f"alias.id=!git patch-id --stable <'{patch}'", "id").out
+    assert said.split()[0] == found.patch_id
+
+
+def test_the_tree_of_the_old_commit_on_another_base_takes_back_what_was_between(clone: Clone, repo: Repository) -> None:
+    base = made(clone, BASE)
+    last = made(clone, {**BASE, "a": THIRTY}, base)
+    moved = made(clone, {**BASE, "b": "mended\n"}, base)
+    assert one(repo, [last], made(clone, {**BASE, "a": THIRTY}, moved)).relation is Relation.NONE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        THIRTY.replace("thirty", "thirty "),
+        THIRTY.replace("thirty\n", "thirty\r\n"),
+        THIRTY.replace("thirty\n", "\tthirty\n"),
+        THIRTY + "more\n",
+    ],
+)
+def test_a_change_in_white_space_alone_is_another_patch(clone: Clone, repo: Repository, other: str) -> None:
+    base = made(clone, BASE)
+    last = made(clone, {**BASE, "a": THIRTY}, base)
+    moved = made(clone, {**BASE, "b": "moved\n"}, base)
+    assert one(repo, [last], made(clone, {"a": other, "b": "moved\n"}, moved)).relation is Relation.NONE
+
+
+def test_content_that_attributes_or_a_nul_make_binary_counts_byte_by_byte(clone: Clone, repo: Repository) -> None:
+    attributes = {".gitattributes": "* -diff -text\n", **BASE}
+    (clone.path / ".gitattributes").write_text("* -diff\n")
+    base = made(clone, attributes)
+    last = made(clone, {**attributes, "bin": "\0one\n"}, base)
+    moved = made(clone, {**attributes, "b": "moved\n"}, base)
+    same = made(clone, {**attributes, "b": "moved\n", "bin": "\0one\n"}, moved)
+    other = made(clone, {**attributes, "b": "moved\n", "bin": "\0two\n"}, moved)
+    assert [one(repo, [last], each).relation for each in (same, other)] == [Relation.PATCH_ID, Relation.NONE]
+
+
+def test_a_branch_that_merged_its_target_in_between_is_one_row(clone: Clone, repo: Repository) -> None:
+    base = made(clone, BASE)
+    first = made(clone, {**BASE, "c": "c\n"}, base)
+    moved = made(clone, {**BASE, "b": "moved\n"}, base)
+    merge = made(clone, {**BASE, "b": "moved\n", "c": "c\n"}, first, moved)
+    tree = {**BASE, "b": "moved\n", "c": "c\n", "d": "d\n"}
+    last = made(clone, tree, merge)
+    squash = made(clone, tree, moved, message="squash")
+    assert one(repo, [first, merge, last], squash) == Compared(Relation.SAME_TREE, moved)
+    assert one(repo, [first, moved, merge, last], squash).relation is Relation.NONE
+    assert one(repo, [first, merge, moved, last], squash).base == base
+    assert "one row" in one(repo, [first, last], squash).note
+    assert "one row" in one(repo, [merge, first], squash).note
+
+
+def test_commits_without_a_parent_and_without_a_change(clone: Clone, repo: Repository) -> None:
+    root, again = made(clone, BASE), made(clone, BASE, message="again")
+    assert one(repo, [root], again) == Compared(Relation.SAME_TREE, "")
+    empty, moved = made(clone, BASE, root), made(clone, MOVED, root)
+    assert one(repo, [empty], made(clone, BASE, root, message="again")).relation is Relation.SAME_TREE
+    assert one(repo, [empty], made(clone, MOVED, moved)).relation is Relation.NONE
+
+
+def test_several_pairs_are_answered_in_their_order(clone: Clone, repo: Repository) -> None:
+    base, moved = made(clone, BASE), made(clone, MOVED)
+    pairs, wanted = [], []
+    for n in range(6):
+        last = made(clone, {**BASE, "c": f"{n}\n"}, base)
+        good = n % 2 == 0
+        pairs.append(Pair((last,), made(clone, {**MOVED, "c": f"{n if good else 'x'}\n"}, moved)))
+        wanted.append(Relation.PATCH_ID if good else Relation.NONE)
+    assert [each.relation for each in compare.compare(repo, pairs)] == wanted
+
+
+def test_changes_that_are_too_large_are_not_compared_and_the_others_are(
+    clone: Clone, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "MAX_PATCH_BYTES", 2000)
+    base, moved = made(clone, BASE), made(clone, MOVED)
+    small = Pair((made(clone, {**BASE, "c": "c\n"}, base),), made(clone, {**MOVED, "c": "c\n"}, moved))
+    much = "x" * 5000 + "\n"
+    large = Pair((made(clone, {**BASE, "c": much}, base),), made(clone, {**MOVED, "c": much}, moved))
+    found = compare.compare(repo, [small, large, small])
+    assert [each.relation for each in found] == [Relation.PATCH_ID, Relation.NONE, Relation.PATCH_ID]
+    assert "larger than" in found[1].note
+
+
+def test_a_commit_that_is_not_here_could_not_be_compared(clone: Clone, repo: Repository) -> None:
+    base = made(clone, BASE)
+    with pytest.raises(UnavailableError):
+        one(repo, ["1" * 40], base)
+    odd = clone.write(b"tree " + b"1" * 40 + b"\nnothing\n\n")
+    assert "cannot be read" in one(repo, [odd], base).note
