@@ -320,7 +320,7 @@ def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dic
         verified = dsse.verify_bundle(dsse.parse_bundle(line), trusted, at)
         if verified.self_attested:
             raise MalformedError("it is self-attested: signed by an agent, not by a verifier")
-        said = statement.read(verified.payload)
+        said = statement.read(verified.payload, object_id)
         if object_id not in said.subject_digests.values():
             raise MalformedError("the statement is about another object")
     except Error as error:

@@ -29,6 +29,9 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://notme.bot/provenance/commit/v0.1"
 """Proposed by this project, not part of APAS 0.3.0. Compared literally and never fetched."""
 
+MAX_SUBJECTS = 1000
+"""Of a statement about several objects: the commits of one dispatch."""
+
 _DIGEST_NAMES = {ObjectKind.COMMIT: "gitCommit", ObjectKind.TAG: "gitTag"}
 _STEP_NAMES = ("object", "signature", "integrity", "chain", "time", "epoch", "identity", "policy")
 _RESULTS = {
@@ -83,12 +86,14 @@ def build(
     ref: str | None,
     at: datetime,
     self_attested: bool = False,
+    orchestrated: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The Statement of `verdict` on one commit or tag: compact ASCII JSON, to be signed as it is.
 
     `verifier_id` is the URI of who signs, `repository` the object's repository and `ref` the full ref it
     was judged for, both where known. `at` is the time of the verdict. `self_attested` marks a statement
-    signed by the actor it is about. Raises `UnavailableError` for what could not be checked (no statement
+    signed by the actor it is about; `orchestrated` are sections that repeat what an orchestrator said
+    (`apas.dispatch.sections`). Raises `UnavailableError` for what could not be checked (no statement
     rather than a guess) and `UsageError` for anything but commits and tags.
     """
     if verdict.outcome is Outcome.COULD_NOT_CHECK:
@@ -114,25 +119,29 @@ def build(
             "authority": _authority_section(examination),
             "time": {"evidence": [_evidence(item) for item in examination.evidence]},
             "verification": _verification_section(verdict, verifier_id, at, self_attested),
+            **(orchestrated or {}),
         },
     }
     return _encode(statement).encode("ascii")
 
 
-def read(payload: bytes) -> Statement:
+def read(payload: bytes, about: str | None = None) -> Statement:
     """Read a Statement about one subject: strict JSON (`dsse.read_json`), unknown fields ignored.
 
     Any predicate type is read, with `result` taken from ours alone. Raises `MalformedError`, also for
-    several subjects: those match by any digest, and what is concluded here concerns one object.
+    several subjects: those match by any digest, and what is concluded here concerns one object. Of other types
+    than ours, `about` picks the one subject that has this git id.
     """
     top = read_json(payload)
     if top.get("_type") != STATEMENT_TYPE:
         raise MalformedError(f"{top.get('_type')!r} is not an in-toto Statement v1")
     subjects, predicate_type, predicate = top.get("subject"), top.get("predicateType"), top.get("predicate")
-    if not isinstance(subjects, list) or len(subjects) != 1 or not isinstance(subjects[0], dict):
-        raise MalformedError("the statement has not exactly one subject")
     if not isinstance(predicate_type, str) or not predicate_type:
         raise MalformedError("predicateType is missing or not a string")
+    if about is not None and predicate_type != PREDICATE_TYPE:
+        subjects = _about(subjects, about)
+    if not isinstance(subjects, list) or len(subjects) != 1 or not isinstance(subjects[0], dict):
+        raise MalformedError("the statement has not exactly one subject")
     if predicate is None:
         predicate = {}  # in-toto: unset and empty are the same
     if not isinstance(predicate, dict):
@@ -144,6 +153,20 @@ def read(payload: bytes) -> Statement:
         predicate=predicate,
         result=_result(predicate) if predicate_type == PREDICATE_TYPE else None,
     )
+
+
+def _about(subjects: object, object_id: str) -> object:
+    """Of several subjects those that have this git id; one alone is left to the caller, whatever it is about."""
+    if not isinstance(subjects, list) or len(subjects) < 2:
+        return subjects
+    if len(subjects) > MAX_SUBJECTS or not all(isinstance(one, dict) for one in subjects):
+        raise MalformedError(f"the statement has more than {MAX_SUBJECTS} subjects, or one that is no object")
+    found = [_digests(one.get("digest")) for one in subjects]
+    return [
+        one
+        for one, digests in zip(subjects, found, strict=True)
+        if any(digests.get(name) == object_id for name in _GIT_DIGESTS)
+    ]
 
 
 def _digests(value: object) -> Mapping[str, str]:

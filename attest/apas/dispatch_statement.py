@@ -1,0 +1,173 @@
+"""Making `dispatch/v1`: the orchestrator's record of a dispatch, with what is known of each of its commits.
+
+It is the orchestrator's own statement and signed by it, never by a verifier. What it does not know is not made up:
+where a fact is missing that the type requires, there is no statement.
+
+The subjects are the commits, each by its id, so that whoever holds one finds the dispatch that it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from attest import statement
+from attest.apas import dispatch as dispatches
+from attest.apas import origins
+from attest.apas.dispatch import PREDICATE_TYPE, Dispatch
+from attest.apas.dispatch_read import MAX_COMMITS
+from attest.apas.fields import is_sha256
+from attest.dsse import MAX_JSON_BYTES
+from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.gitobject import Commit
+from attest.verify import Examination
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def build(
+    dispatch: Dispatch,
+    examinations: Sequence[Examination],
+    *,
+    repository: str | None,
+    ref: str | None,
+    statements: Mapping[str, bytes] = {},
+    certificate: bytes = b"",
+    scoped: bool = False,
+) -> bytes:
+    """The Statement of a dispatch that made these commits: compact ASCII JSON, to be signed as it is.
+
+    `statements` are the payloads of `commit/v0.1` by commit, where they were made; `certificate` is the orchestrator's
+    own, DER. `scoped` says that only those will read it who may see the sources of content and paths of the
+    orchestrator's machine; a git ref is not so. Raises `UnavailableError` where the dispatch does not say what it has
+    to, `UsageError` for what is no commit, or none of this dispatch.
+    """
+    if dispatch.missing:
+        raise UnavailableError(
+            f"the dispatch does not say {', '.join(dispatch.missing)}, so nothing is stated of it",
+            hint="have the orchestrator say it; a hash of the work item can be given with --work-item-hash",
+        )
+    parsed = [_commit(one) for one in examinations]
+    _check_commits(dispatch, examinations)
+    _check_origins(dispatch, examinations, parsed)
+    made = {
+        one.object_id: _entry(one, commit, statements.get(one.object_id))
+        for one, commit in zip(examinations, parsed, strict=True)
+    }
+    payload = _encode(
+        {
+            "_type": statement.STATEMENT_TYPE,
+            "subject": [_subject(oid, repository, ref) for oid in made],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "dispatchDefinition": _definition(dispatch),
+                "runDetails": _run(dispatch, made, certificate, scoped=scoped),
+            },
+        }
+    ).encode("ascii")
+    if len(payload) > MAX_JSON_BYTES:
+        raise UsageError(f"a statement of {len(payload)} bytes; at most {MAX_JSON_BYTES} are read", hint="name fewer")
+    return payload
+
+
+def with_work_item_hash(dispatch: Dispatch, content_hash: str) -> Dispatch:
+    """The same with the hash of its work item, which rosary's manifest does not hold. Raises `UsageError`."""
+    if not is_sha256(content_hash):
+        raise UsageError("the hash of a work item is sha256: and 64 lower-case hex digits")
+    if dispatch.work_item.content_hash not in ("", content_hash):
+        raise UsageError(f"the dispatch itself says that its work item has {dispatch.work_item.content_hash}")
+    return replace(dispatch, work_item=replace(dispatch.work_item, content_hash=content_hash))
+
+
+def _commit(examination: Examination) -> Commit:
+    if not isinstance(examination.parsed, Commit):
+        raise UsageError(f"{examination.object_id} is no well-formed commit; a dispatch makes nothing else")
+    return examination.parsed
+
+
+def _check_commits(dispatch: Dispatch, examinations: Sequence[Examination]) -> None:
+    if not examinations:
+        raise UsageError("no commit was named, so there is nothing to state a dispatch of")
+    if len(examinations) > MAX_COMMITS:
+        raise UsageError(f"{len(examinations)} commits of one dispatch; at most {MAX_COMMITS} can be stated")
+    known = {sha for sha, _ in dispatch.work.commits}
+    foreign = [one.object_id for one in examinations if known and one.object_id not in known]
+    if foreign:
+        raise UsageError(
+            f"{foreign[0]} is none of the commits that the dispatch says it made", hint="name those alone"
+        )
+
+
+def _check_origins(dispatch: Dispatch, examinations: Iterable[Examination], commits: Iterable[Commit]) -> None:
+    actors = {commit.committer.email for commit in commits} | {dispatch.id, dispatch.execution.session_id}
+    actors |= {one.chain.leaf.uri for one in examinations if one.chain is not None}
+    try:
+        origins.refuse_actors(dispatch.origins.origins or (), actors)
+    except MalformedError as error:
+        raise UsageError(error.message, hint=error.hint) from None
+
+
+def _entry(examination: Examination, commit: Commit, stated: bytes | None) -> dict[str, Any]:
+    """One of `work.commits`: APAS' three fields, and extension keys that others pass over.
+
+    Of the message only the first line: the rest is in the commit, for those who have it. Certificate and epoch stand
+    there where the chain to a pinned anchor was proven.
+    """
+    leaf = examination.chain.leaf if examination.chain is not None else None
+    return {
+        "sha": examination.object_id,
+        "message": commit.message.partition(b"\n")[0].decode(errors="replace"),
+        **dispatches.said(signature=examination.signature.decode("ascii", "replace")),
+        "treeId": commit.tree,
+        "parents": list(commit.parents),
+        "payloadSha256": hashlib.sha256(examination.payload).hexdigest(),
+        **({} if leaf is None else {"certSha256": leaf.sha256.hex(), "epoch": leaf.epoch}),
+        **({} if stated is None else {"verificationStatement": {"sha256": hashlib.sha256(stated).hexdigest()}}),
+    }
+
+
+def _subject(oid: str, repository: str | None, ref: str | None) -> dict[str, Any]:
+    name = f"git+{repository}" if repository and "://" in repository else repository
+    annotations = {"sourceRefs": [ref]} if ref is not None else {}
+    return dispatches.said(name=name, digest={"gitCommit": oid}, annotations=annotations)
+
+
+def _definition(dispatch: Dispatch) -> dict[str, Any]:
+    return {
+        "workItemRef": dispatch.work_item.data(),
+        **dispatches.said(pipeline=dispatch.pipeline.data()),
+        "agent": dispatch.agent.data(),
+    }
+
+
+def _run(dispatch: Dispatch, made: Mapping[str, Any], certificate: bytes, *, scoped: bool) -> dict[str, Any]:
+    name, version = dispatch.orchestrator
+    identity = dispatches.said(bridgeCert=b64encode(certificate).decode("ascii"))
+    # In the dispatch's own order; of those that nobody asked to examine it is only repeated that they were named.
+    named = dict(dispatch.work.commits) or dict.fromkeys(made, "")
+    commits = [made.get(sha) or dispatches.said(sha=sha, message=message) for sha, message in named.items()]
+    work = {
+        "commits": commits,
+        **dispatches.said(
+            filesChanged=list(dispatch.work.files),
+            linesAdded=dispatch.work.added,
+            linesRemoved=dispatch.work.removed,
+        ),
+    }
+    return {
+        **dispatches.said(
+            orchestrator=dispatches.said(name=name, version=version, identity=identity),
+            execution=dispatch.execution.data(scoped=scoped),
+        ),
+        "work": work,
+        **dispatches.said(
+            verification=dispatch.verification.data(),
+            outcome=dispatch.outcome.data(),
+            handoffChain=dispatch.handoffs.data() if dispatch.handoffs is not None else None,
+        ),
+        **dispatches.origins_data(dispatch.origins, scoped=scoped),
+    }
