@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attest import dsse
 from attest.apas import handoff_chain, handoff_files, leyline
@@ -168,6 +171,12 @@ def test_a_chain_that_was_cut_off_at_its_end_shows_where_its_end_is_known(whole:
     assert (made.status, made.failed) == (REJECTED, (f"the chain ends with {HASHES[0]}, not with {HASHES[1]}",))
 
 
+def test_a_whole_chain_for_another_work_item_is_not_the_one_that_was_asked_for(whole: Path) -> None:
+    assert check(whole, asked=Asked(TRUSTED.keys, work_item="acme-17")).status == ACCEPTED
+    made = check(whole, asked=Asked(TRUSTED.keys, work_item="acme-18"))
+    assert [phase.failed for phase in made.phases] == [["it is of work item acme-17, not of acme-18"]] * 2
+
+
 def test_version_1_links_by_names_and_so_proves_no_link(tmp_path: Path) -> None:
     phases = [document(n, schema_version="1") for n in range(2)]
     made = check(put(tmp_path / "w", *phases))
@@ -220,6 +229,20 @@ def test_a_folder_without_a_handoff_and_a_file_that_is_none_cannot_be_checked(tm
     )
     made = check(tmp_path)
     assert (made.status, made.remarks) == (UNCHECKED, ("1 statement(s) are of other types and were passed over",))
+
+
+lines = st.lists(st.binary(max_size=60) | st.sampled_from([b"{}", document(0), envelope(statement("x", document(0)))]))
+
+
+@settings(max_examples=50)
+@given(lines.map(b"\n".join))
+def test_any_file_is_checked_or_said_to_be_broken(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.json"
+        path.write_bytes(data)
+        made = check(path)
+    assert made.status != ACCEPTED
+    assert made.phases or made.failed
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +304,7 @@ def test_a_chain_is_built_and_checked_and_shown(desk: Path) -> None:
     text = run("check", ".", "--attester-key", "key.pub", "--ends-with", chain["phaseHash"])
     kid = public(ORCHESTRATOR).key_id[:12]
     assert text.return_value == 0
-    assert text.stdout.splitlines()[1].startswith(f"holds           phase 1, a -> b: signed by {kid}, hash ")
+    assert text.stdout.splitlines()[1].startswith(f"holds           acme-17 phase 1, a -> b: signed by {kid}, hash ")
     (desk / "plan.md").write_text("another plan", "utf-8")
     changed = run("check", ".", "--attester-key", "key.pub")
     assert (changed.return_value, changed.stdout.splitlines()[0][:13]) == (1, "DOES NOT HOLD")

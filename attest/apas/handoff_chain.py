@@ -27,7 +27,7 @@ READER_STOPS = 10
 class Asked:
     """What is to be checked. Without `keys` nobody's signature counts; `unsigned` asks for links alone (APAS level 1).
 
-    `last` is the chain hash that the last phase is to have, hex, or empty.
+    `last` is the chain hash that the last phase is to have, hex, and `work_item` what all of it is to be for; or empty.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -35,6 +35,7 @@ class Asked:
     documents: bool = True
     repo: Repository | None = None
     last: str = ""
+    work_item: str = ""
 
 
 @dataclass(slots=True)
@@ -114,6 +115,8 @@ def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
     # What is signed is what counts; of several, all have to say the same.
     chosen = (signed or stated or group)[0]
     made = Phase(chosen.handoff, tuple(each.source for each in group), signers)
+    if asked.work_item and made.handoff.work_item != asked.work_item:
+        made.failed.append(f"it is of work item {made.handoff.work_item or '(none)'}, not of {asked.work_item}")
     if asked.unsigned:
         made.signers = ()
     elif not asked.keys:

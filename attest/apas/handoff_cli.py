@@ -98,6 +98,7 @@ def build(
 @click.option("--unsigned", is_flag=True, help="Check the links alone; anybody could have written them (APAS level 1).")
 @click.option("--no-documents", is_flag=True, help="Do without the documents that were handed on.")
 @click.option("--repo", "directory", type=_FILE, help="Look for the commits that are named in this repository.")
+@click.option("--work-item", default="", metavar="ID", help="What all of it is to be for.")
 @click.option("--ends-with", default="", metavar="HASH", help="The chain hash that the last phase is to have.")
 @json_option
 def check(
@@ -106,14 +107,17 @@ def check(
     unsigned: bool,
     no_documents: bool,
     directory: Path | None,
+    work_item: str,
     ends_with: str,
     as_json: bool,
 ) -> int:
     """Check a chain of handoffs: signatures, documents, order and hashes.
 
     Of a folder .rsry-handoff-N.json, .rsry-handoff-N.dsse.json and *.intoto.jsonl are read. A document that was handed
-    on is looked for beside its handoff. Whether phases were cut off at the end shows only with --ends-with, which
-    takes handoffChain.phaseHash of the dispatch.
+    on is looked for beside its handoff.
+
+    Another whole chain of the same orchestrator holds as well: --work-item and --ends-with say which one is meant. The
+    latter takes handoffChain.phaseHash of the dispatch, and shows whether phases were cut off at the end.
 
     Exits 0 where the chain holds, 1 where it does not, and 2 where something is missing to tell.
     """
@@ -125,7 +129,7 @@ def check(
     keys = tuple(signing_key.load_public(each) for each in trusted)
     files = handoff_files.collect(paths)
     with nullcontext() if directory is None else open_repository(directory, os.environ) as repo:
-        made = handoff_chain.check(files, Asked(keys, unsigned, not no_documents, repo, last))
+        made = handoff_chain.check(files, Asked(keys, unsigned, not no_documents, repo, last, work_item))
     if as_json:
         click.echo(json.dumps(_document(made), indent=2, ensure_ascii=False))
     else:
@@ -186,7 +190,7 @@ def _print(made: Checked) -> None:
         way = f"{found.from_phase} -> {found.to_phase or '(end)'}"
         signers = ", ".join(key.key_id[:_KEY_IDS] for key in phase.signers)
         click.echo(
-            f"{_WORDS[phase.status]:<15} phase {number}, {printable(way)}: "
+            f"{_WORDS[phase.status]:<15} {printable(found.work_item or '-')} phase {number}, {printable(way)}: "
             f"{f'signed by {signers}' if signers else 'signer not proven'}, "
             f"hash {found.chain_hash[:_KEY_IDS] or '-'}, {len(found.commits)} commit(s)"
         )

@@ -22,6 +22,9 @@ MAX_FILES = 512
 MAX_LINES = 512
 """Of a file of bundles."""
 
+MAX_DOCUMENT = 16 * 1024 * 1024
+"""Bytes of what is handed on: plans and reports."""
+
 _IN_FOLDER = re.compile(r"\.rsry-handoff-(0|[1-9][0-9]{0,5})\.(json|dsse\.json|intoto\.json)|.*\.intoto\.jsonl")
 
 
@@ -72,7 +75,7 @@ def read_one(path: Path) -> Found:
 
 def document(path: Path) -> Document:
     """A file that is handed on, whatever it is. Raises `UnavailableError`."""
-    return Document(path.name, _read(path))
+    return Document(path.name, _read(path, MAX_DOCUMENT))
 
 
 def beside(folders: Iterable[Path], name: str) -> Document | None:
@@ -107,16 +110,16 @@ def _in_folder(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int = MAX_JSON_BYTES) -> bytes:
     try:
         # Without waiting: a name that is a pipe would else hold whoever checks for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
-            data = file.read(MAX_JSON_BYTES + 1)
+            data = file.read(most + 1)
     except OSError as error:
         raise UnavailableError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_JSON_BYTES:
-        raise UnavailableError(f"{path} is larger than {MAX_JSON_BYTES} bytes")
+    if len(data) > most:
+        raise UnavailableError(f"{path} is larger than {most} bytes")
     return data
 
 

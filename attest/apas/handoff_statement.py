@@ -119,6 +119,8 @@ def read(payload: bytes) -> Said:
         raise MalformedError("the subject's name is not a text")
     if found.document_hash and found.document_hash != sha256:
         raise MalformedError("documentHash is not the digest of the subject")
+    if found.document and name and found.document != name:
+        raise MalformedError("handoffDocument is not the name of the subject")
     return Said(found, said.predicate, name, sha256)
 
 

@@ -22,8 +22,9 @@ from attest.dsse import Bundle
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.policy import Context, Policy
 from tests.forge import NOW, Forge, commit_id
-from tests.peers import peer
+from tests.peers import ROOT, peer
 
+GOLDEN = ROOT / "tests/golden"
 SAN = "wimse://authority.example/verifier/verifier"
 
 
@@ -47,6 +48,16 @@ def payload(request: pytest.FixtureRequest, forge: Forge) -> bytes:
 @pytest.fixture(scope="module")
 def bundle(forge: Forge, payload: bytes) -> Bundle:
     return forge.bundle(payload)
+
+
+@pytest.mark.parametrize("name", ["dispatch-v1", "handoff-v1"])
+def test_in_toto_attestation_reads_and_validates_the_golden_statements(name: str) -> None:
+    payload = (GOLDEN / f"{name}.json").read_bytes()
+    found = Statement.copy_from_pb(json_format.Parse(payload, statement_pb2.Statement()))
+    found.validate()
+    expected = json.loads(payload)
+    assert [dict(one.digest) for one in found.pb.subject] == [one["digest"] for one in expected["subject"]]
+    assert json_format.MessageToDict(found.pb)["predicate"] == expected["predicate"]
 
 
 def test_in_toto_attestation_reads_and_validates_a_statement(payload: bytes) -> None:

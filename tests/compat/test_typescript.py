@@ -42,13 +42,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check(compiled: Path, noted: Sequence[tuple[tuple[str, ...], Any]]) -> None:
+def check(compiled: Path, noted: Sequence[tuple[tuple[str, ...], Any]], module: str = "protocol") -> None:
     """Each body is one of its structs by Zod's word."""
     script = compiled / SCRIPT.name
     script.write_bytes(SCRIPT.read_bytes())
     said = json.dumps([{"structs": names, "body": body} for names, body in noted])
     done = subprocess.run(
-        [peer("node"), script, compiled / "out/protocol.js"],
+        [peer("node"), script, compiled / f"out/{module}.js"],
         input=said, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -87,3 +87,12 @@ def recorded(item: Any) -> list[tuple[tuple[str, ...], Any]]:
     answer = (tuple(name for name in known.tells if "/" not in name), told["body"])
     request = [((known.asks,), asked["body"])] if isinstance(asked["body"], dict) else []
     return [*request, answer]
+
+
+def test_zod_takes_the_golden_dispatch_and_handoff(compiled: Path) -> None:
+    golden = {name: ROOT / f"tests/golden/{name.lower()}-v1.json" for name in ("Dispatch", "Handoff")}
+    check(
+        compiled,
+        [((name,), json.loads(path.read_text("utf-8"))["predicate"]) for name, path in golden.items()],
+        module="apas",
+    )
