@@ -165,8 +165,8 @@ REASONS = (
         Reason.TIME_UNPROVEN, Step.TIME,
         "Only the signer says when it was signed. Whoever steals a key that has ended can say the same.",
         "time unproven: only the signer says that it was signed while the certificate was valid",
-        "Sign with a time-stamp of the authority; for SSH signatures fetch it: `git fetch REMOTE "
-        "refs/attestations/notme:refs/attestations/notme`. The built-in policy lets it pass, and says so.",
+        "Sign with a time-stamp of the authority; for SSH signatures bring it here: `notme-attest sync REMOTE`. "
+        "The built-in policy lets it pass, and says so.",
     ),
     _reason(
         Reason.TIME_OUTSIDE_VALIDITY, (Step.TIME, Step.CHAIN),
