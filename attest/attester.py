@@ -27,10 +27,6 @@ class Attester(Protocol):
     def id(self) -> str:
         """The URI of the verifier."""
 
-    @property
-    def public(self) -> PublicKey | None:
-        """The key it signs with; None where every signature has a new one."""
-
     def sign(self, payload: bytes, at: datetime) -> bytes:
         """The line, without a line feed, that holds the statement `payload` and its signature, made at `at`.
 
@@ -48,11 +44,6 @@ class KeyAttester:
     key: SigningKey
     id: str
     stamp: Stamp | None = None
-
-    @property
-    def public(self) -> PublicKey:
-        """As `Attester` has it."""
-        return self.key.public
 
     def sign(self, payload: bytes, at: datetime) -> bytes:
         """As `Attester` has it."""

@@ -12,13 +12,14 @@ import click
 from attest import history, pull, verifier
 from attest.cli import json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, UnavailableError, UsageError
+from attest.keys import PublicKey
 from attest.profile import Profile
 from attest.pull import Check
 from attest.query import Query
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.trust import Trust
-from attest.verifier import verifier_options
+from attest.verifier import attester_keys_option, verifier_options
 
 FORMATS = ("text", "json", "github", "markdown", "sarif", "check-run")
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -32,6 +33,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--head", required=True, metavar="REV", help="The last commit that is offered.")
 @repository_option
 @verifier_options
+@attester_keys_option
 @click.option("--policy", "policy_file", type=_FILE, help="Judge under this file, and not under the base's policy.")
 @click.option("--ref", help="The ref it is offered for (default: BASE itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
@@ -50,6 +52,7 @@ def command(
     directory: Path | None,
     trusted: Trust,
     profile: str | None,
+    attesters: tuple[PublicKey, ...],
     policy_file: Path | None,
     ref: str | None,
     address: str | None,
@@ -77,7 +80,9 @@ def command(
     tips = [repo.resolve(f"{rev}^{{commit}}") for rev in (base, head, *originals)]
     home = verifier.home()
     context = read_context(repo, base, ref, address)
-    query = Query(trusted, at, None, context, Profile(profile) if profile else None, home)
+    query = Query(
+        trusted, at, None, context, Profile(profile) if profile else None, home, rewrites=True, attesters=attesters
+    )
     query = pull.in_force(repo, tips[0], policy_file, query, home)
     made = pull.check(repo, tips[0], tips[1], query, originals=tips[2:], jobs=jobs or history.cores())
     status = made.status(fail_on)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attest import keys, merges, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
@@ -27,6 +27,9 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
+
+if TYPE_CHECKING:
+    from attest.rewrites.follow import Follower
 
 T = TypeVar("T")
 
@@ -74,11 +77,14 @@ def cores() -> int:
 class Worker:
     """One process's share of a history: an open repository and what it remembers."""
 
-    def __init__(self, repo: Repository, query: Query) -> None:
+    def __init__(self, repo: Repository, query: Query, *, following: bool = True) -> None:
         self._repo, self._query = repo, query
+        self._follower: Follower | None = None
         self._lane = Lane(repo.object_format)
         self._rules = not isinstance(query.policy, Policy | None)
         self._stamped = store.exists(repo)
+        asked = query.rewrites or (query.policy is not None and query.policy.follows)
+        self._follows = following and asked and self._stamped
         self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
 
     def rows(self, batch: Sequence[str]) -> Iterator[Row]:
@@ -93,7 +99,8 @@ class Worker:
             except Error as error:
                 yield unread(object_id, error, judged=self._query.policy is not None)
                 continue
-            yield self._row(object_id, kind, raw, lookup)
+            row = self._row(object_id, kind, raw, lookup)
+            yield self._followed(row, raw, lookup) if self._follows and kind is ObjectKind.COMMIT else row
 
     def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
         query = self._query
@@ -123,6 +130,21 @@ class Worker:
             self._lane.learn(raw, found, row, query)
         return row
 
+    def _followed(self, row: Row, raw: bytes, lookup: _Lookup) -> Row:
+        """The row with what rewrite records say of the commit, and judged by them where the policy follows records."""
+        lines = lookup.lines(row.object_id)
+        if not lines:
+            return row
+        if self._follower is None:
+            from attest.rewrites.follow import Follower
+
+            # Old commits are judged as new ones are, and what leads on from them is the follower's to see.
+            asked = replace(self._query, policy=self._query.policy or Policy())
+            originals = Worker(self._repo, asked, following=False)
+            self._follower = Follower(self._repo, self._query, lambda ids: list(originals.rows(ids)))
+        tokens = lookup.timestamps(row.object_id) if _SSH_BEGIN in raw else ()
+        return self._follower.row(row, raw, lines, tokens, lookup.paths_of(row.object_id))
+
 
 class _Lookup:
     """What is asked of git for a whole batch at once, and only when the first object of it needs it."""
@@ -144,13 +166,17 @@ class _Lookup:
                 self._notes = notes.read_all(self._repo, self._batch)
         return self._notes.get(object_id, ())
 
-    def timestamps(self, object_id: str) -> Sequence[bytes]:
-        """The time-stamps kept beside the object, in ref and home; one that cannot be read is as if it were absent."""
+    def lines(self, object_id: str) -> Sequence[bytes]:
+        """What the ref of the attestations has about the object; where it cannot be read it is as if it were absent."""
         if self._stamped and self._lines is None:
             self._lines = {}
             with contextlib.suppress(Error):
                 self._lines = store.read_many(self._repo, self._batch)
-        tokens = stamps.of_lines((self._lines or {}).get(object_id, ()), object_id)
+        return (self._lines or {}).get(object_id, ())
+
+    def timestamps(self, object_id: str) -> Sequence[bytes]:
+        """The time-stamps kept beside the object, in ref and home; one that cannot be read is as if it were absent."""
+        tokens = stamps.of_lines(self.lines(object_id), object_id)
         if self._spooled and self._query.home is not None:
             with contextlib.suppress(Error):
                 kept = stamps.read_spool(self._query.home, object_id)

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from attest import checkpoint, history, merges, signing_key, verifier, verify
+from attest import checkpoint, history, merges, signing_key, store, verifier, verify
 from attest.checkpoint import MAX_OPEN, Checkpoint, Open
 from attest.cli import (
     STATUS,
@@ -32,6 +32,7 @@ from attest.cli import (
 )
 from attest.command import complain
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError, exit_status
+from attest.keys import PublicKey
 from attest.profile import Profile
 from attest.query import Query
 from attest.report import data, jsonl, text
@@ -39,9 +40,10 @@ from attest.report.progress import Progress
 from attest.repository import Repository
 from attest.revisions import Revisions
 from attest.row import Row
+from attest.through import Through
 from attest.trust import Trust
-from attest.types import Outcome, Voucher
-from attest.verifier import examiner_options, verifier_options
+from attest.types import Outcome, Verdict, Voucher
+from attest.verifier import attester_keys_option, examiner_options, verifier_options
 
 SAVE_EVERY = 50_000
 """Objects between two checkpoints of one run: some seconds of work to do again."""
@@ -112,6 +114,8 @@ def _outcome(row: Row) -> Outcome | None:
 def history_options(command: Any) -> Any:
     """REV..., --repo, --jobs, --json, --jsonl: what both commands take."""
     for option in (
+        click.option("--rewrites", is_flag=True, help="Say by rewrite records whose content an unsigned commit has."),
+        attester_keys_option,
         click.option("--notes", is_flag=True, help="Hold notes of git-ai and Agent Trace against the signatures, too."),
         click.option("--quiet", "-q", is_flag=True, help="Print no line an object, only the summary."),
         click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object a line, as they come."),
@@ -139,6 +143,8 @@ def examine(
     as_jsonl: bool,
     quiet: bool,
     notes: bool,
+    rewrites: bool,
+    attesters: tuple[PublicKey, ...],
     trusted: Trust,
     profile: str | None,
 ) -> int:
@@ -152,7 +158,7 @@ def examine(
     at = datetime.now(UTC)
     repo = open_repository(directory, os.environ)
     named = Revisions(repo, revisions)
-    if named.single and not as_jsonl and not notes:
+    if named.single and not as_jsonl and not notes and not rewrites:
         [found] = examinations(repo, revisions[0], trusted, profile, at, [])
         if as_json:
             click.echo(json.dumps(data.findings_data(found.record()), indent=2, ensure_ascii=False))
@@ -160,7 +166,10 @@ def examine(
             for line in text.findings_lines(found.record()):
                 click.echo(line)
         return ACCEPTED
-    query = Query(trusted, at, profile=Profile(profile) if profile else None, home=verifier.home(), notes=notes)
+    wanted = Profile(profile) if profile else None
+    query = Query(
+        trusted, at, profile=wanted, home=verifier.home(), notes=notes, rewrites=rewrites, attesters=attesters
+    )
     done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk([(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
     return UNCHECKED if done.unread or done.broken is not None else ACCEPTED
@@ -183,6 +192,8 @@ def verify_command(
     as_jsonl: bool,
     quiet: bool,
     notes: bool,
+    rewrites: bool,
+    attesters: tuple[PublicKey, ...],
     trusted: Trust,
     profile: str | None,
     policy_file: Path | None,
@@ -197,6 +208,9 @@ def verify_command(
     Name a commit, a tag, a range A..B, or what git rev-list takes to limit a walk: --all, --branches, --since=DATE ...
     With --all and --tags the tag objects are judged too.
 
+    What rewrite records say of a commit that is not accepted as an agent's own is said of a single one, and of several
+    with --rewrites. It changes no verdict unless a rule of the policy follows records (docs/rewrites.md).
+
     Over several: 1 if any was rejected, else 2 if any could not be checked, else 0.
     """
     at = datetime.now(UTC)
@@ -207,7 +221,8 @@ def verify_command(
     context = read_context(repo, revisions[0], ref, address) if named.single else read_context(repo, "", ref, address)
     voucher = Voucher(require_time) if require_time else None
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
-    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home(), notes)
+    wanted = Profile(profile) if profile else None
+    query = Query(trusted, at, policy, context, wanted, verifier.home(), notes, rewrites or named.single, attesters)
     stretches = None if policy_file or voucher else _pinned(repo, named, query)
     if named.single and not as_jsonl and not notes and place is None:
         return _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
@@ -261,8 +276,27 @@ def _one(repo: Repository, revision: str, query: Query, profile: str | None, *, 
         return merges.answered_for(repo, [found.object_id])[found.object_id]
 
     verdict = verify.judge(found, policy, query.context, at=query.at, paths=paths)
-    print_verdicts([verdict], as_json=as_json, single=True)
+    verdict, records = _by_records(repo, query, verdict)
+    if as_json:
+        said = {"through": [data.through_data(each) for each in records]} if records else {}
+        click.echo(json.dumps({**data.verdict_data(verdict), **said}, indent=2, ensure_ascii=False))
+        return STATUS[verdict.outcome]
+    print_verdicts([verdict], as_json=False, single=True)
+    for line in text.through_lines(records):
+        click.echo(line)
     return STATUS[verdict.outcome]
+
+
+def _by_records(repo: Repository, query: Query, verdict: Verdict) -> tuple[Verdict, Sequence[Through]]:
+    """The verdict with what rewrite records make of it where the policy follows them, and these records."""
+    if verdict.findings.object_kind != "commit" or not store.exists(repo):
+        return verdict, ()
+    [row] = history.rows(repo, [verdict.findings.object_id], query)
+    if row.outcome is verdict.outcome or row.outcome is None or not row.through:
+        return verdict, row.through
+    findings = replace(verdict.findings, findings=row.findings)
+    judged = replace(verdict, findings=findings, outcome=row.outcome, rule=row.rule, warnings=row.warnings)
+    return judged, row.through
 
 
 def _form(as_json: bool, as_jsonl: bool, quiet: bool) -> str:

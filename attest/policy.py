@@ -21,6 +21,7 @@ from attest.evidence import RANK
 from attest.types import Constraints, Evidence, StepStatus, Voucher
 
 if TYPE_CHECKING:
+    from attest.through import Through
     from attest.verify import Examination
 
 
@@ -51,12 +52,14 @@ class Case:
     """One examined object, offered somewhere, to be decided at one instant.
 
     `paths` gives what a commit changes against its first parent; it raises `UnavailableError` where nobody can say.
+    `through` are the rewrite records about it.
     """
 
     examination: Examination
     context: Context
     at: datetime
     paths: Paths = no_paths
+    through: tuple[Through, ...] = ()
 
 
 class PolicyLike(Protocol):
@@ -73,6 +76,10 @@ class PolicyLike(Protocol):
     @property
     def excuses(self) -> frozenset[Reason]:
         """What may have failed in steps 1 to 7 and still be asked about, because a rule may excuse it."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether a rule may accept a commit by a rewrite record."""
 
     def decide(self, case: Case) -> str:
         """The name of the rule that accepts, empty where the policy has no rules.
@@ -102,6 +109,11 @@ class Policy:
     def excuses(self) -> frozenset[Reason]:
         """Nothing."""
         return frozenset()
+
+    @property
+    def follows(self) -> bool:
+        """Never."""
+        return False
 
     def decide(self, case: Case) -> str:
         """Age of the bundle, evidence of time, and what the certificate itself is constrained to."""

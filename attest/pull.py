@@ -14,6 +14,7 @@ from attest.forges import Forge, Made, Originals, Twin
 from attest.policy import Policy
 from attest.query import Query
 from attest.reasons import ENTRIES
+from attest.report.text import person_for
 from attest.repository import Repository
 from attest.row import Row
 from attest.rules import pins, source
@@ -70,6 +71,15 @@ class Change:
     def accepted(self) -> bool:
         """Whether the commit itself was."""
         return self.row.outcome in ACCEPTING
+
+    def content(self) -> str:
+        """Whose content it is by the first rewrite record that is followed, in words; empty without one."""
+        record = next((each for each in self.row.through if each.follows), None)
+        if record is None:
+            return ""
+        people = "; ".join(person_for(*pair) for pair in record.people())
+        seen = "compared here" if record.seen else "the record's word"
+        return f"content by {people}, by rewrite record {record.record[:12]} ({record.relation}, {seen})"
 
     def origin(self) -> str:
         """How it came to be, in words; empty for a plain commit of which nothing else is known."""
@@ -198,7 +208,8 @@ def _notes(change: Change) -> Iterator[Note]:
             else "nothing said"
         )
         word = "rejected" if row.outcome is Outcome.REJECTED else "could not check"
-        origin = f" ({change.origin()})" if change.origin() else ""
+        words = ", ".join(filter(None, (change.origin(), change.content())))
+        origin = f" ({words})" if words else ""
         message = f"{which}{origin}: {word}, {said}"
         yield Note(Severity.ERROR, code, f"{short}: {word}: {code}", message, row.object_id, change.path)
     for item in row.contradictions:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from attest.keys import PublicKey
 from attest.policy import Context, PolicyLike
 from attest.profile import Profile
 from attest.trust import Trust
@@ -16,7 +17,9 @@ class Query:
     """What is asked about each object. Without a policy it is examined and not judged.
 
     `home` is where time-stamps of objects signed on this machine are kept, None to look in the repository alone.
-    With `notes` what tools noted of a commit is held against its signature, too.
+    With `notes` what tools noted of a commit is held against its signature, too. With `rewrites` the rewrite records of
+    a commit that is not accepted as an agent's own are looked up; a policy that follows them asks for it itself.
+    `attesters` are the bare keys whose records count, beside verifiers under the anchors.
     """
 
     trusted: Trust
@@ -26,3 +29,5 @@ class Query:
     profile: Profile | None = None
     home: Path | None = None
     notes: bool = False
+    rewrites: bool = False
+    attesters: tuple[PublicKey, ...] = ()

@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from attest.errors import Step
+from attest.through import Through
 from attest.types import Contradiction, Evidence, Finding, Identity, Outcome, StepStatus
 
 
@@ -61,7 +62,8 @@ class Row:
     `format` is `x509`, `ssh`, `openpgp`, `unknown`, or None without a signature. `integrity` is whether the signature
     verifies over the object's bytes by the key in it, None where that was not or cannot be asked. `author` and
     `committer` (a tag's tagger) are `NAME <ADDRESS>` as the object claims, dates unix seconds; all empty or None
-    where the object cannot be read. `findings` are the eight steps in order.
+    where the object cannot be read. `findings` are the eight steps in order. `through` are the rewrite records about
+    it, where they were asked for and it is not accepted as an agent's own.
     """
 
     object_id: str
@@ -84,6 +86,7 @@ class Row:
     outcome: Outcome | None = None
     rule: str = ""
     warnings: tuple[str, ...] = ()
+    through: tuple[Through, ...] = ()
 
     def finding(self, step: Step) -> Finding:
         """The finding of one step."""

@@ -84,6 +84,29 @@ def _with_trust(command: F, *, anybody: bool) -> F:
     return trust_options(wrapped)  # type: ignore[no-any-return]  # what click's decorators return
 
 
+def attester_keys_option(command: F) -> F:
+    """--attester-key FILE: the bare keys whose statements count; the command gets `attesters`."""
+
+    @functools.wraps(command)
+    def called(*args: Any, attester_keys: tuple[Path, ...], **kwargs: Any) -> Any:
+        from attest import signing_key
+
+        return command(*args, attesters=tuple(map(signing_key.load_public, attester_keys)), **kwargs)
+
+    wrapped: Any = called
+    for option in (
+        click.option(
+            "--attester-key",
+            "attester_keys",
+            multiple=True,
+            type=_FILE,
+            help="PEM public key of a verifier whose statements count. May be repeated.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]  # what click's decorators return
+
+
 def load_roots(
     *,
     allowed_signers: Path | None = None,

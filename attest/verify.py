@@ -34,6 +34,7 @@ from attest.gitobject import ObjectFormat, ObjectKind, Signature, SignatureForma
 from attest.policy import Case, Context, Paths, PolicyLike, no_paths
 from attest.profile import Profile
 from attest.signed import CmsSigned, GitObject, Signed, SshSigned
+from attest.through import Through
 from attest.trust import Trust
 from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Outcome, StepStatus, Verdict
 
@@ -175,12 +176,20 @@ class Decision:
 
 
 def decide(
-    examination: Examination, policy: PolicyLike, context: Context, *, at: datetime, paths: Paths = no_paths
+    examination: Examination,
+    policy: PolicyLike,
+    context: Context,
+    *,
+    at: datetime,
+    paths: Paths = no_paths,
+    through: tuple[Through, ...] = (),
 ) -> Decision:
-    """Step 8, and the outcome of all eight. `at` is the time of the decision."""
-    last, rule = _policy_step(Case(examination, context, at, paths), policy)
+    """Step 8, and the outcome of all eight. `at` is the time of the decision, `through` the rewrite records."""
+    last, rule = _policy_step(Case(examination, context, at, paths, through), policy)
     findings = (*examination.findings[: Step.POLICY - 1], last)
     outcome = _outcome(findings, policy.excuses if last.status is StepStatus.PROVEN else frozenset())
+    if outcome is Outcome.ACCEPTED and any(each.follows and each.outcome is not outcome for each in through):
+        outcome = Outcome.ACCEPTED_TIME_UNPROVEN
     return Decision(findings, outcome, rule, tuple(f.detail for f in findings if f.reason in _WARNED))
 
 
@@ -216,6 +225,8 @@ def _policy_step(case: Case, policy: PolicyLike) -> tuple[Finding, str]:
     except UnavailableError as error:
         return _finding(Step.POLICY, StepStatus.UNAVAILABLE, error.reason, _sentence(error)), ""
     met = f"policy {policy.name} is met" + (f" by rule {rule}" if rule else "")
+    if records := [f"sha256:{each.record}" for each in case.through if each.follows]:
+        met += f", which follows rewrite record {' or '.join(records)}"
     return _finding(Step.POLICY, StepStatus.PROVEN, None, met), rule
 
 

@@ -60,16 +60,14 @@ def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Que
     trusted = home.read_trust(Path(place))
     with opened(Path(place)) as authority:
         judged = [_judged(authority, trusted, number, at) for number in range(COMMITS)]
-        attester = attesting.HomeAttester.enroll(authority, trusted, at)
-
-    def build(examination: Examination, verdict: Verdict) -> bytes:
-        return statement.build(examination, verdict, verifier_id=attester.id, repository=None, ref=None, at=at)
+        credential = attesting.enroll(authority, trusted, at)
 
     def sign(examination: Examination, verdict: Verdict) -> None:
-        attester.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, build(examination, verdict)))
+        payload = statement.build(examination, verdict, verifier_id="verifier", repository=None, ref=None, at=at)
+        credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
 
     def store(examination: Examination, verdict: Verdict) -> None:
-        attester.sign(build(examination, verdict), at)
+        attesting.sign(credential, examination, verdict, Context(), at)
 
     spans = []
     for make in (sign, store):

@@ -23,9 +23,9 @@ from attest.rewrites.model import (
     Rewriter,
     RewriterKind,
     Signed,
-    Who,
 )
 from attest.rewrites.statement import PREDICATE_TYPE, build, read
+from attest.through import Who
 from attest.types import Outcome, PrincipalKind, Voucher
 from tests.peers import ROOT
 

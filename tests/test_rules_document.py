@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attest.errors import MalformedError
 from attest.rules import document, reading
-from attest.rules.model import Class, Document, Effect, Format, Kind, OpenIdSubject, Tolerated
+from attest.rules.model import Class, Document, Effect, Followed, Format, Kind, OpenIdSubject, Tolerated
 from attest.types import Assurance, Authentication, Voucher
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP00Jnkh6JFmDdu4hvKMWu5eQeyGMvm0s14sNWQT2w7C"
@@ -67,6 +67,11 @@ effect = "deny"
 match = {{ kinds = ["tag"] }}
 
 [[rules]]
+name = "squashes"
+match = {{ through = "record", classes = ["agent"], refs = ["main"] }}
+require = {{ actors = ["claude"], represented = ["*"] }}
+
+[[rules]]
 name = "legacy"
 [rules.match]
 classes = ["unsigned-legacy"]
@@ -88,7 +93,8 @@ def test_everything_that_a_policy_can_say_is_read() -> None:
     )
     assert (claude.kind, claude.emails) == (Class.AGENT, ())
     assert made.groups == {"maintainers": frozenset({"alice"}), "nobody": frozenset()}
-    first, second, third = made.rules
+    first, second, followed, third = made.rules
+    assert followed.match.through is Followed.RECORD
     assert first.match.touches == (".github/**",)
     assert first.match.kinds == frozenset({Kind.COMMIT})
     assert first.require.actors == frozenset({"alice", "claude"})
@@ -145,6 +151,19 @@ BAD = [
         minimal("match = { classes = ['unsigned-legacy'], before = 2026-01-01 }"),
         "without ancestors_of",
     ),
+    ("a record that denies", minimal("effect = 'deny'\nmatch = { through = 'record' }"), "denies through a rewrite"),
+    (
+        "a record of the unsigned",
+        minimal(f"match = {{ through = 'rewrite', classes = ['unsigned-legacy'], ancestors_of = ['{OID}'] }}"),
+        "unsigned-legacy is none",
+    ),
+    ("a record of tags", minimal("match = { through = 'rewrite', kinds = ['commit'] }"), "takes no kinds"),
+    (
+        "a record and more demands",
+        minimal("match = { through = 'record' }\nrequire = { evidence = 'signer' }"),
+        "requires actors and represented alone",
+    ),
+    ("a record of another kind", minimal("match = { through = 'squash' }"), "none of rewrite, record"),
     ("two rules of one name", minimal('[[rules]]\nname = "r"'), "'r' stands there twice"),
     ("a rule without name", "version = 1\n[[rules]]\neffect = 'deny'", "rules[1] has no 'name'"),
     ("a name with a line end", 'version = 1\nname = "a\\nb"', "cannot be printed"),
@@ -236,7 +255,7 @@ def test_a_policy_with_a_spoiled_line_is_read_or_refused(line: int, how: str, ot
         case "swap":
             lines[line], lines[other] = lines[other], lines[line]
     made = parsed("\n".join(lines).encode())
-    assert made is None or {rule.name for rule in made.rules} <= {"ci-files", "no-tags", "legacy"}
+    assert made is None or {rule.name for rule in made.rules} <= {"ci-files", "no-tags", "squashes", "legacy"}
 
 
 def test_the_digest_is_of_what_a_policy_says_and_not_of_how_it_is_written() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attest import policy
 from attest.errors import Reason, Step
@@ -38,9 +38,17 @@ class Protected:
         """What `inner` excuses."""
         return self.inner.excuses
 
+    @property
+    def follows(self) -> bool:
+        """Whether `inner` does."""
+        return self.inner.follows
+
     def decide(self, case: Case) -> str:
-        """`inner`'s decision; `VerificationError` (step 8, `time-required`) without such evidence."""
-        rule = self.inner.decide(case)
+        """`inner`'s decision; `VerificationError` (step 8, `time-required`) without such evidence.
+
+        Of a rewrite record's commits the evidence is seen where they are here, and only then is it followed.
+        """
+        rule = self.inner.decide(replace(case, through=tuple(each for each in case.through if each.seen)))
         found = case.examination.finding(Step.TIME)
         if found.status is not StepStatus.NOT_APPLICABLE:
             policy.check_time(TIMED, case.examination.evidence, found.status is StepStatus.PROVEN)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attest.errors import Step
 from attest.instants import rfc3339
 from attest.row import Row, Signer
+from attest.through import Original, Through, Who
 from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Principal, Verdict
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def row_data(row: Row, query: Query, object_format: str) -> dict[str, Any]:
         "evidence": [evidence_data(item) for item in row.evidence],
         "remarks": list(row.remarks),
         "contradictions": [contradiction_data(item) for item in row.contradictions],
+        **({"through": [through_data(each) for each in row.through]} if row.through else {}),
     }
     if row.outcome is None or query.policy is None:
         return examined
@@ -93,6 +95,39 @@ def evidence_data(item: Evidence) -> dict[str, Any]:
 def contradiction_data(item: Contradiction) -> dict[str, Any]:
     """One claim against proof."""
     return {"code": item.code, "severity": item.severity.value, "detail": item.detail}
+
+
+def through_data(record: Through) -> dict[str, Any]:
+    """A rewrite record, and what it leads to."""
+    return {
+        "record": record.record,
+        "recordedBy": record.by or None,
+        "recordedAt": record.at or None,
+        "made": record.made or None,
+        "relation": record.relation or None,
+        "rewriter": record.rewriter or None,
+        "follows": record.follows,
+        "refused": record.refused or None,
+        "comparedHere": record.compared,
+        "seenHere": record.seen and not record.refused,
+        "outcome": record.outcome.value if not record.refused else None,
+        "originals": [_original(each) for each in record.originals],
+    }
+
+
+def _original(original: Original) -> dict[str, Any]:
+    return {
+        "id": original.object_id,
+        "here": original.here,
+        "outcome": original.outcome.value,
+        "actor": _who(original.actor),
+        "representedPrincipal": _who(original.represented),
+        "through": through_data(original.through) if original.through is not None else None,
+    }
+
+
+def _who(who: Who | None) -> dict[str, Any] | None:
+    return None if who is None else {"id": who.id, "kind": str(who.kind), "display": who.name, "email": who.email}
 
 
 def signer_data(signer: Signer) -> dict[str, Any]:

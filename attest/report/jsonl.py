@@ -40,9 +40,13 @@ def line(row: Row) -> str:
         f'"rule":{_text(row.rule or None)},"remarks":{_encode(row.remarks) if row.remarks else "[]"},',
         f'"contradictions":{_contradictions(row)},"evidence":{_evidence(row)},"findings":[',
         ",".join([_finding(finding) for finding in row.findings]),
-        "]}",
+        f'],"through":{_through(row)}}}' if row.through else '],"through":[]}',
     )
     return "".join(parts)
+
+
+def _through(row: Row) -> str:
+    return _encode([data.through_data(each) for each in row.through])
 
 
 def _contradictions(row: Row) -> str:

@@ -82,7 +82,8 @@ def _row(change: Change) -> str:
     if who is not None and who.represented is not None:
         name += f" for {who.represented.display}"
     by = f"{code(name)}{'' if who is not None else ' (claimed)'}"
-    origin = code(change.origin(), 200) if change.origin() else ""
+    words = ", ".join(filter(None, (change.origin(), change.content())))
+    origin = code(words, 300) if words else ""
     return f"| `{row.object_id[:12]}` | {word} | {by} | {code(row.subject)} | {origin} |"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attest.errors import Step
 from attest.row import Row
+from attest.through import Through, Who
 from attest.types import Finding, Findings, Outcome, Principal, Severity, StepStatus, Verdict
 
 HOUR = 3600
@@ -55,6 +56,36 @@ def row_lines(row: Row) -> Iterator[str]:
     for item in row.contradictions:
         if item.severity is not Severity.INFO:
             yield f"  {item.severity} ({item.code}): {printable(item.detail)}"
+    yield from through_lines(row.through)
+
+
+def through_lines(records: Sequence[Through]) -> Iterator[str]:
+    """What rewrite records say of a commit: whose content it is, by whose word, and what that does not say."""
+    for each in records:
+        if each.refused:
+            yield f"  rewrite record {each.record[:SHORT_ID]} is not followed: {printable(each.refused)}"
+            continue
+        people = "; ".join(person_for(*pair) for pair in each.people()) or "nobody that is proven"
+        count = len(each.originals)
+        yield (
+            f"  content by {printable(people)}: {each.made} of {count} commit{'' if count == 1 else 's'} "
+            f"({_HEADLINES[each.outcome].lower()}), {each.relation}, {_seen(each)}"
+        )
+        yield f"    by rewrite record sha256:{each.record} of {printable(each.by)} at {each.at}"
+        yield f"    message, author and the decision to take it are the word of {printable(each.rewriter)}"
+
+
+def person_for(actor: Who, represented: Who | None) -> str:
+    """`claude-code for Alice Example`"""
+    return actor.name + (f" for {represented.name}" if represented is not None else "")
+
+
+def _seen(record: Through) -> str:
+    if record.seen:
+        return "compared and judged here"
+    if record.compared:
+        return "compared here; some of what it leads to is the word of records"
+    return "the record's word: the originals are not all here"
 
 
 def summary_line(counts: Mapping[Outcome | None, int]) -> str:

@@ -18,9 +18,10 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.rewrites import compare, reader
 from attest.rewrites.compare import Pair
-from attest.rewrites.model import MAX_OLD, Made, New, Old, Rewrite, Rewriter, RewriterKind, Signed, Who
+from attest.rewrites.model import MAX_OLD, Made, New, Old, Rewrite, Rewriter, RewriterKind, Signed
 from attest.rewrites.statement import MAX_STATEMENTS, build
 from attest.row import Row
+from attest.through import Who
 from attest.types import Outcome, Principal
 
 
@@ -136,8 +137,8 @@ def _statements(lines: Sequence[bytes], object_id: str) -> tuple[str, ...]:
     found: list[str] = []
     for line in lines:
         with contextlib.suppress(Error):
-            payload = reader.payload_of(line)
-            said = statement.read(payload) if payload is not None else None
+            envelope = reader.envelope_of(line)
+            said = statement.read(envelope.payload) if envelope is not None else None
             if said is None or said.predicate_type != statement.PREDICATE_TYPE:
                 continue
             if object_id in said.subject_digests.values():

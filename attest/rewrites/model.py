@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from attest.types import Outcome, PrincipalKind, Voucher
+from attest.through import Who
+from attest.types import Outcome, Voucher
 
 MAX_OLD = 500
 """Commits behind one: as many as are judged behind a squash, and a record of them stays under half a megabyte."""
@@ -37,16 +38,6 @@ class RewriterKind(enum.StrEnum):
     SIGNER = "signer"
     FORGE = "forge"
     COMMITTER = "committer"
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Somebody whom a certificate or a known key names; `id` is a URI."""
-
-    id: str
-    kind: PrincipalKind
-    name: str
-    email: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from attest import dsse, stamps
+from attest.dsse import Envelope
 from attest.errors import Error, MalformedError
 from attest.rewrites.model import Rewrite
 from attest.rewrites.statement import PREDICATE_TYPE, read
@@ -25,13 +26,13 @@ class Stored:
     """A stored line that holds a rewrite record. Nothing of it is verified."""
 
     line: bytes
-    payload: bytes
+    envelope: Envelope
     rewrite: Rewrite
 
     @property
     def sha256(self) -> str:
         """By which the record goes: SHA-256 (hex) of the Statement's bytes."""
-        return hashlib.sha256(self.payload).hexdigest()
+        return hashlib.sha256(self.envelope.payload).hexdigest()
 
 
 def of_lines(lines: Iterable[bytes]) -> Iterator[Stored]:
@@ -41,19 +42,19 @@ def of_lines(lines: Iterable[bytes]) -> Iterator[Stored]:
         if count == MAX_RECORDS:
             return
         with contextlib.suppress(Error):
-            payload = payload_of(line)
-            if payload is not None and _MARK in payload:
-                made = Stored(line, payload, read(payload))
+            envelope = envelope_of(line)
+            if envelope is not None and _MARK in envelope.payload:
+                made = Stored(line, envelope, read(envelope.payload))
                 count += 1
                 yield made
 
 
-def payload_of(line: bytes) -> bytes | None:
-    """The payload of the envelope in a line, None for a line that holds none. Raises `MalformedError`."""
+def envelope_of(line: bytes) -> Envelope | None:
+    """The envelope in a line, None for a line that holds none. Raises `MalformedError`."""
     if stamps.is_stamp(line):
         return None
     top = dsse.read_json(line)
     envelope = top.get("dsseEnvelope", top)
     if not isinstance(envelope, dict):
         raise MalformedError("dsseEnvelope is not an object")
-    return dsse.parse_envelope(_encode(envelope).encode()).payload
+    return dsse.parse_envelope(_encode(envelope).encode())

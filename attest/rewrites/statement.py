@@ -20,9 +20,9 @@ from attest.rewrites.model import (
     Rewriter,
     RewriterKind,
     Signed,
-    Who,
 )
 from attest.statement import STATEMENT_TYPE
+from attest.through import Who
 from attest.types import Outcome, PrincipalKind, Voucher
 
 PREDICATE_TYPE = "https://notme.bot/provenance/rewrite/v0.1"

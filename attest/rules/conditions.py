@@ -31,7 +31,8 @@ from attest.instants import rfc3339
 from attest.patterns import MAX_VALUE_BYTES
 from attest.rules.ancestry import Ancestry
 from attest.rules.facts import Facts
-from attest.rules.model import Class, Effect, Kind, Match, Rule
+from attest.rules.model import ANYONE, Class, Effect, Followed, Kind, Match, Rule
+from attest.through import Original, Through
 
 KEPT = 1 << 14
 """Answers that are remembered, some five megabytes: a history changes the same paths again and again."""
@@ -66,12 +67,17 @@ def miss(rule: Rule, facts: Facts, ancestry: Ancestry) -> Miss | None:
 def _questions(rule: Rule, facts: Facts, ancestry: Ancestry) -> Iterator[tuple[str, Callable[[], str]]]:
     """Each condition that is given, cheapest first: a sentence why it does not hold, empty where it does."""
     match = rule.match
-    yield "classes", lambda: _classes(match, facts)
+    if match.through is not None:
+        yield "through", lambda: "" if followed(rule, facts) else _unfollowed(rule, facts)
+    else:
+        if rule.effect is Effect.ALLOW:
+            yield "signature", lambda: _signature(facts)
+        yield "classes", lambda: _classes(match, facts)
     if match.kinds is not None:
         yield "kinds", lambda: _kinds(match, facts)
     if match.refs is not None:
         yield "refs", lambda: _refs(match, facts)
-    if match.actors is not None:
+    if match.actors is not None and match.through is None:
         yield "actors", lambda: _actors(match, facts)
     if match.before is not None or match.after is not None:
         yield "dates", lambda: _dates(match, facts)
@@ -82,6 +88,46 @@ def _questions(rule: Rule, facts: Facts, ancestry: Ancestry) -> Iterator[tuple[s
     if match.paths is not None:
         ask = _every if rule.effect is Effect.ALLOW else _any
         yield "paths", lambda: ask(match.paths or (), facts)
+
+
+def followed(rule: Rule, facts: Facts) -> Through | None:
+    """The record by which a rule speaks of a commit: one that leads to accepted commits of those whom it names."""
+    return next((each for each in facts.case.through if not _strays(rule, facts, each)), None)
+
+
+def _unfollowed(rule: Rule, facts: Facts) -> str:
+    records = facts.case.through
+    return _strays(rule, facts, records[0]) if records else "no rewrite record leads on from it"
+
+
+def _strays(rule: Rule, facts: Facts, record: Through) -> str:
+    """Why a record does not do for a rule, empty where it does.
+
+    What the rule requires counts as well: that a record is there must never deny what would be let in without it.
+    """
+    if not record.follows:
+        return f"a record is not followed: {record.refused or f'what it was made from is {record.outcome}'}"
+    if rule.match.through is Followed.REWRITE and not record.seen:
+        return "what it was made from is not here, and the rule takes no record's word"
+    behind, wanted = facts.behind(record), rule.match.actors
+    if not all(rule.match.classes is None or class_ in rule.match.classes for _, _, class_ in behind):
+        return "it was made from commits of signers of another class"
+    for names in (wanted, rule.require.actors):
+        if names is not None and not all(actors & names for actors, _, _ in behind):
+            return "it was made from commits that others signed"
+    on_behalf = rule.require.represented
+    both = zip(behind, record.signed, strict=True)
+    if on_behalf is not None and not all(_on_behalf(on_behalf, names, each) for (_, names, _), each in both):
+        return "it was made from commits on behalf of others"
+    return ""
+
+
+def _on_behalf(wanted: frozenset[str], names: frozenset[str], original: Original) -> bool:
+    return bool(names & wanted) or (ANYONE in wanted and original.represented is not None)
+
+
+def _signature(facts: Facts) -> str:
+    return f"its signature counts for nothing here ({facts.unproven})" if facts.unproven else ""
 
 
 def _classes(match: Match, facts: Facts) -> str:

@@ -16,6 +16,7 @@ from attest.rules.model import (
     Class,
     Document,
     Effect,
+    Followed,
     Format,
     Kind,
     Match,
@@ -124,14 +125,37 @@ def _rule(table: Table, people: People) -> Rule:
     match = _match(table.table("match"), people)
     if effect is Effect.DENY and "require" in table:
         raise MalformedError(f"{table.where} denies, and so it requires nothing", hint="use match, or effect = 'allow'")
-    rule = Rule(name, effect, match, _require(table.table("require"), people))
+    wanted = table.table("require")
+    rule = Rule(name, effect, match, _require(wanted, people))
     table.done()
+    _check_through(table, rule, beside=set(wanted) - {"actors", "represented"})
     if rule.takes_unsigned and effect is Effect.ALLOW and match.ancestors_of is None:
         raise MalformedError(
             f"{table.where} allows unsigned-legacy without ancestors_of: anybody can write an early date",
             hint="name the last unsigned commit: ancestors_of = ['ID']",
         )
     return rule
+
+
+def _check_through(table: Table, rule: Rule, *, beside: set[str]) -> None:
+    """What a rule that follows rewrite records may ask: of the commit where it goes, of the old ones whose they are."""
+    if rule.match.through is None:
+        return
+    if rule.effect is Effect.DENY:
+        raise MalformedError(
+            f"{table.where} denies through a rewrite record: who leaves the record out would be let in",
+            hint="deny by what the commit is itself",
+        )
+    if rule.takes_unsigned:
+        raise MalformedError(
+            f"{table.where}: through leads to signed commits, and unsigned-legacy is none",
+            hint="name the classes of those who signed them",
+        )
+    if beside or rule.match.kinds is not None:
+        raise MalformedError(
+            f"{table.where}: with through, a rule requires actors and represented alone, and takes no kinds",
+            hint="what else old commits have to meet, the rules that accept them say",
+        )
 
 
 def _match(table: Table, people: People) -> Match:
@@ -147,6 +171,7 @@ def _match(table: Table, people: People) -> Match:
         ancestors_of=table.parsed(
             "ancestors_of", lambda key, value: _like(table, key, value, _OBJECT_ID, "is no object id in full")
         ),
+        through=table.choice("through", Followed),
     )
     table.done()
     if made.before is not None and made.after is not None and made.before <= made.after:

@@ -16,7 +16,8 @@ from attest.policy import Case
 from attest.row import Signer, SignerKind
 from attest.rules.directory import Directory
 from attest.rules.model import Class, Format, Kind
-from attest.types import Identity, PrincipalKind, StepStatus
+from attest.through import Original, Through, Who
+from attest.types import Authentication, Identity, Principal, PrincipalKind, StepStatus
 
 FORMATS = {
     SignerKind.BRIDGE: Format.NOTME,
@@ -60,6 +61,24 @@ class Facts:
     def unsigned(self) -> bool:
         """Whether it carries no signature at all, which is not one that could not be read."""
         return self.case.examination.finding(Step.SIGNATURE).reason == Reason.SIGNATURE_MISSING
+
+    @cached_property
+    def unproven(self) -> str:
+        """Why no rule may accept it for its signature: the code of what failed, empty where nothing did."""
+        failed = [f for f in self.case.examination.findings if f.status is StepStatus.FAILED]
+        return next((f.reason for f in failed if f.reason != Reason.SIGNATURE_MISSING), "")
+
+    def behind(self, record: Through) -> tuple[tuple[frozenset[str], frozenset[str], Class | None], ...]:
+        """Of each signed commit behind a record: the policy's names for actor and represented, and the class."""
+        return tuple(self._original(each) for each in record.signed)
+
+    def _original(self, original: Original) -> tuple[frozenset[str], frozenset[str], Class | None]:
+        actor, represented = original.actor, original.represented
+        if actor is None:
+            return frozenset(), frozenset(), None
+        names = self.directory.of_certificate(_principal(actor))
+        behalf = self.directory.of_certificate(_principal(represented)) if represented is not None else frozenset[str]()
+        return names, behalf, _CLASSES.get(actor.kind)
 
     @cached_property
     def identity(self) -> Identity | None:
@@ -146,3 +165,7 @@ class Facts:
         """Lower-case names of all lines that look like a trailer, wherever they stand."""
         message = self.parsed.message if isinstance(self.parsed, Commit | Tag) else b""
         return frozenset(name.decode("ascii").lower() for name in _LINE.findall(message))
+
+
+def _principal(who: Who) -> Principal:
+    return Principal(who.id, who.kind, "", who.name, who.email, Authentication.SELF_ASSERTED)

@@ -15,7 +15,7 @@ from attest.errors import MalformedError
 from attest.foreign.roots import Roots
 from attest.instants import rfc3339
 from attest.rules import roots
-from attest.rules.model import Class, Document, Effect, Match, Named, Rule
+from attest.rules.model import Class, Document, Effect, Followed, Match, Named, Rule
 from attest.trust import Trust
 from attest.types import Severity
 
@@ -114,6 +114,9 @@ def _rule(rule: Rule, before: Sequence[Rule], after: Sequence[Rule], now: int) -
         yield Note(
             "date-alone", Severity.WARNING, place, "a signer writes any date: add ancestors_of, or require evidence"
         )
+    if match.through is Followed.RECORD:
+        told = "where the old commits are gone, whoever records rewrites decides whose the content is"
+        yield Note("record-alone", Severity.INFO, place, told)
     yield from _passed_by(rule, after)
 
 
@@ -161,7 +164,9 @@ def shadows(earlier: Rule, later: Rule) -> bool:
     """Whether every object that `later` speaks of is one that `earlier` speaks of: proven, never guessed."""
     one, two = earlier.match, later.match
     return (
-        _classes(one, two)
+        one.through is None
+        and two.through is None
+        and _classes(one, two)
         and _within(one.kinds, two.kinds)
         and _within(one.actors, two.actors)
         and _refs(one.refs, two.refs)

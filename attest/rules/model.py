@@ -57,6 +57,13 @@ class AuthoredBy(enum.StrEnum):
     ANYONE = "anyone"
 
 
+class Followed(enum.StrEnum):
+    """Which rewrite records lead on: those that the commits here bear out, or any that counts."""
+
+    REWRITE = "rewrite"
+    RECORD = "record"
+
+
 class Tolerated(enum.StrEnum):
     """The gravest contradiction that a rule lets pass."""
 
@@ -101,7 +108,8 @@ class Match:
     """When a rule speaks. Every condition that is given has to hold; None is one that is not given.
 
     `paths` holds where every changed path is among them (a denying rule: where any is), `touches` where any is. Dates
-    are unix seconds; `actors` are names of principals, groups resolved; `ancestors_of` are object ids.
+    are unix seconds; `actors` are names of principals, groups resolved; `ancestors_of` are object ids. With `through`
+    classes and actors are those of the commits that a rewrite record leads to.
     """
 
     refs: tuple[str, ...] | None = None
@@ -113,6 +121,7 @@ class Match:
     before: int | None = None
     after: int | None = None
     ancestors_of: tuple[str, ...] | None = None
+    through: Followed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,12 @@ class Document:
     @property
     def digest(self) -> bytes:
         """SHA-256 of what it says: the same for two files that differ in spelling alone."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=_plain).encode()).digest()
+        plain = asdict(self)
+        for rule in plain["rules"]:
+            # What came later, and is not said, leaves the digests of older policies as they were.
+            if rule["match"]["through"] is None:
+                del rule["match"]["through"]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_plain).encode()).digest()
 
 
 def _plain(value: object) -> object:

@@ -23,6 +23,11 @@ from attest.trust import Trust
 
 NOWHERE = Ancestry()
 
+UNCOUNTED = frozenset(
+    {Reason.SIGNATURE_MISSING, Reason.SIGNATURE_FOREIGN, Reason.ANCHOR_UNKNOWN, Reason.KEY_UNKNOWN}
+)
+"""A signature that says nothing here, such as a forge's: by these a commit is as good as unsigned."""
+
 
 @dataclass(frozen=True)
 class Ruleset:
@@ -56,8 +61,18 @@ class Ruleset:
 
     @cached_property
     def excuses(self) -> frozenset[Reason]:
-        """A missing signature, where a rule speaks of unsigned objects."""
+        """A missing signature, where a rule speaks of unsigned objects.
+
+        Where one follows rewrite records, a signature that counts for nothing. What does not verify is never excused.
+        """
+        if self.follows:
+            return UNCOUNTED
         return frozenset({Reason.SIGNATURE_MISSING} if any(r.takes_unsigned for r in self.document.rules) else ())
+
+    @cached_property
+    def follows(self) -> bool:
+        """Whether a rule follows rewrite records."""
+        return any(rule.match.through is not None for rule in self.document.rules)
 
     @cached_property
     def needs_paths(self) -> bool:
@@ -127,6 +142,8 @@ def verify_rule(rule: Rule, facts: Facts) -> str:
     """The name of a rule that speaks of the object and accepts it, or `VerificationError` with the rule's name."""
     if rule.effect is Effect.DENY:
         raise VerificationError(Step.POLICY, Reason.RULE_DENIES, f"rule {rule.name} denies it", rule=rule.name)
+    if rule.match.through is not None:
+        return rule.name  # what it requires is a condition of its own (`conditions.followed`)
     if (found := demands.unmet(rule.require, facts)) is not None:
         demand, why = found
         raise VerificationError(

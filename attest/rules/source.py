@@ -69,6 +69,11 @@ class Broken:
         """Nothing."""
         return frozenset()
 
+    @property
+    def follows(self) -> bool:
+        """Never."""
+        return False
+
     def decide(self, case: Case) -> NoReturn:
         """`UnavailableError`."""
         del case

@@ -22,6 +22,7 @@ KEYS = {
     "commit", "kind", "format", "outcome", "integrity", "leaf_sha256", "serial", "issuer", "subject",
     "subject_alternative_names", "not_before", "not_after", "signer", "identity", "signing_time", "committer",
     "committer_date", "author", "author_date", "parents", "rule", "remarks", "contradictions", "evidence", "findings",
+    "through",
 }  # fmt: skip
 
 
