@@ -27,6 +27,10 @@ class Attester(Protocol):
     def id(self) -> str:
         """The URI of the verifier."""
 
+    @property
+    def public(self) -> PublicKey | None:
+        """The key it signs with; None where every signature has a new one."""
+
     def sign(self, payload: bytes, at: datetime) -> bytes:
         """The line, without a line feed, that holds the statement `payload` and its signature, made at `at`.
 
@@ -44,6 +48,11 @@ class KeyAttester:
     key: SigningKey
     id: str
     stamp: Stamp | None = None
+
+    @property
+    def public(self) -> PublicKey:
+        """As `Attester` has it."""
+        return self.key.public
 
     def sign(self, payload: bytes, at: datetime) -> bytes:
         """As `Attester` has it."""

@@ -19,6 +19,7 @@ VERIFYING: dict[str, str] = {
     "origins": "attest.apas.origins_cli:command",
     "policy": "attest.rules.cli:policy",
     "reasons": "attest.reasons.cli:command",
+    "sync": "attest.sync_cli:command",
     "trust": "attest.rules.trust_cli:trust",
     "verify": "attest.history_cli:verify_command",
 }

@@ -64,6 +64,7 @@ class Reason(enum.StrEnum):
     TIME_OUTSIDE_VALIDITY = "time-outside-validity"
     TIMESTAMP_INVALID = "timestamp-invalid"
     CLOCK_BEHIND = "clock-behind"
+    LOG_ENTRY_INVALID = "log-entry-invalid"
 
     BUNDLE_ABSENT = "bundle-absent"
     BUNDLE_INVALID = "bundle-invalid"
@@ -75,6 +76,7 @@ class Reason(enum.StrEnum):
 
     SCOPE_MISSING = "scope-missing"
     COMMITTER_MISMATCH = "committer-mismatch"
+    IDENTITY_UNEXPECTED = "identity-unexpected"
 
     TIME_REQUIRED = "time-required"
     CONSTRAINT_MISMATCH = "constraint-mismatch"

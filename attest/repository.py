@@ -311,11 +311,15 @@ class Repository:
         """What to do where this is a clone of a part, which may be why something is not here; else empty."""
         if self.git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true":
             return "This clone is shallow: git fetch --unshallow brings the rest."
-        # The first until git 2.26, the second since (partial-clone.adoc).
-        promised = r"^(extensions\.partialclone|remote\..*\.promisor)$"
-        if self.git("config", "--get-regexp", promised).returncode == 0:
+        if self.is_partial():
             return "This clone is partial: git fetch --refetch --filter=blob:none brings commits and tags."
         return ""
+
+    def is_partial(self) -> bool:
+        """Whether this is a clone that left objects at a remote, to be fetched when they are wanted."""
+        # The first until git 2.26, the second since (partial-clone.adoc).
+        promised = r"^(extensions\.partialclone|remote\..*\.promisor)$"
+        return self.git("config", "--get-regexp", promised).returncode == 0
 
     def check_id(self, oid: str) -> str:
         """`oid` when it is a full object id in lower-case hex, else `MalformedError`."""

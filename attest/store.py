@@ -200,7 +200,14 @@ def _blobs(repository: Repository, tip: str | None, oids: Sequence[str]) -> dict
 def _lines(repository: Repository, blob: str | None) -> set[bytes]:
     if blob is None:
         return set()
-    kind, content = repository.read(blob)
+    try:
+        kind, content = repository.read(blob)
+    except UnavailableError:
+        if not repository.is_partial():
+            raise
+        raise UnavailableError(
+            "this partial clone has left attestations at its remote", hint="Bring them with: notme-attest sync"
+        ) from None
     if kind != "blob":
         raise MalformedError(f"a {kind} stands in the place of a file of attestations")
     return _split(content)

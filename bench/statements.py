@@ -60,14 +60,16 @@ def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Que
     trusted = home.read_trust(Path(place))
     with opened(Path(place)) as authority:
         judged = [_judged(authority, trusted, number, at) for number in range(COMMITS)]
-        credential = attesting.enroll(authority, trusted, at)
+        attester = attesting.HomeAttester.enroll(authority, trusted, at)
+
+    def build(examination: Examination, verdict: Verdict) -> bytes:
+        return statement.build(examination, verdict, verifier_id=attester.id, repository=None, ref=None, at=at)
 
     def sign(examination: Examination, verdict: Verdict) -> None:
-        payload = statement.build(examination, verdict, verifier_id="verifier", repository=None, ref=None, at=at)
-        credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+        attester.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, build(examination, verdict)))
 
     def store(examination: Examination, verdict: Verdict) -> None:
-        attesting.sign(credential, examination, verdict, Context(), at)
+        attester.sign(build(examination, verdict), at)
 
     spans = []
     for make in (sign, store):

@@ -1,4 +1,4 @@
-"""Sign what was verified, as the verifier principal, and store it beside the objects (design D10).
+"""Sign as the verifier principal of a home (design D10).
 
 One enrolment serves a whole batch; its key exists in memory for that long and is never the key that
 signed a commit.
@@ -13,20 +13,78 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attest import dsse, stamps, statement, store, timestamp
+import click
+
+from attest import dsse, home, stamps, statement, store, timestamp
 from attest.errors import UnavailableError
+from attest.keys import PublicKey
 from attest.policy import Context
 from attest.profile import Profile
 from attest.repository import Repository
 from attest.trust import Trust
 from attest.types import Outcome, Verdict
 from attest.verify import Examination
-from notme_git.authority import grants
-from notme_git.authority.embedded import Authority
+from notme_git.authority import epochs, grants
+from notme_git.authority.embedded import Authority, opened
+from notme_git.config import Config
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
 
 SCOPE = "sign:attestation"
+
+
+@dataclass(slots=True)
+class HomeAttester:
+    """The verifier principal of an embedded authority: an `attest.attester.Attester`.
+
+    What it signs is a Sigstore bundle v0.3 with its certificate and the authority's RFC 3161 time-stamp. It enrols
+    anew when the certificate has ended.
+    """
+
+    authority: Authority
+    trusted: Trust
+    credential: Credential
+
+    @classmethod
+    def enroll(cls, authority: Authority, trusted: Trust, at: datetime) -> HomeAttester:
+        """With a credential that is good from `at` on, and for statements only."""
+        return cls(authority, trusted, _enroll(authority, trusted, at))
+
+    @property
+    def id(self) -> str:
+        """As `Attester` has it: the URI in the certificate."""
+        return self.credential.chain.leaf.uri
+
+    @property
+    def public(self) -> PublicKey:
+        """As `Attester` has it."""
+        return self.credential.chain.leaf.key
+
+    def sign(self, payload: bytes, at: datetime) -> bytes:
+        """As `Attester` has it."""
+        if at > self.credential.chain.leaf.not_after:
+            self.credential = _enroll(self.authority, self.trusted, at)
+        signature = self.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
+        # No key id: stock Sigstore verifiers pass over a signature whose id is not their own digest of the key.
+        return dsse.assemble(
+            payload,
+            signature,
+            certificate=self.credential.der,
+            timestamp_response=timestamp.response(self.credential.stamp(signature, at)),
+        ).encode()
+
+
+def _enroll(authority: Authority, trusted: Trust, at: datetime) -> Credential:
+    grant = grants.select(authority.store.grants(), grants.VERIFIER, scope=SCOPE, at=at)
+    return local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
+
+
+def of_home(at: datetime) -> HomeAttester:
+    """The verifier of this run's home. Its authority is closed with the context of the command that runs."""
+    config = Config.read()
+    authority: Authority = click.get_current_context().with_resource(opened(config.home))
+    epochs.catch_up(authority)
+    return HomeAttester.enroll(authority, home.read_trust(config.home), at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +102,8 @@ class Attested:
 
 
 def attest(
-    authority: Authority,
-    trusted: Trust,
+    attester: HomeAttester,
+    place: Path,
     repository: Repository,
     pairs: Sequence[tuple[Examination, Verdict]],
     context: Context,
@@ -53,48 +111,28 @@ def attest(
 ) -> list[Attested]:
     """Sign and store a statement for each judged object; what could not be checked gets none.
 
-    The time-stamps that this home kept of those objects go with them, for verifiers elsewhere.
+    The time-stamps that the home `place` kept of those objects go with them, for verifiers elsewhere.
     """
-    judged = [(e, v) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
-    if not judged:
-        return []
-    credential = enroll(authority, trusted, at)
-    made = [sign(credential, examination, verdict, context, at) for examination, verdict in judged]
-    home = authority.directory.parent
-    lines = {item.object_id: [item.bundle, *_spooled(home, item.object_id)] for item in made}
-    store.append(repository, lines, at=at)
+    made = [_sign(attester, e, v, context, at) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
+    if made:
+        lines = {item.object_id: [item.bundle, *_spooled(place, item.object_id)] for item in made}
+        store.append(repository, lines, at=at)
     return made
 
 
-def _spooled(home: Path, object_id: str) -> list[bytes]:
-    token = stamps.read_spool(home, object_id)
+def _spooled(place: Path, object_id: str) -> list[bytes]:
+    token = stamps.read_spool(place, object_id)
     return [] if token is None else [stamps.encode(object_id, token)]
 
 
-def enroll(authority: Authority, trusted: Trust, at: datetime) -> Credential:
-    """A credential of the verifier principal, good for statements only."""
-    grant = grants.select(authority.store.grants(), grants.VERIFIER, scope=SCOPE, at=at)
-    return local.enroll(authority, grant, Profile.NOTME, SCOPE, trusted.anchors, at)
-
-
-def sign(
-    credential: Credential, examination: Examination, verdict: Verdict, context: Context, at: datetime
+def _sign(
+    attester: HomeAttester, examination: Examination, verdict: Verdict, context: Context, at: datetime
 ) -> Attested:
-    """One signed and time-stamped statement."""
-    leaf = credential.chain.leaf
     payload = statement.build(
-        examination, verdict, verifier_id=leaf.uri, repository=context.repository, ref=context.ref, at=at
-    )
-    signature = credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
-    # No key id: stock Sigstore verifiers pass over a signature whose id is not their own digest of the key.
-    bundle = dsse.assemble(
-        payload,
-        signature,
-        certificate=credential.der,
-        timestamp_response=timestamp.response(credential.stamp(signature, at)),
+        examination, verdict, verifier_id=attester.id, repository=context.repository, ref=context.ref, at=at
     )
     result = "PASSED" if verdict.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN) else "FAILED"
-    return Attested(examination.object_id, result, leaf.uri, bundle.encode())
+    return Attested(examination.object_id, result, attester.id, attester.sign(payload, at))
 
 
 def write_out(path: Path, bundle: bytes) -> None:

@@ -14,8 +14,9 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from attest import attester_options, home, verify
 from attest import cli as attest_cli
-from attest import home, verify
+from attest.attester import Attester
 from attest.certificate import Anchor
 from attest.cli import json_option, repository_option
 from attest.commands import VERIFYING, Commands
@@ -59,11 +60,19 @@ _ELSEWHERE = {
 
 @click.group(name="notme-git", commands=Commands(_ELSEWHERE), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="notme-git", prog_name="notme-git")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Sign in git as an AI agent, on behalf of a named human, and verify who did.
 
     Exit status: 0 accepted or done, 1 rejected or refused, 2 could not, 64 usage.
     """
+    attester_options.bring(context, _verifier_of_home)
+
+
+def _verifier_of_home(at: datetime) -> Attester:
+    from notme_git import attesting  # what only signing statements needs
+
+    return attesting.of_home(at)
 
 
 @cli.command()
@@ -447,15 +456,13 @@ def attest(
         )
     repo = attest_cli.open_repository(directory, config.environ)
     context = attest_cli.read_context(repo, rev, ref, address)
-    with opened(config.home) as authority:
-        epochs.catch_up(authority)
-        trusted = home.read_trust(config.home)
-        unread: list[Error] = []
-        pairs = [
-            (examination, verify.judge(examination, Policy(), context, at=config.at))
-            for examination in attest_cli.examinations(repo, rev, trusted, None, config.at, unread)
-        ]
-        made = attesting.attest(authority, trusted, repo, pairs, context, config.at)
+    attester = attesting.of_home(config.at)
+    trusted, unread = home.read_trust(config.home), list[Error]()
+    pairs = [
+        (examination, verify.judge(examination, Policy(), context, at=config.at))
+        for examination in attest_cli.examinations(repo, rev, trusted, None, config.at, unread)
+    ]
+    made = attesting.attest(attester, config.home, repo, pairs, context, config.at)
     if out is not None and made:
         attesting.write_out(out, made[0].bundle)
     if as_json:

@@ -81,12 +81,12 @@ def trusted_root(**changes: object) -> bytes:
     spki = LOG_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     window = {"start": "2025-01-01T00:00:00Z"}
     log = {"publicKey": {"rawBytes": b64(spki), "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": window}}
-    newer = {"publicKey": {"rawBytes": "AA==", "keyDetails": "PKIX_ED25519", "validFor": window}}
+    other = {"publicKey": {"rawBytes": "AA==", "keyDetails": "PKCS1_RSA_PKCS1V5", "validFor": window}}
     made = {
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
         "certificateAuthorities": [authority(FULCIO.certificate, TOP.certificate)],
         "timestampAuthorities": [authority(TSA.root)],
-        "tlogs": [{**log, "logId": {"keyId": b64(LOG_ID)}}, {**newer, "logId": {"keyId": "AA=="}}],
+        "tlogs": [{**log, "logId": {"keyId": b64(LOG_ID)}}, {**other, "logId": {"keyId": "AA=="}}],
     }
     return json.dumps({**made, **changes}).encode()
 

@@ -54,7 +54,7 @@ class Stamper:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A transparency log that counts: its P-256 key, and when entries of it count (unix seconds)."""
+    """A transparency log that counts: its key, P-256 or Ed25519, and when entries of it count (unix seconds)."""
 
     key: PublicKey
     begins: int

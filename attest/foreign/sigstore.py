@@ -62,6 +62,7 @@ _ISSUER_RAW = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 _ISSUER = fulcio.OIDS[fulcio.ISSUER]
 _USER_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
 _SIGNING = frozenset((ExtendedKeyUsageOID.CODE_SIGNING,))
+_LOG_KEYS = frozenset(("PKIX_ECDSA_P256_SHA_256", "PKIX_ED25519"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class SigstoreRoot:
 def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, date: datetime | None) -> Vouched:
     """Step 4: Fulcio issued `leaf` while it was allowed to, to whom it names. `date` is the object's own."""
     try:
-        top = _issued(leaf, root)
+        top = issued(leaf, root, leaf.not_valid_before_utc)
         issuer, subject = issuer_of(leaf), subject_of(leaf)
         if root.certificate_logs:
             transparency.verify_logged(leaf, top, root.certificate_logs)
@@ -122,7 +123,7 @@ def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, 
     except cmscerts.UNREADABLE as error:
         raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None
     address = subject.value if isinstance(subject, x509.RFC822Name) else ""
-    name = _text(subject)
+    name = text_of(subject)
     kind = PrincipalKind.WORKLOAD if isinstance(subject, x509.UniformResourceIdentifier) else PrincipalKind.HUMAN
     unlogged = () if root.certificate_logs else (SCT_UNCHECKED,)
     early = (DATED_EARLIER,) if date is not None and date < leaf.not_valid_before_utc else ()
@@ -169,24 +170,24 @@ def subject_of(leaf: x509.Certificate) -> x509.GeneralName:
         raise cmscerts.invalid("it does not name one identity")
     if isinstance(names[0], x509.OtherName) and names[0].type_id != _USER_NAME:
         raise cmscerts.invalid("it names an identity of an unknown kind")
-    if not _text(names[0]).isprintable() or not _text(names[0]):
+    if not text_of(names[0]).isprintable() or not text_of(names[0]):
         raise cmscerts.invalid("it names an identity that cannot be printed")
     return names[0]
 
 
-def _text(name: x509.GeneralName) -> str:
+def text_of(name: x509.GeneralName) -> str:
+    """An identity as it is written: the address, the URI, or the user name inside of the OtherName."""
     if isinstance(name, x509.OtherName):
         return asn1.decode(str, name.value, limit=fulcio.MAX_VALUE_BYTES)
     return str(name.value)
 
 
-def _issued(leaf: x509.Certificate, root: SigstoreRoot) -> x509.Certificate:
-    """The certificate of the authority that issued the leaf, as of the leaf's own beginning.
+def issued(leaf: x509.Certificate, root: SigstoreRoot, when: datetime) -> x509.Certificate:
+    """Step 4: the certificate of the authority that issued the leaf, as of `when`, or `VerificationError`.
 
     What the signature carries besides the leaf takes no part: the trusted root has the whole chain.
     """
     cmscerts.check_purposes(leaf, _SIGNING, needed=True)
-    when = leaf.not_valid_before_utc
     failure: VerificationError | None = None
     for authority in root.authorities:
         if not authority.begins <= when.timestamp() <= (when.timestamp() if authority.ends is None else authority.ends):
@@ -224,9 +225,9 @@ def _logs(found: dict[str, Any], name: str) -> Mapping[bytes, Log]:
 
 
 def _log(item: dict[str, Any]) -> tuple[bytes, Log] | None:
-    """None for a log whose promises are none of these (Rekor version 2 gives no time)."""
+    """None for a log whose key is neither P-256 nor, as those of Rekor version 2, Ed25519."""
     key = item["publicKey"]
-    if key["keyDetails"] != "PKIX_ECDSA_P256_SHA_256":
+    if key["keyDetails"] not in _LOG_KEYS:
         return None
     made = keys.parse_spki(base64.b64decode(key["rawBytes"], validate=True))
     return base64.b64decode(item["logId"]["keyId"], validate=True), Log(made, *_window(key["validFor"]))

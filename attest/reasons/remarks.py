@@ -51,6 +51,10 @@ REMARKS = (
         "Whether Sigstore logged the certificate was not checked: that takes its log's keys, and the log.",
     ),
     _remark(
+        "log-unchecked", Step.TIME,
+        "The trusted root names no transparency log, so that nobody else knows of the keyless statement.",
+    ),
+    _remark(
         "detached-timestamp-ignored", Step.TIME,
         "A time-stamp kept beside the object does not hold. Anybody can add one, so it speaks against nothing.",
         "Nothing; or take the line out of refs/attestations/notme.",

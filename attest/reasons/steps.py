@@ -165,8 +165,8 @@ REASONS = (
         Reason.TIME_UNPROVEN, Step.TIME,
         "Only the signer says when it was signed. Whoever steals a key that has ended can say the same.",
         "time unproven: only the signer says that it was signed while the certificate was valid",
-        "Sign with a time-stamp of the authority; for SSH signatures fetch it: `git fetch REMOTE "
-        "refs/attestations/notme:refs/attestations/notme`. The built-in policy lets it pass, and says so.",
+        "Sign with a time-stamp of the authority; for SSH signatures bring it here: `notme-attest sync REMOTE`. "
+        "The built-in policy lets it pass, and says so.",
     ),
     _reason(
         Reason.TIME_OUTSIDE_VALIDITY, (Step.TIME, Step.CHAIN),
@@ -188,6 +188,14 @@ REASONS = (
         "this "
         "machine and try again",
         "Set the clock, and verify again.",
+    ),
+    _reason(
+        Reason.LOG_ENTRY_INVALID, Step.TIME,
+        "The transparency log's entry beside a keyless statement is missing, is of something else, or is not proven to "
+        "be in a log that the trusted root names.",
+        "the transparency log's entry does not hold: it is of another signature",
+        "Name the trusted root of the instance that signed. If it is the right one, the bundle was altered: take it "
+        "again from who signed it.",
     ),
     _reason(
         Reason.BUNDLE_ABSENT, Step.EPOCH,
@@ -249,6 +257,13 @@ REASONS = (
         "(agent-7@authority.example.invalid, "
         "alice@example.org)",
         "Commit as the agent or its human: `notme-git whoami` says who that is, `notme-git doctor` what overrides it.",
+    ),
+    _reason(
+        Reason.IDENTITY_UNEXPECTED, Step.IDENTITY,
+        "A keyless statement holds, and was signed by another identity, or one of another provider, than was named.",
+        "signed by 'mallory@example.com', for whom 'https://accounts.example.com' vouched: not who was expected; Name "
+        "both exactly as the certificate has them.",
+        "Look at who signed, and name that identity and its provider only if you mean them.",
     ),
     _reason(
         Reason.TIME_REQUIRED, Step.POLICY,

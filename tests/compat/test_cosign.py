@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attest import dsse, verify
+from attest import dsse, statement, verify
 from attest.policy import Context, Policy
 from attest.statement import PREDICATE_TYPE
 from notme_git import attesting
@@ -61,22 +61,30 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
     examination = world.examine(world.signed_commit())
     verdict = verify.judge(examination, Policy(), CONTEXT, at=world.now)
     with world.opened() as authority:
-        credential = attesting.enroll(authority, world.trust(), world.now)
-        attested = attesting.sign(credential, examination, verdict, CONTEXT, world.now)
+        attester = attesting.HomeAttester.enroll(authority, world.trust(), world.now)
+        payload = statement.build(
+            examination,
+            verdict,
+            verifier_id=attester.id,
+            repository=CONTEXT.repository,
+            ref=CONTEXT.ref,
+            at=world.now,
+        )
+        line = attester.sign(payload, world.now)
         issuer, root = authority.url, anchors(authority)
     with world.other.opened() as authority:
         other = anchors(authority)
-    bundle = dsse.parse_bundle(attested.bundle)
+    bundle = dsse.parse_bundle(line)
     payload = bundle.envelope.payload.replace(b'"PASSED"', b'"FAILED"')
     for name, data in {
-        "bundle.json": attested.bundle,
+        "bundle.json": line,
         "tampered.json": replace(bundle, envelope=replace(bundle.envelope, payload=payload)).encode(),
         "unstamped.json": replace(bundle, timestamps=()).encode(),
         "root.json": root,
         "other.json": other,
     }.items():
         (folder / name).write_bytes(data)
-    return Asked(folder, attested.signer, issuer, attested.object_id)
+    return Asked(folder, attester.id, issuer, examination.object_id)
 
 
 def test_an_attestation_is_accepted(asked: Asked) -> None:
