@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attest import certfacts, history, store
+from attest.keys import PublicKey
 from attest.policy import Context, Policy
 from attest.query import Query
 from attest.repository import Repository, open_repository
@@ -45,6 +46,7 @@ class ForgedVerifier:
     world: World
     id: str = ""
     leaf: Leaf | None = None
+    public: PublicKey | None = None
 
     def sign(self, payload: bytes, at: datetime) -> bytes:
         forge = self.world.forge()
