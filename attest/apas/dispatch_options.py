@@ -1,0 +1,44 @@
+"""--dispatch and --work-item-hash: what commands that make statements are told of a dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from attest.apas import dispatch_read, dispatch_statement
+from attest.apas.dispatch import Dispatch
+from attest.cli import read_file
+from attest.dsse import MAX_JSON_BYTES
+from attest.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def dispatch_options(command: F) -> F:
+    """The two options, as the parameters `dispatch_file` and `work_item_hash`; `load` reads them."""
+    hashed = click.option(
+        "--work-item-hash",
+        metavar="sha256:HEX",
+        help="The content hash of the dispatch's work item, where --dispatch does not say it.",
+    )
+    file = click.option(
+        "--dispatch",
+        "dispatch_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="What the orchestrator says of the dispatch: .rsry-dispatch.json, or a dispatch/v1 predicate.",
+    )
+    return file(hashed(command))
+
+
+def load(dispatch_file: Path | None, work_item_hash: str | None) -> Dispatch | None:
+    """The dispatch that the options name, or None. Raises `UsageError` and `MalformedError`."""
+    if dispatch_file is None:
+        if work_item_hash is not None:
+            raise UsageError("--work-item-hash goes with --dispatch")
+        return None
+    found = dispatch_read.parse(read_file(dispatch_file, MAX_JSON_BYTES))
+    return found if work_item_hash is None else dispatch_statement.with_work_item_hash(found, work_item_hash)
