@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ from attest.apas import handoff_chain, handoff_files, leyline
 from attest.apas.handoff import parse_document
 from attest.apas.handoff_chain import Asked, Checked
 from attest.apas.handoff_cli import handoff
+from attest.apas.handoff_signers import Signers
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError, UsageError, VerificationError
 from attest.repository import open_repository
+from tests.forge import NOW, Forge
 from tests.handoffs import HASHES, ORCHESTRATOR, STRANGER, document, envelope, public, statement
 from tests.pushes import Clone
 
-TRUSTED = Asked((public(STRANGER), public(ORCHESTRATOR)))
+WHO = Signers((public(STRANGER), public(ORCHESTRATOR)))
+TRUSTED = Asked(WHO)
 LINKS = Asked(unsigned=True)
 
 
@@ -65,8 +69,8 @@ def test_a_chain_as_rosary_leaves_it_in_a_workspace_holds(whole: Path) -> None:
     made = check(whole)
     assert made.status == ACCEPTED
     assert [phase.handoff.chain_hash for phase in made.phases] == list(HASHES)
-    assert [phase.signers for phase in made.phases] == [(public(ORCHESTRATOR),)] * 2
-    assert check(whole, asked=Asked(TRUSTED.keys, last=HASHES[1])).status == ACCEPTED
+    assert [phase.signers for phase in made.phases] == [(public(ORCHESTRATOR).key_id,)] * 2
+    assert check(whole, asked=Asked(WHO, last=HASHES[1])).status == ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,7 @@ def test_a_foreign_signature_and_one_in_the_legacy_form_are_told_apart(whole: Pa
     signer = ORCHESTRATOR if legacy else STRANGER
     made = envelope(statement(name_of(1), document(1)), signer, legacy=legacy)
     (whole / ".rsry-handoff-1.dsse.json").write_bytes(made)
-    asked = Asked((public(ORCHESTRATOR),))
+    asked = Asked(Signers((public(ORCHESTRATOR),)))
     (sentence,) = check(whole, asked=asked).phases[1].failed
     assert ("legacy signature form" in sentence) is legacy
     assert sentence.startswith(".rsry-handoff-1.dsse.json: ")
@@ -167,13 +171,13 @@ def test_a_chain_that_was_cut_off_at_its_end_shows_where_its_end_is_known(whole:
     for gone in (name_of(1), ".rsry-handoff-1.dsse.json"):
         (whole / gone).unlink()
     assert check(whole).status == ACCEPTED
-    made = check(whole, asked=Asked(TRUSTED.keys, last=HASHES[1]))
+    made = check(whole, asked=Asked(WHO, last=HASHES[1]))
     assert (made.status, made.failed) == (REJECTED, (f"the chain ends with {HASHES[0]}, not with {HASHES[1]}",))
 
 
 def test_a_whole_chain_for_another_work_item_is_not_the_one_that_was_asked_for(whole: Path) -> None:
-    assert check(whole, asked=Asked(TRUSTED.keys, work_item="acme-17")).status == ACCEPTED
-    made = check(whole, asked=Asked(TRUSTED.keys, work_item="acme-18"))
+    assert check(whole, asked=Asked(WHO, work_item="acme-17")).status == ACCEPTED
+    made = check(whole, asked=Asked(WHO, work_item="acme-18"))
     assert [phase.failed for phase in made.phases] == [["it is of work item acme-17, not of acme-18"]] * 2
 
 
@@ -194,10 +198,10 @@ def test_handoffs_without_numbers_are_taken_in_the_order_they_were_named_in_and_
         said |= {"predicateType": "https://notme.bot/provenance/handoff/v1", "predicate": predicate}
         (tmp_path / f"{number}.json").write_bytes(envelope(json.dumps(said).encode(), ORCHESTRATOR))
     in_order, reverse = [tmp_path / "0.json", tmp_path / "1.json"], [tmp_path / "1.json", tmp_path / "0.json"]
-    made = check(*in_order, asked=Asked(TRUSTED.keys, documents=False))
+    made = check(*in_order, asked=Asked(WHO, documents=False))
     assert made.status == UNCHECKED
     assert [phase.open for phase in made.phases] == [["it does not say over what its chain hash is"]] * 2
-    assert check(*reverse, asked=Asked(TRUSTED.keys, documents=False)).status == REJECTED
+    assert check(*reverse, asked=Asked(WHO, documents=False)).status == REJECTED
     put(tmp_path, document(0))
     with pytest.raises(MalformedError, match="no order"):
         check(tmp_path / "0.json", tmp_path)
@@ -262,8 +266,23 @@ def test_commits_are_looked_for_in_the_repository_that_is_named(clone: Clone, tm
     with open_repository(clone.path, clone.environ) as repo:
         for commit in (first, "0" * 40, tree):
             folder = put(tmp_path / commit, document(0, commit_shas=[commit]))
-            statuses[commit] = check(folder, asked=Asked(TRUSTED.keys, repo=repo)).status
+            statuses[commit] = check(folder, asked=Asked(WHO, repo=repo)).status
     assert statuses == {first: ACCEPTED, "0" * 40: UNCHECKED, tree: REJECTED}
+
+
+def test_a_verifier_with_a_certificate_hands_on_where_it_was_named(tmp_path: Path) -> None:
+    forge, uri = Forge(), "wimse://authority.example/verifier/verifier"
+    folder = put(tmp_path / "w", document(0), signed=False)
+    made = forge.bundle(statement(name_of(0), document(0)))
+    (folder / "0.intoto.jsonl").write_bytes(made.encode() + b"\n")
+    whole = Signers(WHO.keys, (uri,), forge.trusted, NOW)
+    found = check(folder, asked=Asked(whole))
+    assert (found.status, found.phases[0].signers) == (ACCEPTED, (uri,))
+    for who in (WHO, replace(whole, uris=(uri + "x",)), replace(whole, trusted=Forge(seed="other").trusted)):
+        assert check(folder, asked=Asked(who)).status == REJECTED
+    unstamped = dsse.Bundle(made.certificate, (), made.envelope)
+    (folder / "0.intoto.jsonl").write_bytes(unstamped.encode() + b"\n")
+    assert check(folder, asked=Asked(whole)).status == UNCHECKED
 
 
 # The command line.

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from attest import dsse
-from attest.apas import chain, handoff_files, leyline
+from attest.apas import chain, handoff_files
 from attest.apas.handoff import Handoff, Shape
 from attest.apas.handoff_files import Collection, Found
+from attest.apas.handoff_signers import NOBODY, Signers
 from attest.apas.handoff_statement import Said
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, VerificationError
-from attest.keys import PublicKey
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, MalformedError, UnavailableError
 from attest.repository import Repository
 
 MAX_PHASES = 64
@@ -25,12 +25,12 @@ READER_STOPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be checked. Without `keys` nobody's signature counts; `unsigned` asks for links alone (APAS level 1).
+    """What is to be checked. Without `who` nobody's signature counts; `unsigned` asks for links alone (APAS level 1).
 
     `last` is the chain hash that the last phase is to have, hex, and `work_item` what all of it is to be for; or empty.
     """
 
-    keys: tuple[PublicKey, ...] = ()
+    who: Signers = NOBODY
     unsigned: bool = False
     documents: bool = True
     repo: Repository | None = None
@@ -40,11 +40,14 @@ class Asked:
 
 @dataclass(slots=True)
 class Phase:
-    """What was found of one phase: `failed` are sentences on what is false, `open` on what could not be checked."""
+    """What was found of one phase: `failed` are sentences on what is false, `open` on what could not be checked.
+
+    `signers` are ids of keys, and URIs of whom certificates name.
+    """
 
     handoff: Handoff
     sources: tuple[str, ...]
-    signers: tuple[PublicKey, ...] = ()
+    signers: tuple[str, ...] = ()
     failed: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
 
@@ -110,7 +113,7 @@ def _groups(found: Sequence[Found]) -> list[list[Found]]:
 
 
 def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
-    signed, signers, complaint = _signed(group, asked.keys)
+    signed, signers, complaint = _signed(group, asked.who)
     stated = [each for each in group if each.said is not None]
     # What is signed is what counts; of several, all have to say the same.
     chosen = (signed or stated or group)[0]
@@ -119,10 +122,12 @@ def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
         made.failed.append(f"it is of work item {made.handoff.work_item or '(none)'}, not of {asked.work_item}")
     if asked.unsigned:
         made.signers = ()
-    elif not asked.keys:
-        made.open.append("nobody's signature counts, because no --attester-key was named")
+    elif not asked.who:
+        made.open.append("nobody's signature counts, because neither --attester-key nor --attester was named")
+    elif isinstance(complaint, UnavailableError):
+        made.open.append(complaint.message)
     elif not signed:
-        made.failed.append(complaint or "nobody signed it")
+        made.failed.append(complaint.message if complaint is not None else "nobody signed it")
     for other in signed or stated:
         if other.said != chosen.said:
             made.failed.append(f"{chosen.source} and {other.source} say different things of it")
@@ -131,18 +136,21 @@ def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
     return made
 
 
-def _signed(group: Iterable[Found], keys: tuple[PublicKey, ...]) -> tuple[list[Found], tuple[PublicKey, ...], str]:
-    """The Statements that one of the keys signed, these keys, and why the last of the others is none."""
-    signed, signers, complaint = [], dict[PublicKey, None](), ""
+def _signed(group: Iterable[Found], who: Signers) -> tuple[list[Found], tuple[str, ...], Error | None]:
+    """The Statements that one of them signed, by whom, and without any what is wrong with the last of the others."""
+    signed, signers = list[Found](), dict[str, None]()
+    complaint: Error | None = None
     for each in group:
         if each.envelope is None:
             continue
         try:
-            signers |= dict.fromkeys(leyline.verify(each.envelope, keys))
+            signers |= dict.fromkeys(who.of(each))
             signed.append(each)
-        except (VerificationError, MalformedError) as error:
-            complaint = f"{each.source}: {error.message}"
-    return signed, tuple(signers), complaint
+        except UnavailableError as error:
+            complaint = UnavailableError(f"{each.source}: {error.message}")
+        except Error as error:
+            complaint = complaint or MalformedError(f"{each.source}: {error.message}")
+    return signed, tuple(signers), None if signed else complaint
 
 
 def _check_documents(made: Phase, chosen: Found, group: Iterable[Found], files: Collection, asked: Asked) -> None:

@@ -7,24 +7,23 @@ import os
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from attest import dsse, signing_key
-from attest.apas import handoff_chain, handoff_files, handoff_statement, leyline
+from attest import dsse
+from attest.apas import handoff_chain, handoff_files, handoff_report, handoff_statement, leyline
 from attest.apas.fields import PREFIX, is_hex
 from attest.apas.handoff import Handoff
-from attest.apas.handoff_chain import Asked, Checked, Phase
-from attest.attester import Attester, KeyAttester, uri_of
+from attest.apas.handoff_chain import Asked
+from attest.apas.handoff_signers import Signers
+from attest.apas.signer_options import signer_options
+from attest.attester import KeyAttester
+from attest.attester_options import Named, attester_options, chosen
 from attest.cli import json_option, open_repository
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError, UsageError
-from attest.keys import PublicKey
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError, UsageError, VerificationError
 from attest.report.text import printable
 
 _FILE = click.Path(path_type=Path)
-_WORDS = {ACCEPTED: "holds", REJECTED: "DOES NOT HOLD", UNCHECKED: "COULD NOT CHECK"}
-_KEY_IDS = 12
 
 
 @click.group()
@@ -41,14 +40,8 @@ def handoff() -> None:
 @click.option("--work-item", default="", metavar="ID", help="What it is all for (default: as in --previous).")
 @click.option("--changed", "files", multiple=True, metavar="PATH", help="A file that the phase changed. Repeatable.")
 @click.option("--commit", "commits", multiple=True, metavar="ID", help="A commit that it made, in full. Repeatable.")
-@click.option("--key", type=_FILE, required=True, help="Ed25519 private key of the orchestrator, PEM.")
-@click.option(
-    "--attester-key",
-    "trusted",
-    multiple=True,
-    type=_FILE,
-    help="Whose signature on --previous counts beside that of --key; PEM public key. Repeatable.",
-)
+@attester_options
+@signer_options
 @click.option(
     "--b64",
     type=click.Choice(["standard", "url-nopad"]),
@@ -66,24 +59,27 @@ def build(
     work_item: str,
     files: tuple[str, ...],
     commits: tuple[str, ...],
-    key: Path,
-    trusted: tuple[Path, ...],
+    signer: Named,
+    who: Signers,
     b64: str,
     output: Path | None,
 ) -> int:
     """Sign the handoff of a phase.
 
     Rosary's .rsry-handoff-N.json says itself whose work it is, which files changed and by which commits. For any other
-    document the options say so. --previous is the file of the handoff before: rosary's, or one that was signed here.
+    document the options say so. --previous is the file of the handoff before: rosary's, or one that was signed, by
+    --key itself or by an attester that was named.
     """
-    secret = signing_key.load(key)
-    known = (secret.public, *(signing_key.load_public(each) for each in trusted))
+    at = datetime.now(UTC)
+    attester = chosen(signer, at)
+    own = attester.key.public if isinstance(attester, KeyAttester) else None
+    if b64 != "standard" and own is None:
+        raise UsageError("--b64 url-nopad writes no certificate, so it goes with --key")
     document = handoff_files.document(path)
-    before = None if previous is None else _verified(previous, known)
+    before = None if previous is None else _verified(previous, who if own is None else who.and_key(own))
     link = handoff_statement.link(document, before, agent=agent, work_item=work_item, files=files, commits=commits)
     payload = handoff_statement.build(document, link, from_phase=from_phase, to_phase=to_phase)
-    attester: Attester = KeyAttester(secret, uri_of(secret.public))
-    line = attester.sign(payload, datetime.now(UTC))
+    line = attester.sign(payload, at)
     if b64 == "url-nopad":
         line = leyline.encode(dsse.parse_envelope(json.dumps(dsse.read_json(line)["dsseEnvelope"]).encode()))
     _write(line, output)
@@ -92,9 +88,7 @@ def build(
 
 @handoff.command()
 @click.argument("paths", nargs=-1, required=True, type=_FILE, metavar="FILE|DIR...")
-@click.option(
-    "--attester-key", "trusted", multiple=True, type=_FILE, help="PEM public key of who may hand on. Repeatable."
-)
+@signer_options
 @click.option("--unsigned", is_flag=True, help="Check the links alone; anybody could have written them (APAS level 1).")
 @click.option("--no-documents", is_flag=True, help="Do without the documents that were handed on.")
 @click.option("--repo", "directory", type=_FILE, help="Look for the commits that are named in this repository.")
@@ -103,7 +97,7 @@ def build(
 @json_option
 def check(
     paths: tuple[Path, ...],
-    trusted: tuple[Path, ...],
+    who: Signers,
     unsigned: bool,
     no_documents: bool,
     directory: Path | None,
@@ -124,16 +118,15 @@ def check(
     last = ends_with.removeprefix(PREFIX)
     if last and not is_hex(last):
         raise UsageError("--ends-with is 64 lower-case hex digits, with or without sha256:")
-    if unsigned and trusted:
-        raise UsageError("--unsigned and --attester-key exclude each other")
-    keys = tuple(signing_key.load_public(each) for each in trusted)
+    if unsigned and who:
+        raise UsageError("--unsigned excludes --attester-key and --attester")
     files = handoff_files.collect(paths)
     with nullcontext() if directory is None else open_repository(directory, os.environ) as repo:
-        made = handoff_chain.check(files, Asked(keys, unsigned, not no_documents, repo, last, work_item))
+        made = handoff_chain.check(files, Asked(who, unsigned, not no_documents, repo, last, work_item))
     if as_json:
-        click.echo(json.dumps(_document(made), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(handoff_report.document(made), indent=2, ensure_ascii=False))
     else:
-        _print(made)
+        handoff_report.print_lines(made)
     if unsigned:
         click.echo("warning: the links say nothing of who made them (--unsigned)", err=True)
     return made.status
@@ -146,12 +139,12 @@ def show(paths: tuple[Path, ...], as_json: bool) -> int:
     """Show what handoffs say, in whichever shape. Nothing is verified."""
     files = handoff_files.collect(paths)
     if as_json:
-        items = [{"source": each.source, **_said(each.handoff)} for each in files.found]
+        items = [{"source": each.source, **handoff_report.said(each.handoff)} for each in files.found]
         click.echo(json.dumps(items, indent=2, ensure_ascii=False))
     for each in () if as_json else files.found:
         signed = "not verified" if each.envelope is not None else "unsigned"
         click.echo(f"{printable(each.source)} ({each.handoff.shape}, {signed})")
-        for name, value in _said(each.handoff).items():
+        for name, value in handoff_report.said(each.handoff).items():
             for item in value if isinstance(value, list) else [value]:
                 if item not in (None, "") and name != "shape":
                     click.echo(f"  {name} {printable(str(item))}")
@@ -160,11 +153,14 @@ def show(paths: tuple[Path, ...], as_json: bool) -> int:
     return REJECTED if files.broken else ACCEPTED if files.found else UNCHECKED
 
 
-def _verified(path: Path, known: tuple[PublicKey, ...]) -> Handoff:
-    """The handoff before. Where it was signed, one of these keys has to have signed it."""
+def _verified(path: Path, who: Signers) -> Handoff:
+    """The handoff before. Where it was signed, one of these has to have signed it."""
     found = handoff_files.read_one(path)
     if found.envelope is not None:
-        leyline.verify(found.envelope, known)
+        try:
+            who.of(found)
+        except VerificationError as error:
+            raise VerificationError(error.step, error.reason, f"{path}: {error.message}", hint=error.hint) from None
     elif found.document is None:
         raise UsageError(f"nobody signed {path}", hint="name the signed handoff, or rosary's own file")
     return found.handoff
@@ -181,68 +177,3 @@ def _write(line: bytes, output: Path | None) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UnavailableError(f"cannot write {output}: {error.strerror}") from None
-
-
-def _print(made: Checked) -> None:
-    for phase in made.phases:
-        found = phase.handoff
-        number = "-" if found.phase is None else str(found.phase)
-        way = f"{found.from_phase} -> {found.to_phase or '(end)'}"
-        signers = ", ".join(key.key_id[:_KEY_IDS] for key in phase.signers)
-        click.echo(
-            f"{_WORDS[phase.status]:<15} {printable(found.work_item or '-')} phase {number}, {printable(way)}: "
-            f"{f'signed by {signers}' if signers else 'signer not proven'}, "
-            f"hash {found.chain_hash[:_KEY_IDS] or '-'}, {len(found.commits)} commit(s)"
-        )
-        for sentence in (*phase.failed, *phase.open):
-            click.echo(f"  {printable(sentence)}")
-    for sentence in (*made.failed, *made.open):
-        click.echo(printable(sentence), err=True)
-    for sentence in made.remarks:
-        click.echo(f"warning: {printable(sentence)}", err=True)
-
-
-def _document(made: Checked) -> dict[str, Any]:
-    return {
-        "status": _WORDS[made.status].lower(),
-        "handoffChain": _chain(made) if made.status == ACCEPTED else None,
-        "failed": list(made.failed),
-        "open": list(made.open),
-        "remarks": list(made.remarks),
-        "phases": [_phase(phase) for phase in made.phases],
-    }
-
-
-def _chain(made: Checked) -> dict[str, str]:
-    """As `runDetails.handoffChain` of a dispatch has it."""
-    hashes = [PREFIX + phase.handoff.chain_hash for phase in made.phases]
-    before = {"previousPhaseHash": hashes[-2]} if len(hashes) > 1 else {}
-    return {"phaseHash": hashes[-1], **before, "chainRoot": hashes[0]}
-
-
-def _phase(phase: Phase) -> dict[str, Any]:
-    return {
-        "status": _WORDS[phase.status].lower(),
-        "sources": list(phase.sources),
-        "signers": [key.key_id for key in phase.signers],
-        "failed": phase.failed,
-        "open": phase.open,
-        **_said(phase.handoff),
-    }
-
-
-def _said(found: Handoff) -> dict[str, Any]:
-    return {
-        "shape": str(found.shape),
-        "phase": found.phase,
-        "fromPhase": found.from_phase,
-        "toPhase": found.to_phase or None,
-        "workItemId": found.work_item or None,
-        "summary": found.summary or None,
-        "filesChanged": list(found.files),
-        "commitShas": list(found.commits),
-        "handoffDocument": found.document or None,
-        "documentHash": found.document_hash or None,
-        "previousChainHash": found.previous or None,
-        "chainHash": found.chain_hash or None,
-    }

@@ -30,13 +30,17 @@ _IN_FOLDER = re.compile(r"\.rsry-handoff-(0|[1-9][0-9]{0,5})\.(json|dsse\.json|i
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One handoff in one file; `envelope` is None where nobody signed it, `document` where it is a Statement."""
+    """One handoff in one file; `envelope` is None where nobody signed it, `document` where it is a Statement.
+
+    `bundle` is the Sigstore bundle around the envelope, where it holds the signer's certificate.
+    """
 
     source: str
     handoff: Handoff
     document: Document | None = None
     said: Said | None = None
     envelope: Envelope | None = None
+    bundle: bytes = b""
 
 
 @dataclass(slots=True)
@@ -137,18 +141,20 @@ def _handoffs(name: str, data: bytes) -> Iterator[Found | None]:
 def _handoff(source: str, name: str, data: bytes) -> Found | None:
     top = dsse.read_json(data)
     if "_type" in top:
-        return _stated(source, data, None)
+        return _stated(source, data, None, b"")
     if "dsseEnvelope" in top or "payload" in top:
         envelope = dsse.parse_envelope(json.dumps(top["dsseEnvelope"]).encode() if "dsseEnvelope" in top else data)
-        return _stated(source, envelope.payload, envelope)
+        material = top.get("verificationMaterial")
+        certified = isinstance(material, dict) and ("certificate" in material or "x509CertificateChain" in material)
+        return _stated(source, envelope.payload, envelope, data if certified else b"")
     document = Document(name, data)
     return Found(source, handoff.parse_document(data, name), document)
 
 
-def _stated(source: str, payload: bytes, envelope: Envelope | None) -> Found | None:
+def _stated(source: str, payload: bytes, envelope: Envelope | None, bundle: bytes) -> Found | None:
     if dsse.read_json(payload).get("predicateType") not in handoff.PREDICATE_TYPES:
         return None
     said = handoff_statement.read(payload)
-    return Found(source, said.handoff, None, said, envelope)
+    return Found(source, said.handoff, None, said, envelope, bundle)
 
 
