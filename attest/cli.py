@@ -150,6 +150,10 @@ def verify_signature(
     type=click.Path(path_type=Path),
     help="PEM public key of a server whose witness statements count. May be repeated.",
 )
+@click.option(
+    "--layout", type=click.Choice(["gitsign", "notes"]), help="Read where that tool keeps them: docs/storage.md."
+)
+@click.option("--notes", "with_notes", is_flag=True, help="Show also what git-ai and Agent Trace noted, as claims.")
 @json_option
 def show(
     rev: str,
@@ -158,16 +162,18 @@ def show(
     profile: str | None,
     bundle: Path | None,
     witnesses: tuple[Path, ...],
+    layout: str | None,
+    with_notes: bool,
     as_json: bool,
 ) -> int:
     """Show and verify the statements stored for REV.
 
-    What servers saw arrive is shown where one of their keys is named.
+    What servers saw arrive is shown where one of their keys is named. Notes are unsigned, and decide nothing.
 
     Exits 0 when there is at least one and every one verifies, 1 otherwise.
     """
     # The hooks that make such statements are no part of what every call of this program loads.
-    from attest import signing_key
+    from attest import noteclaims, signing_key
     from attest.receive import witness
 
     at = datetime.now(UTC)
@@ -175,7 +181,7 @@ def show(
     trusted = load_trust(anchors, profile, bundle)
     repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
-    lines = [line for line in store.read(repo, object_id) if not stamps.is_stamp(line)]
+    lines = [line for line in _stored(repo, object_id, layout) if not stamps.is_stamp(line)]
     seen = [line for line in lines if witness.is_witness(line)]
     items = [_statement(line, object_id, trusted, at) for line in lines if line not in seen]
     if known:
@@ -183,14 +189,23 @@ def show(
     elif seen:
         hint = "name the server's key with --witness-key"
         click.echo(f"{len(seen)} witness statement(s) are not shown: {hint}", err=True)
+    claims = noteclaims.read(repo, object_id) if with_notes else []
     if as_json:
-        click.echo(json.dumps(items, indent=2, ensure_ascii=False))
-    elif not items:
+        click.echo(json.dumps([*items, *claims], indent=2, ensure_ascii=False))
+    else:
+        _print_blocks([*map(_statement_lines, items), *(map(text.printable, noteclaims.shown(c)) for c in claims)])
+    if not items and not as_json:
         program = click.get_current_context().find_root().info_name
         click.echo(f"{program}: no statement is stored for {object_id} (notme-git attest makes one)", err=True)
-    else:
-        _print_blocks(_statement_lines(item) for item in items)
     return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
+
+
+def _stored(repo: Repository, object_id: str, layout: str | None) -> list[bytes]:
+    if layout is None:
+        return store.read(repo, object_id)
+    from attest import layouts
+
+    return layouts.read(repo, layouts.Layout(layout), object_id)
 
 
 def open_repository(directory: Path | None, environ: Mapping[str, str]) -> Repository:

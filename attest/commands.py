@@ -12,6 +12,7 @@ import click
 
 VERIFYING: dict[str, str] = {
     "audit": "attest.audit.cli:audit",
+    "bundle": "attest.bundle_cli:bundle",
     "check": "attest.check_cli:command",
     "examine": "attest.history_cli:examine",
     "handoff": "attest.apas.handoff_cli:handoff",

@@ -1,0 +1,94 @@
+"""What one stored line is about, whoever made it; whether it is true its reader finds out (`dsse`, `stamps`).
+
+A line is a DSSE envelope, bare or in a bundle, around an in-toto Statement about objects of git, or a time-stamp.
+Statements of others are read with their quirks: gitsign's fixtures write `type` for `_type`, and what `gitsign show`
+prints names its subject `sha1`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attest import dsse, stamps
+from attest.dsse import Envelope, read_json
+from attest.errors import MalformedError
+
+MAX_LINE_BYTES = dsse.MAX_JSON_BYTES
+
+MAX_SUBJECTS = 1000
+"""Of one statement: a summary may be about all commits of a pull request."""
+
+_STATEMENTS = "https://in-toto.io/Statement/"
+_DIGESTS = ("gitCommit", "gitTag", "gitTree", "gitBlob", "sha1")
+"""Of each subject the first counts: some give the tree of a commit beside it, which other commits have as well."""
+
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is well-formed. `about` are the ids of objects, lower-case hex, of either length; at least one.
+
+    Of a time-stamp there is no `envelope` and no `statement`.
+    """
+
+    content: bytes
+    about: tuple[str, ...]
+    envelope: Envelope | None = None
+    statement: Mapping[str, Any] | None = None
+
+    @property
+    def predicate_type(self) -> str:
+        """As the statement has it, or empty."""
+        value = None if self.statement is None else self.statement.get("predicateType")
+        return value if isinstance(value, str) else ""
+
+
+def parse(content: bytes) -> Line:
+    """The line that `content`, without a line feed, is; or `MalformedError`. Nothing about it is verified."""
+    if stamps.is_stamp(content):
+        return Line(content, (stamps.decode(content)[0],))
+    if b"\n" in content or b"\r" in content:
+        raise MalformedError("more than one line")
+    envelope = envelope_of(read_json(content))
+    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+        raise MalformedError(f"the payload is {envelope.payload_type[:60]!r}, not an in-toto Statement")
+    statement = read_json(envelope.payload)
+    kind = statement.get("_type", statement.get("type"))
+    if not isinstance(kind, str) or not kind.startswith(_STATEMENTS):
+        raise MalformedError("the payload is not an in-toto Statement")
+    return Line(content, _about(statement.get("subject")), envelope, statement)
+
+
+def one_line(content: bytes) -> bytes:
+    """A JSON document of somebody else as one line. What is signed in it is base64, and stays as it is."""
+    text = content.strip()
+    return text if b"\n" not in text and b"\r" not in text else json.dumps(read_json(text)).encode("ascii")
+
+
+def envelope_of(top: Mapping[str, Any]) -> Envelope:
+    """The DSSE envelope that a JSON object is, or that it has as a bundle. `MalformedError`."""
+    inner = top.get("dsseEnvelope", top)
+    return dsse.parse_envelope(json.dumps(inner).encode("ascii"))
+
+
+def _about(subjects: object) -> tuple[str, ...]:
+    if not isinstance(subjects, list) or len(subjects) > MAX_SUBJECTS:
+        raise MalformedError(f"the subjects are no list, or more than {MAX_SUBJECTS}")
+    found = dict.fromkeys(oid for subject in subjects if (oid := _object_id(subject)))
+    if not found:
+        raise MalformedError("the statement is about no object of git")
+    return tuple(found)
+
+
+def _object_id(subject: object) -> str:
+    digests = subject.get("digest") if isinstance(subject, dict) else None
+    if not isinstance(digests, dict):
+        return ""
+    value = next((digests[name] for name in _DIGESTS if name in digests), "")
+    if not isinstance(value, str) or len(value) not in (40, 64) or not _HEX.issuperset(value):
+        return ""
+    return value
