@@ -27,29 +27,69 @@ Make = Callable[[datetime], Attester]
 MAX_ID_BYTES = 2048
 
 _BROUGHT = "attest.attester"
-"""Under this name the context's `meta` has the `Make` of the command line."""
+_KEYLESS = "attest.attester.keyless"
+"""Under these names the context's `meta` has the `Make` and the `MakeKeyless` of the command line."""
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
 _MAKE = "openssl genpkey -algorithm ed25519 -out FILE makes a key, and --key FILE names it"
 
 
 @dataclass(frozen=True, slots=True)
+class Keyless:
+    """How to sign through a Sigstore instance: which one (None: the public one), and where its identity token is."""
+
+    trust_config: Path | None = None
+    identity_token: Path | None = None
+    oauth: bool = False
+
+
+MakeKeyless = Callable[[Keyless], Attester]
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
-    """Whom the options name: the key file, and the URI that goes with it."""
+    """Whom the options name: the key file, and the URI that goes with it; or a Sigstore instance."""
 
     key: Path | None = None
     id: str | None = None
+    keyless: Keyless | None = None
 
 
 def attester_options(command: F) -> F:
-    """--key and --id; the command gets `signer`, a `Named`."""
+    """--key and --id, --sigstore and what goes with it; the command gets `signer`, a `Named`."""
 
     @functools.wraps(command)
-    def called(*args: Any, key: Path | None, verifier_id: str | None, **kwargs: Any) -> Any:
-        return command(*args, signer=Named(key, verifier_id), **kwargs)
+    def called(
+        *args: Any,
+        key: Path | None,
+        verifier_id: str | None,
+        sigstore: bool,
+        trust_config: Path | None,
+        identity_token: Path | None,
+        oauth: bool,
+        **kwargs: Any,
+    ) -> Any:
+        named = Keyless(trust_config, identity_token, oauth)
+        if not sigstore and named != Keyless():
+            raise UsageError("--trust-config, --identity-token and --oauth go with --sigstore")
+        return command(*args, signer=Named(key, verifier_id, named if sigstore else None), **kwargs)
 
     wrapped: Any = called
     for option in (
+        click.option("--oauth", is_flag=True, help="With --sigstore: log in with a browser."),
+        click.option(
+            "--identity-token",
+            type=click.Path(path_type=Path),
+            help="With --sigstore: file with the OpenID token (default: SIGSTORE_ID_TOKEN, or the CI provider's).",
+        ),
+        click.option(
+            "--trust-config",
+            type=click.Path(path_type=Path),
+            help="With --sigstore: the instance's client trust configuration (default: the public instance).",
+        ),
+        click.option(
+            "--sigstore", is_flag=True, help="Sign keylessly, through a Sigstore instance (notme-git alone)."
+        ),
         click.option(
             "--id", "verifier_id", metavar="URI", help="What statements call the verifier (default: its key's digest)."
         ),
@@ -70,11 +110,18 @@ def brought(context: click.Context) -> Make | None:
     return made
 
 
+def bring_keyless(context: click.Context, make: MakeKeyless) -> None:
+    """Let the commands of this command line sign keylessly, where the options ask for it."""
+    context.meta[_KEYLESS] = make
+
+
 def chosen(signer: Named, at: datetime) -> Attester:
     """Who signs, as the options and the command line have it. Nothing is made before somebody is known who signs.
 
     Raises `UsageError` where nobody is, and `UnavailableError` for a key that cannot be used.
     """
+    if signer.keyless is not None:
+        return _keyless(signer)
     if signer.key is not None:
         return _of_key(signer.key, signer.id)
     if signer.id is not None:
@@ -83,6 +130,15 @@ def chosen(signer: Named, at: datetime) -> Attester:
     if make is None:
         raise UsageError("without a key nothing is signed, and nothing unsigned is made", hint=_MAKE)
     return make(at)
+
+
+def _keyless(signer: Named) -> Attester:
+    if signer.key is not None or signer.id is not None:
+        raise UsageError("--sigstore signs without a key, and the certificate says in whose name")
+    make: MakeKeyless | None = click.get_current_context().meta.get(_KEYLESS)
+    if make is None or signer.keyless is None:
+        raise UsageError("this command line has no network, so it cannot sign keylessly", hint="notme-git does")
+    return make(signer.keyless)
 
 
 def _of_key(path: Path, name: str | None) -> KeyAttester:

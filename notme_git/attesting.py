@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from attest import dsse, home, stamps, statement, store, timestamp
+from attest.attester import Attester
 from attest.errors import UnavailableError
 from attest.keys import PublicKey
 from attest.policy import Context
@@ -102,7 +103,7 @@ class Attested:
 
 
 def attest(
-    attester: HomeAttester,
+    attester: Attester,
     place: Path,
     repository: Repository,
     pairs: Sequence[tuple[Examination, Verdict]],
@@ -113,11 +114,16 @@ def attest(
 
     The time-stamps that the home `place` kept of those objects go with them, for verifiers elsewhere.
     """
-    made = [_sign(attester, e, v, context, at) for e, v in pairs if v.outcome is not Outcome.COULD_NOT_CHECK]
+    made = [_sign(attester, *pair, context, at) for pair in pairs if stated(pair)]
     if made:
         lines = {item.object_id: [item.bundle, *_spooled(place, item.object_id)] for item in made}
         store.append(repository, lines, at=at)
     return made
+
+
+def stated(pair: tuple[Examination, Verdict]) -> bool:
+    """Whether there is something to state of it: what could not be checked is passed over."""
+    return pair[1].outcome is not Outcome.COULD_NOT_CHECK
 
 
 def _spooled(place: Path, object_id: str) -> list[bytes]:
@@ -126,7 +132,7 @@ def _spooled(place: Path, object_id: str) -> list[bytes]:
 
 
 def _sign(
-    attester: HomeAttester, examination: Examination, verdict: Verdict, context: Context, at: datetime
+    attester: Attester, examination: Examination, verdict: Verdict, context: Context, at: datetime
 ) -> Attested:
     payload = statement.build(
         examination, verdict, verifier_id=attester.id, repository=context.repository, ref=context.ref, at=at

@@ -67,12 +67,20 @@ def cli(context: click.Context) -> None:
     Exit status: 0 accepted or done, 1 rejected or refused, 2 could not, 64 usage.
     """
     attester_options.bring(context, _verifier_of_home)
+    attester_options.bring_keyless(context, _keyless)
 
 
 def _verifier_of_home(at: datetime) -> Attester:
     from notme_git import attesting  # what only signing statements needs
 
     return attesting.of_home(at)
+
+
+def _keyless(wanted: attester_options.Keyless) -> Attester:
+    from notme_git.keyless.attester import of_options
+
+    Config.find()  # takes the token out of the environment
+    return of_options(wanted, sys.stdin.isatty() and sys.stderr.isatty(), lambda: datetime.now(UTC))
 
 
 @cli.command()
@@ -437,9 +445,16 @@ def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
 @click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the one bundle to this file.")
+@attester_options.attester_options
 @json_option
 def attest(
-    rev: str, directory: Path | None, ref: str | None, address: str | None, out: Path | None, as_json: bool
+    rev: str,
+    directory: Path | None,
+    ref: str | None,
+    address: str | None,
+    out: Path | None,
+    signer: attester_options.Named,
+    as_json: bool,
 ) -> int:
     """Verify REV and store a signed statement.
 
@@ -456,13 +471,14 @@ def attest(
         )
     repo = attest_cli.open_repository(directory, config.environ)
     context = attest_cli.read_context(repo, rev, ref, address)
-    attester = attesting.of_home(config.at)
     trusted, unread = home.read_trust(config.home), list[Error]()
     pairs = [
         (examination, verify.judge(examination, Policy(), context, at=config.at))
         for examination in attest_cli.examinations(repo, rev, trusted, None, config.at, unread)
     ]
-    made = attesting.attest(attester, config.home, repo, pairs, context, config.at)
+    # Asked for once there is something to state: what a Sigstore instance certifies is public for ever.
+    attester = attester_options.chosen(signer, config.at) if any(map(attesting.stated, pairs)) else None
+    made = attesting.attest(attester, config.home, repo, pairs, context, config.at) if attester else []
     if out is not None and made:
         attesting.write_out(out, made[0].bundle)
     if as_json:

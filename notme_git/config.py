@@ -1,7 +1,7 @@
 """Environment and clock, read once at the edge and handed on.
 
-Two homes never mix: everything comes from the one that `attest.location.default` names. A key-encryption key is taken
-out of the environment first, so that no child gets it.
+Two homes never mix: everything comes from the one that `attest.location.default` names. A key-encryption key and an
+identity token are taken out of the environment first, so that no child gets them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from attest import location
 from attest.errors import UsageError
 from notme_git.authority import kek
+from notme_git.keyless import secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Config:
     @classmethod
     def read(cls) -> Config:
         """From this process's environment and clock."""
-        kek.take(os.environ)
+        _take_secrets()
         environ = dict(os.environ)
         return cls(location.default(environ), environ, datetime.now(UTC), sys.executable)
 
@@ -47,5 +48,10 @@ class Config:
 
 def environment() -> dict[str, str]:
     """This process's environment, for calls that need no home."""
-    kek.take(os.environ)
+    _take_secrets()
     return dict(os.environ)
+
+
+def _take_secrets() -> None:
+    kek.take(os.environ)
+    secret.take(os.environ)

@@ -122,6 +122,18 @@ PEERS: Mapping[str, Peer] = {
         ),
         Peer("openssl", "apt install openssl", ("openssl",)),
         Peer("sarif-schema", "the schema of SARIF 2.1.0: .ci/peers", ("git",), (SARIF_SCHEMA,)),
+        Peer(
+            "sigstore-mock",
+            "@sigstore/mock from npm: .ci/peers",
+            ("node",),
+            (NODE_MODULES / "@sigstore" / "mock" / "package.json",),
+        ),
+        Peer(
+            "sigstore-js",
+            "@sigstore/verify and what goes with it from npm: .ci/peers",
+            ("node",),
+            tuple(NODE_MODULES / "@sigstore" / n / "package.json" for n in ("verify", "bundle", "protobuf-specs")),
+        ),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
         Peer("systemd-analyze", "apt install systemd", ("systemd-analyze",)),
         Peer(

@@ -1,0 +1,1 @@
+"""Signing statements keylessly, through any Sigstore instance; needs the extra `sigstore` and the network."""
