@@ -1,7 +1,7 @@
 """Checking a chain of handoffs: who signed each, whether each is about its document, and whether each follows the last.
 
 What is missing is never taken for good: a phase, a document or a key that is not there leaves open what it would have
-shown, and nobody can turn a chain that does not hold into one that does by taking something away.
+shown. Only the last phases can be taken away whole without a trace in the rest; who knows the last hash says it.
 """
 
 from __future__ import annotations
