@@ -12,7 +12,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attest import statement
@@ -29,49 +29,81 @@ from attest.verify import Examination
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one commit. `data` is its entry in `work.commits`; `actors` are URIs and addresses in it."""
+
+    object_id: str
+    data: Mapping[str, Any]
+    actors: frozenset[str]
+
+    @classmethod
+    def of(cls, examination: Examination, stated: bytes | None = None) -> Entry:
+        """The entry of an examined commit; `stated` is the payload of the verifier's `commit/v0.1` about it.
+
+        APAS' three fields, and extension keys that others pass over. Of the message only the first line: the rest is
+        in the commit, for those who have it. Certificate and epoch stand there where the chain to a pinned anchor was
+        proven. Raises `UsageError` for what is no commit.
+        """
+        commit = examination.parsed
+        if not isinstance(commit, Commit):
+            raise UsageError(f"{examination.object_id} is no well-formed commit; a dispatch makes nothing else")
+        leaf = examination.chain.leaf if examination.chain is not None else None
+        data = {
+            "sha": examination.object_id,
+            "message": commit.message.partition(b"\n")[0].decode(errors="replace"),
+            **dispatches.said(signature=examination.signature.decode("ascii", "replace")),
+            "treeId": commit.tree,
+            "parents": list(commit.parents),
+            "payloadSha256": hashlib.sha256(examination.payload).hexdigest(),
+            **({} if leaf is None else {"certSha256": leaf.sha256.hex(), "epoch": leaf.epoch}),
+            **({} if stated is None else {"verificationStatement": {"sha256": hashlib.sha256(stated).hexdigest()}}),
+        }
+        actors = {commit.committer.email, commit.author.email, "" if leaf is None else leaf.uri}
+        return cls(examination.object_id, data, frozenset(actors))
+
+
 def build(
     dispatch: Dispatch,
-    examinations: Sequence[Examination],
+    entries: Sequence[Entry],
     *,
     repository: str | None,
     ref: str | None,
-    statements: Mapping[str, bytes] = {},
     certificate: bytes = b"",
     scoped: bool = False,
 ) -> bytes:
     """The Statement of a dispatch that made these commits: compact ASCII JSON, to be signed as it is.
 
-    `statements` are the payloads of `commit/v0.1` by commit, where they were made; `certificate` is the orchestrator's
-    own, DER. `scoped` says that only those will read it who may see the sources of content and paths of the
-    orchestrator's machine; a git ref is not so. Raises `UnavailableError` where the dispatch does not say what it has
-    to, `UsageError` for what is no commit, or none of this dispatch.
+    `certificate` is the orchestrator's own, DER. `scoped` says that only those will read it who may see the sources of
+    content and paths of the orchestrator's machine; a git ref is not so. Raises `UnavailableError` where the dispatch
+    does not say what it has to, `UsageError` for no commit, or none of this dispatch.
     """
-    if dispatch.missing:
-        raise UnavailableError(
-            f"the dispatch does not say {', '.join(dispatch.missing)}, so nothing is stated of it",
-            hint="have the orchestrator say it; a hash of the work item can be given with --work-item-hash",
-        )
-    parsed = [_commit(one) for one in examinations]
-    _check_commits(dispatch, examinations)
-    _check_origins(dispatch, examinations, parsed)
-    made = {
-        one.object_id: _entry(one, commit, statements.get(one.object_id))
-        for one, commit in zip(examinations, parsed, strict=True)
-    }
+    check(dispatch)
+    _check_commits(dispatch, entries)
+    _check_origins(dispatch, entries)
     payload = _encode(
         {
             "_type": statement.STATEMENT_TYPE,
-            "subject": [_subject(oid, repository, ref) for oid in made],
+            "subject": [_subject(one.object_id, repository, ref) for one in entries],
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "dispatchDefinition": _definition(dispatch),
-                "runDetails": _run(dispatch, made, certificate, scoped=scoped),
+                "runDetails": _run(dispatch, entries, certificate, scoped=scoped),
             },
         }
     ).encode("ascii")
     if len(payload) > MAX_JSON_BYTES:
         raise UsageError(f"a statement of {len(payload)} bytes; at most {MAX_JSON_BYTES} are read", hint="name fewer")
     return payload
+
+
+def check(dispatch: Dispatch) -> None:
+    """Raise `UnavailableError` where the dispatch does not say what a statement of it has to."""
+    if dispatch.missing:
+        raise UnavailableError(
+            f"the dispatch does not say {', '.join(dispatch.missing)}, so nothing is stated of it",
+            hint="have the orchestrator say it; a hash of the work item can be given with --work-item-hash",
+        )
 
 
 def with_work_item_hash(dispatch: Dispatch, content_hash: str) -> Dispatch:
@@ -83,51 +115,25 @@ def with_work_item_hash(dispatch: Dispatch, content_hash: str) -> Dispatch:
     return replace(dispatch, work_item=replace(dispatch.work_item, content_hash=content_hash))
 
 
-def _commit(examination: Examination) -> Commit:
-    if not isinstance(examination.parsed, Commit):
-        raise UsageError(f"{examination.object_id} is no well-formed commit; a dispatch makes nothing else")
-    return examination.parsed
-
-
-def _check_commits(dispatch: Dispatch, examinations: Sequence[Examination]) -> None:
-    if not examinations:
+def _check_commits(dispatch: Dispatch, entries: Sequence[Entry]) -> None:
+    if not entries:
         raise UsageError("no commit was named, so there is nothing to state a dispatch of")
-    if len(examinations) > MAX_COMMITS:
-        raise UsageError(f"{len(examinations)} commits of one dispatch; at most {MAX_COMMITS} can be stated")
+    if len(entries) > MAX_COMMITS:
+        raise UsageError(f"{len(entries)} commits of one dispatch; at most {MAX_COMMITS} can be stated")
     known = {sha for sha, _ in dispatch.work.commits}
-    foreign = [one.object_id for one in examinations if known and one.object_id not in known]
+    foreign = [one.object_id for one in entries if known and one.object_id not in known]
     if foreign:
         raise UsageError(
             f"{foreign[0]} is none of the commits that the dispatch says it made", hint="name those alone"
         )
 
 
-def _check_origins(dispatch: Dispatch, examinations: Iterable[Examination], commits: Iterable[Commit]) -> None:
-    actors = {commit.committer.email for commit in commits} | {dispatch.id, dispatch.execution.session_id}
-    actors |= {one.chain.leaf.uri for one in examinations if one.chain is not None}
+def _check_origins(dispatch: Dispatch, entries: Iterable[Entry]) -> None:
+    actors = {dispatch.id, dispatch.execution.session_id}.union(*(one.actors for one in entries))
     try:
         origins.refuse_actors(dispatch.origins.origins or (), actors)
     except MalformedError as error:
         raise UsageError(error.message, hint=error.hint) from None
-
-
-def _entry(examination: Examination, commit: Commit, stated: bytes | None) -> dict[str, Any]:
-    """One of `work.commits`: APAS' three fields, and extension keys that others pass over.
-
-    Of the message only the first line: the rest is in the commit, for those who have it. Certificate and epoch stand
-    there where the chain to a pinned anchor was proven.
-    """
-    leaf = examination.chain.leaf if examination.chain is not None else None
-    return {
-        "sha": examination.object_id,
-        "message": commit.message.partition(b"\n")[0].decode(errors="replace"),
-        **dispatches.said(signature=examination.signature.decode("ascii", "replace")),
-        "treeId": commit.tree,
-        "parents": list(commit.parents),
-        "payloadSha256": hashlib.sha256(examination.payload).hexdigest(),
-        **({} if leaf is None else {"certSha256": leaf.sha256.hex(), "epoch": leaf.epoch}),
-        **({} if stated is None else {"verificationStatement": {"sha256": hashlib.sha256(stated).hexdigest()}}),
-    }
 
 
 def _subject(oid: str, repository: str | None, ref: str | None) -> dict[str, Any]:
@@ -144,8 +150,9 @@ def _definition(dispatch: Dispatch) -> dict[str, Any]:
     }
 
 
-def _run(dispatch: Dispatch, made: Mapping[str, Any], certificate: bytes, *, scoped: bool) -> dict[str, Any]:
+def _run(dispatch: Dispatch, entries: Sequence[Entry], certificate: bytes, *, scoped: bool) -> dict[str, Any]:
     name, version = dispatch.orchestrator
+    made = {one.object_id: one.data for one in entries}
     identity = dispatches.said(bridgeCert=b64encode(certificate).decode("ascii"))
     # In the dispatch's own order; of those that nobody asked to examine it is only repeated that they were named.
     named = dict(dispatch.work.commits) or dict.fromkeys(made, "")
