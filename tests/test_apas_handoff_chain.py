@@ -340,6 +340,7 @@ def test_for_ley_line_an_envelope_is_written_as_it_reads_them(desk: Path) -> Non
         assert built.return_value == 0
     written = (desk / "w/.rsry-handoff-1.dsse.json").read_bytes().rstrip(b"\n")
     assert written == leyline.encode(dsse.parse_envelope(written))
+    assert dsse.parse_envelope(written).signatures[0].keyid == public(ORCHESTRATOR).key_id
     assert run("check", "w", "--attester-key", "key.pub", "--ends-with", HASHES[1]).return_value == 0
 
 

@@ -81,7 +81,7 @@ def build(
     payload = handoff_statement.build(document, link, from_phase=from_phase, to_phase=to_phase)
     line = attester.sign(payload, at)
     if b64 == "url-nopad":
-        line = leyline.encode(dsse.parse_envelope(json.dumps(dsse.read_json(line)["dsseEnvelope"]).encode()))
+        line = leyline.encode(dsse.parse_envelope(json.dumps(dsse.read_json(line)["dsseEnvelope"]).encode()), own)
     _write(line, output)
     return ACCEPTED
 

@@ -24,9 +24,11 @@ KEY_ID, RAW_SHA256, PREFIXED = "spki", "raw-sha256", "prefixed"
 the SHA-256 of either, as APAS section 3.3 leaves open."""
 
 
-def encode(envelope: Envelope) -> bytes:
-    """Compact JSON with base64url without padding."""
-    signatures = [{"keyid": one.keyid, "sig": _url(one.sig)} for one in envelope.signatures]
+def encode(envelope: Envelope, key: PublicKey | None = None) -> bytes:
+    """Compact JSON with base64url without padding. With `key`, who made the one signature, that is named as here."""
+    signatures = [
+        {"keyid": one.keyid if key is None else key.key_id, "sig": _url(one.sig)} for one in envelope.signatures
+    ]
     top = {"payload": _url(envelope.payload), "payloadType": envelope.payload_type, "signatures": signatures}
     return json.dumps(top, separators=(",", ":")).encode("ascii")
 
