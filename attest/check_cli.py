@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attest import history, pull, verifier
+from attest import attester_options, history, pull, verifier
 from attest.cli import json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.keys import PublicKey
@@ -44,6 +44,8 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--fail-on", type=click.Choice(pull.FAIL_ON), default="unchecked", show_default=True, help="What is a failure."
 )
+@click.option("--record", is_flag=True, help="Sign and store what a forge's commits were made from (--key).")
+@attester_options.attester_options
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")
 @json_option
 def command(
@@ -61,6 +63,8 @@ def command(
     output: Path | None,
     written: tuple[str, ...],
     fail_on: str,
+    record: bool,
+    signer: attester_options.Named,
     jobs: int | None,
     as_json: bool,
 ) -> int:
@@ -70,9 +74,12 @@ def command(
     either is executed or checked out. Commits that a forge made are shown with the commits that they were made from.
 
     With --fail-on rejected, what could not be checked is no failure; with warning, claims that signatures contradict
-    are one, too.
+    are one, too. With --record each commit whose originals are known here gets a rewrite record (docs/rewrites.md).
     """
     at = datetime.now(UTC)
+    if (signer.key or signer.id) and not record:
+        raise UsageError("--key and --id sign rewrite records, and none are asked for", hint="say --record")
+    attester = attester_options.chosen(signer, at) if record else None
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format exclude each other")
     wanted = [(("json" if as_json else form or "text"), output), *map(_wanted, written)]
@@ -85,6 +92,11 @@ def command(
     )
     query = pull.in_force(repo, tips[0], policy_file, query, home)
     made = pull.check(repo, tips[0], tips[1], query, originals=tips[2:], jobs=jobs or history.cores())
+    if attester is not None:
+        from attest.rewrites import offered
+
+        made, count = offered.record(repo, made, attester, at)
+        click.echo(f"{count} rewrite record{'' if count == 1 else 's'} stored", err=True)
     status = made.status(fail_on)
     for each, place in wanted:
         _print(_rendered(made, each, repo, status), place)

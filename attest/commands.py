@@ -21,6 +21,7 @@ VERIFYING: dict[str, str] = {
     "policy": "attest.rules.cli:policy",
     "reasons": "attest.reasons.cli:command",
     "sync": "attest.sync_cli:command",
+    "rewrite": "attest.rewrites.cli:rewrite",
     "trust": "attest.rules.trust_cli:trust",
     "verify": "attest.history_cli:verify_command",
 }

@@ -136,14 +136,18 @@ class Worker:
         if not lines:
             return row
         if self._follower is None:
-            from attest.rewrites.follow import Follower
-
-            # Old commits are judged as new ones are, and what leads on from them is the follower's to see.
-            asked = replace(self._query, policy=self._query.policy or Policy())
-            originals = Worker(self._repo, asked, following=False)
-            self._follower = Follower(self._repo, self._query, lambda ids: list(originals.rows(ids)))
+            self._follower = follower(self._repo, self._query)
         tokens = lookup.timestamps(row.object_id) if _SSH_BEGIN in raw else ()
         return self._follower.row(row, raw, lines, tokens, lookup.paths_of(row.object_id))
+
+
+def follower(repo: Repository, query: Query) -> Follower:
+    """Follows rewrite records; old commits are judged as new ones are, where there is no policy by the built-in one."""
+    from attest.rewrites.follow import Follower  # what only repositories with records need
+
+    # What leads on from old commits is the follower's own to see.
+    originals = Worker(repo, replace(query, policy=query.policy or Policy()), following=False)
+    return Follower(repo, query, lambda ids: list(originals.rows(ids)))
 
 
 class _Lookup:

@@ -194,10 +194,16 @@ def decide(
 
 
 def judge(
-    examination: Examination, policy: PolicyLike, context: Context, *, at: datetime, paths: Paths = no_paths
+    examination: Examination,
+    policy: PolicyLike,
+    context: Context,
+    *,
+    at: datetime,
+    paths: Paths = no_paths,
+    through: tuple[Through, ...] = (),
 ) -> Verdict:
     """The same in the form that is stored and stated."""
-    decided = decide(examination, policy, context, at=at, paths=paths)
+    decided = decide(examination, policy, context, at=at, paths=paths, through=through)
     return Verdict(
         findings=replace(examination.record(), findings=decided.findings),
         outcome=decided.outcome,

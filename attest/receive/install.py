@@ -20,7 +20,10 @@ SERVER = ("pre-receive", "post-receive")
 
 CLIENT = ("pre-push", "commit-msg")
 
-ALL = (*SERVER, "update", *CLIENT)
+REWRITE = "post-rewrite"
+"""On the client, too, where there is something to sign records with."""
+
+ALL = (*SERVER, "update", *CLIENT, REWRITE)
 
 MARK = "# notme-attest hook: "
 """Stands in the second line of every hook of ours, before its name."""

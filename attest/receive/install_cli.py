@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from attest import attester_options
 from attest.cli import json_option, open_repository
 from attest.errors import ACCEPTED, Error, UsageError
 from attest.receive import install, refusal, settings
@@ -19,7 +20,7 @@ from attest.repository import Repository
 
 @click.command(name="install")
 @click.option("--server", type=FILE, help="The receiving repository: pre-receive and post-receive.")
-@click.option("--client", is_flag=True, help="The repository here: pre-push and commit-msg.")
+@click.option("--client", is_flag=True, help="The repository here: pre-push, commit-msg and, with a key, post-rewrite.")
 @click.option("--hook", "names", multiple=True, type=click.Choice(install.ALL), help="These instead. May be repeated.")
 @click.option("--shared", is_flag=True, help="Also where core.hooksPath names a directory of several repositories.")
 @click.option("--uninstall", is_flag=True, help="Take them out; the hooks that were there before come back.")
@@ -35,10 +36,10 @@ def install_command(
         raise UsageError("say --server DIRECTORY or --client", hint="one of the two")
     with open_repository(server, os.environ) as repo:
         hooks = install.folder(repo, shared=shared)
-        wanted = names or (install.CLIENT if client else install.SERVER)
-        # Neither the judged tree, in which hooks run, nor PYTHONPATH may say what `attest` is.
-        command = (sys.executable, "-E", "-P", "-m", "attest")
-        placed = [install.remove(hooks, name) if uninstall else install.place(hooks, name, command) for name in wanted]
+        wanted = names or ((*install.CLIENT, *_rewrite(repo, uninstall)) if client else install.SERVER)
+        placed = [
+            install.remove(hooks, name) if uninstall else install.place(hooks, name, _command(name)) for name in wanted
+        ]
         warning = "" if uninstall or client else _cannot_yet(repo)
     if as_json:
         items = [{"path": str(p.path), "done": p.done, "then": str(p.then) if p.then else None} for p in placed]
@@ -49,6 +50,20 @@ def install_command(
     if warning:
         say(warning)
     return ACCEPTED
+
+
+def _rewrite(repo: Repository, uninstall: bool) -> tuple[str, ...]:
+    """The hook that records rewrites, where it can sign records."""
+    brought = attester_options.brought(click.get_current_context()) is not None
+    return (install.REWRITE,) if uninstall or brought or settings.read(repo).verifier_key else ()
+
+
+def _command(name: str) -> tuple[str, ...]:
+    """Neither the judged tree, in which hooks run, nor PYTHONPATH may say what `attest` is."""
+    brought = attester_options.brought(click.get_current_context()) is not None
+    # Only the other command line has the home's verifier, who signs; the rest is quicker without it.
+    package = "notme_git" if brought and name == install.REWRITE else "attest"
+    return (sys.executable, "-E", "-P", "-m", package)
 
 
 def _cannot_yet(repo: Repository) -> str:

@@ -29,7 +29,8 @@ class Settings:
     Who pushes to a `protect` ref has to prove when each commit was signed, and can neither rewind nor delete it. What
     `known` refs reach counts as judged; what is pushed to `ignore` refs is not judged. `policy` is a file of rules in
     place of those in the tree; `repository` the address that certificates are held against; `witness` the URI that
-    witness statements name as their maker. `anchors` and `bundle` stand in for those of the home; the fields after
+    witness statements name as their maker; `verifier_key` and `verifier` are the same for what is stated of commits
+    that were rewritten here. `anchors` and `bundle` stand in for those of the home; the fields after
     `bundle` say whose other signatures count, as the options of `notme-attest verify` do.
     """
 
@@ -49,6 +50,8 @@ class Settings:
     repository: str | None = None
     witness_key: Path | None = None
     witness: str | None = None
+    verifier_key: Path | None = None
+    verifier: str | None = None
 
     def protects(self, ref: str) -> bool:
         """Whether `ref`, a full name, is protected."""
@@ -94,6 +97,8 @@ def read(repo: Repository) -> Settings:
         repository=_last(found, "notme.repository"),
         witness_key=_path(found, "notme.witnesskey"),
         witness=_last(found, "notme.witness"),
+        verifier_key=_path(found, "notme.verifierkey"),
+        verifier=_last(found, "notme.verifier"),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attest import history, merges, verifier, verify
+from attest import history, merges, store, verifier, verify
 from attest.cli import (
     STATUS,
     examinations,
@@ -20,10 +20,12 @@ from attest.cli import (
     repository_option,
 )
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
+from attest.gitobject import ObjectKind
+from attest.keys import PublicKey
 from attest.policy import Case
 from attest.profile import Profile
 from attest.query import Query
-from attest.report.text import finding_line, printable
+from attest.report.text import finding_line, printable, through_lines
 from attest.repository import Repository
 from attest.revisions import Revisions
 from attest.rules import explain as explaining
@@ -32,9 +34,10 @@ from attest.rules import simulate, source, writing
 from attest.rules.document import parse
 from attest.rules.propose import Proposal, ssh_key
 from attest.rules.ruleset import Ruleset
+from attest.through import Through
 from attest.trust import Trust
 from attest.types import Outcome, Severity, StepStatus
-from attest.verifier import examiner_options
+from attest.verifier import attester_keys_option, examiner_options
 
 SHOWN = 10
 """Offenders that `simulate` names unless it is told otherwise."""
@@ -58,6 +61,7 @@ def policy() -> None:
 @click.argument("rev")
 @repository_option
 @examiner_options
+@attester_keys_option
 @_POLICY
 @click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
@@ -71,6 +75,7 @@ def explain(
     as_json: bool,
     trusted: Trust,
     profile: str | None,
+    attesters: tuple[PublicKey, ...],
 ) -> int:
     """Say which rule decides REV, and why the others do not.
 
@@ -86,7 +91,14 @@ def explain(
 
     context = read_context(repo, rev, ref, address)
     verdict = verify.judge(found, rules, context, at=at, paths=paths)
-    said = explaining.explain(rules, Case(found, context, at, paths))
+    through: tuple[Through, ...] = ()
+    if rules.follows and STATUS[verdict.outcome] and found.kind == ObjectKind.COMMIT:
+        # As everywhere: records are asked where the commit is not accepted by itself.
+        wanted = Profile(profile) if profile else None
+        query = Query(trusted, at, rules, context, wanted, verifier.home(), attesters=attesters)
+        through = history.follower(repo, query).through(found.object_id, store.read(repo, found.object_id))
+        verdict = verify.judge(found, rules, context, at=at, paths=paths, through=through)
+    said = explaining.explain(rules, Case(found, context, at, paths, through))
     failed = [f for f in verdict.findings.findings[:-1] if f.status is StepStatus.FAILED]
     if as_json:
         outcome = {"object": found.object_id, "outcome": str(verdict.outcome), "ref": context.ref}
@@ -100,6 +112,8 @@ def explain(
         click.echo("  which no rule excuses. What the rules would say all the same:")
     for line in explaining.text_lines(said):
         click.echo(f"  {line}")
+    for line in through_lines(through):
+        click.echo(line)
     return STATUS[verdict.outcome]
 
 
