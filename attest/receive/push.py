@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from attest import history
+from attest import history, signing_key
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, Step, VerificationError, exit_status
 from attest.policy import Context, PolicyLike
 from attest.query import Query
@@ -126,7 +126,9 @@ def _judge_update(
         by = judge_of(update)
         policy = Protected(by.policy) if settings.protects(update.ref) else by.policy
         report.policy = policy.name
-        query = Query(by.trusted, at, policy, Context(update.ref, settings.repository or repo.remote()))
+        keys = tuple(map(signing_key.load_public, settings.attester_keys)) if policy.follows else ()
+        where = Context(update.ref, settings.repository or repo.remote())
+        query = Query(by.trusted, at, policy, where, attesters=keys)
         for row in history.rows(repo, new_objects(repo, update, before(update)), query, jobs=jobs):
             report.add(row)
     except Error as error:

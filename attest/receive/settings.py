@@ -30,8 +30,9 @@ class Settings:
     `known` refs reach counts as judged; what is pushed to `ignore` refs is not judged. `policy` is a file of rules in
     place of those in the tree; `repository` the address that certificates are held against; `witness` the URI that
     witness statements name as their maker; `verifier_key` and `verifier` are the same for what is stated of commits
-    that were rewritten here. `anchors` and `bundle` stand in for those of the home; the fields after
-    `bundle` say whose other signatures count, as the options of `notme-attest verify` do.
+    that were rewritten here; `attester_keys` are the verifiers' keys whose records count. `anchors`
+    and `bundle` stand in for those of the home; the fields after `bundle` say whose other signatures count, as the
+    options of `notme-attest verify` do.
     """
 
     policy: Path | None = None
@@ -52,6 +53,7 @@ class Settings:
     witness: str | None = None
     verifier_key: Path | None = None
     verifier: str | None = None
+    attester_keys: tuple[Path, ...] = ()
 
     def protects(self, ref: str) -> bool:
         """Whether `ref`, a full name, is protected."""
@@ -99,6 +101,7 @@ def read(repo: Repository) -> Settings:
         witness=_last(found, "notme.witness"),
         verifier_key=_path(found, "notme.verifierkey"),
         verifier=_last(found, "notme.verifier"),
+        attester_keys=tuple(_absolute("notme.attesterKey", value) for value in found.get("notme.attesterkey", ())),
     )
 
 

@@ -26,7 +26,7 @@ from tests.peers import NODE_MODULES, ROOT, SEARCH, WHEELS, peer
 from tests.served import Served, served
 
 ACTION = ROOT / "action" / "sign"
-ACTIONS = (ACTION, ROOT / "action" / "verify")
+ACTIONS = (ACTION, ROOT / "action" / "verify", ROOT / "action" / "record")
 WORKFLOW = ROOT / ".github" / "workflows" / "sign.yml"
 REPOSITORY = "example/tool"
 OLD_ACTIONLINT = 'specifying action "$/action/'

@@ -23,6 +23,7 @@ from tests.pushes import Ended, now
 
 ATTEST = Path(sys.executable).parent / "notme-attest"
 VERIFY = ROOT / "action" / "verify"
+RECORD = ROOT / "action" / "record"
 WORKFLOW = ROOT / ".github" / "workflows" / "verify.yml"
 GITLAB = ROOT / "action" / "gitlab" / "verify.yml"
 REPOSITORY = "example/tool"
@@ -189,6 +190,30 @@ def test_the_action_and_the_workflow_may_read_and_nothing_else() -> None:
     assert "secrets." not in text
     signs = ROOT / "action" / "sign" / "requirements.txt"
     assert (VERIFY / "requirements.txt").read_bytes() == signs.read_bytes()
+
+
+def test_the_action_after_a_merge_records_what_was_squashed_and_pushes_it(place: Place) -> None:
+    peer("action-wheels")
+    made = place.made
+    hub = place.root / "hub" / REPOSITORY
+    made.clone.git("config", "uploadpack.allowAnySHA1InWant", "true", environ={"GIT_DIR": str(hub)})
+    job = place.job("record", made.feature)
+    key = place.root / "key.pem"
+    subprocess.run([peer("openssl"), "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    given = {"anchors": place.anchors, "bundle": place.bundle, "new": made.squash, "base": made.signed_off}
+    given |= {"head": made.feature, "key": key.read_text(), "id": "https://ci.example/rewrites", "ref": "main"}
+    outputs = job.action(RECORD, given)
+    assert (job.failed, outputs["status"]) == ("", "0"), job.log
+    [record] = json.loads(Path(outputs["report"]).read_text())
+    assert (record["commit"], record["made"], record["relation"]) == (made.squash, "squash", "same-tree")
+    assert record["recordedBy"] == "https://ci.example/rewrites"
+    assert key.read_text().splitlines()[1] not in job.log
+    assert not (Path(outputs["report"]).parent / "key.pem").exists()
+    stored = made.clone.git("rev-parse", "refs/attestations/notme", environ={"GIT_DIR": str(hub)})
+    assert len(stored.out.strip()) == 40
+    refused = place.job("record-refused", made.feature)
+    refused.action(RECORD, {**given, "key": ""})
+    assert "the input key is missing" in refused.log
 
 
 def test_the_template_for_gitlab_judges_a_merge_request(place: Place) -> None:
