@@ -108,6 +108,15 @@ def refused(made: Signed, root: SigstoreRoot = ROOT) -> Reason:
     return caught.value.reason
 
 
+def test_a_client_trust_configuration_has_a_root_in_it() -> None:
+    kind = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
+    config = {"mediaType": kind, "trustedRoot": json.loads(trusted_root()), "signingConfig": {}}
+    found = SigstoreRoot.parse(json.dumps(config).encode())
+    assert (found.logs, found.authorities) == (ROOT.logs, ROOT.authorities)
+    with pytest.raises(MalformedError):
+        SigstoreRoot.parse(json.dumps({**config, "trustedRoot": config}).encode())
+
+
 @pytest.mark.parametrize(
     ("name", "evidence"),
     [

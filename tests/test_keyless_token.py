@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,6 +69,50 @@ def test_without_any_token_it_is_said_where_one_is_looked_for(tmp_path: Path) ->
     assert secret.VARIABLE in caught.value.hint
     with pytest.raises(UnavailableError, match="cannot read"):
         token.find(tmp_path / "absent")
+
+
+@pytest.fixture
+def provider() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The URL at which a job of GitHub's asks for its token, and what was asked there with which right to ask."""
+    asked: list[tuple[str, str]] = []
+    given = claims()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            right = self.headers["authorization"] == "bearer right"
+            body = json.dumps({"value": given} if right else {"message": "SECRET"}).encode()
+            self.send_response(200 if right else 403)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/token?job=1", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_job_of_github_asks_for_its_own_token(
+    monkeypatch: pytest.MonkeyPatch, provider: tuple[str, list[tuple[str, str]]]
+) -> None:
+    pytest.importorskip("sigstore")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    with pytest.raises(UnavailableError, match="gives no identity token") as caught:
+        token.find(None)
+    assert "id-token: write" in caught.value.hint
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_URL", provider[0])
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong")
+    with pytest.raises(UnavailableError) as caught:
+        token.find(None)
+    assert "SECRET" not in caught.value.message
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "right")
+    assert token.parse(token.find(None)).identity == "alice"
+    assert provider[1][-1] == ("/token?job=1&audience=sigstore", "bearer right")
 
 
 @pytest.mark.parametrize("text", ["garbled", claims(exp=1), claims(aud="other"), claims(sub=None)])

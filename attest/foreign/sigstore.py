@@ -77,11 +77,13 @@ class SigstoreRoot:
 
     @classmethod
     def parse(cls, data: bytes) -> SigstoreRoot:
-        """`trusted_root.json` of version 0.1; `MalformedError` for anything else."""
+        """`trusted_root.json` of version 0.1, also inside of a client trust configuration; else `MalformedError`."""
         if len(data) > MAX_ROOT_BYTES:
             raise MalformedError(f"{len(data)} bytes of trusted root; at most {MAX_ROOT_BYTES} are read")
         try:
             found = json.loads(data)
+            if str(found["mediaType"]).startswith("application/vnd.dev.sigstore.clienttrustconfig"):
+                found = found["trustedRoot"]
             kind = found["mediaType"]
             if not str(kind).startswith("application/vnd.dev.sigstore.trustedroot"):
                 raise MalformedError("not a trusted root of Sigstore")

@@ -36,7 +36,7 @@ def load(name: str) -> ModuleType:
         ) from None
 
 
-def bounded(what: str, call: Callable[[], T], seconds: float = SECONDS) -> T:
+def bounded(what: str, call: Callable[[], T], *, seconds: float = SECONDS, hint: str = _RETRY) -> T:
     """What `call` returns; `UnavailableError` saying that `what` failed, where it raises or takes longer.
 
     A call that hangs is left behind in its thread, which does not keep the program from ending.
@@ -54,16 +54,14 @@ def bounded(what: str, call: Callable[[], T], seconds: float = SECONDS) -> T:
     thread.start()
     thread.join(seconds)
     if failed:
-        raise _translated(what, failed[0]) from None
+        raise _translated(what, failed[0], hint) from None
     if not done:
-        raise UnavailableError(f"{what}: no answer within {seconds:g} seconds", hint=_RETRY)
+        raise UnavailableError(f"{what}: no answer within {seconds:g} seconds", hint=hint)
     return done[0]
 
 
-def _translated(what: str, error: Exception) -> Error:
-    if isinstance(error, Error):
-        return error
-    return UnavailableError(f"{what}: {_cause(error)}", hint=_RETRY)
+def _translated(what: str, error: Exception, hint: str) -> Error:
+    return error if isinstance(error, Error) else UnavailableError(f"{what}: {_cause(error)}", hint=hint)
 
 
 def _cause(error: BaseException) -> str:

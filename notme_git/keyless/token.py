@@ -15,6 +15,8 @@ from notme_git.keyless import calls, secret
 MAX_BYTES = 64 * 1024
 _WHERE = f"name a file with --identity-token, set {secret.VARIABLE}, or give --oauth; in CI: docs/keyless.md"
 
+_PERMISSION = "in GitHub Actions the job needs `permissions: id-token: write`, which pull requests of forks never get"
+
 
 def find(file: Path | None) -> str:
     """The token as text: the file's, the variable's, or the CI provider's. `UnavailableError` where there is none."""
@@ -23,7 +25,9 @@ def find(file: Path | None) -> str:
     if (held := secret.held()) is not None:
         return _checked(held, secret.VARIABLE)
     oidc = calls.load("sigstore.oidc")
-    found: str | None = calls.bounded("the CI provider gives no identity token", oidc.detect_credential)
+    found: str | None = calls.bounded(
+        "the CI provider gives no identity token", oidc.detect_credential, hint=_PERMISSION
+    )
     if not found:
         raise UnavailableError("there is no identity token to sign with", hint=_WHERE)
     return _checked(found, "the CI provider")

@@ -288,7 +288,7 @@ def test_an_instance_that_says_nothing_is_not_waited_for(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
-    monkeypatch.setattr(calls.bounded, "__defaults__", (0.2,))
+    monkeypatch.setattr(calls.bounded, "__kwdefaults__", {"seconds": 0.2, "hint": ""})
 
     def wait(_: Answer) -> None:
         release.wait(20)

@@ -16,5 +16,5 @@ try {
   });
   console.log("ok");
 } catch (error) {
-  console.log(`refused: ${error.code ?? error.name}`);
+  console.log(`refused: ${error.code ?? error.message}`);
 }
