@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ from cryptography import x509
 from attest import asn1, certificate, evidence, keys, timestamp, trust
 from attest.certificate import BridgeCertificate, Chain
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
+from attest.keys import PublicKey
 from attest.profile import FULCIO_ISSUER, RULES
 from attest.trust import Trust
 from attest.types import Evidence, PrincipalKind, Voucher
@@ -202,6 +203,43 @@ def parse_bundle(data: bytes) -> Bundle:
     )
 
 
+def parse_key_bundle(data: bytes) -> KeyBundle:
+    """Read a Sigstore bundle whose verification material is the hint of a bare key; `MalformedError`.
+
+    The hint has to be the signature's key id (protobuf-specs, `sigstore_common.proto`, PublicKeyIdentifier); neither
+    decides whose key it is.
+    """
+    top = read_json(data)
+    media_type = _text(top, "mediaType")
+    if media_type not in _MEDIA_TYPES:
+        raise MalformedError(f"{media_type!r} is not a Sigstore bundle of version 0.1 to 0.3")
+    material = _object(top, "verificationMaterial")
+    hint = _text(_object(material, "publicKey"), "hint")
+    envelope = _envelope(_object(top, "dsseEnvelope"))
+    if len(envelope.signatures) != 1:
+        raise MalformedError(f"the bundle's envelope has {len(envelope.signatures)} signatures, not one")
+    if envelope.signatures[0].keyid != hint:
+        raise MalformedError("the bundle's hint is not the key id of its signature")
+    return KeyBundle(_timestamps(material), envelope)
+
+
+def verify_envelope(envelope: Envelope, accepted: Iterable[PublicKey], threshold: int = 1) -> tuple[PublicKey, ...]:
+    """The accepted keys that signed, each once, at least `threshold` of them (protocol 1.0.2, "(t, n)-ENVELOPE").
+
+    Keys are counted, not signatures and not key ids, which anybody can write. A signature that no accepted key made is
+    passed over. Raises `VerificationError` where there are too few.
+    """
+    message = pae(envelope.payload_type, envelope.payload)
+    signed = tuple(key for key in dict.fromkeys(accepted) if _signed(envelope, key, message))
+    if not signed:
+        raise VerificationError(Step.INTEGRITY, Reason.KEY_UNKNOWN, "no key that was named signed it")
+    if len(signed) < threshold:
+        raise VerificationError(
+            Step.INTEGRITY, Reason.KEY_UNKNOWN, f"{len(signed)} of the keys that were named signed it, not {threshold}"
+        )
+    return signed
+
+
 def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundle:
     """Check a bundle offline: signature, chain, time, epoch and whether the signer may attest.
 
@@ -255,6 +293,16 @@ def read_json(data: bytes) -> JsonObject:
     if data.count(b"{") + data.count(b"[") > MAX_JSON_DEPTH or b"\\u" in data:
         _check_depth_and_text(value)
     return value
+
+
+def _signed(envelope: Envelope, key: PublicKey, message: bytes) -> bool:
+    for made in envelope.signatures:
+        try:
+            keys.verify_signature(key, made.sig, message)
+        except VerificationError:
+            continue
+        return True
+    return False
 
 
 def _evidence(bundle: Bundle, chain: Chain) -> tuple[Evidence, ...]:

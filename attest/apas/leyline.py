@@ -13,8 +13,9 @@ import hashlib
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Collection
+from dataclasses import replace
 
-from attest import dsse, keys
+from attest import dsse
 from attest.dsse import Envelope
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import PublicKey
@@ -50,30 +51,24 @@ def verify(envelope: Envelope, trusted: Collection[PublicKey]) -> tuple[PublicKe
     """
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError(f"the envelope holds {envelope.payload_type[:80]!r}, not an in-toto Statement")
-    message = dsse.pae(envelope.payload_type, envelope.payload)
-    signers = tuple(key for key in dict.fromkeys(trusted) if _signed(envelope, key, message))
-    if signers:
-        return signers
-    for text in _spellings(envelope.payload):
-        message = dsse.pae(envelope.payload_type, text)
-        if any(_signed(envelope, key, message) for key in trusted):
-            raise VerificationError(
-                Step.INTEGRITY,
-                Reason.SIGNATURE_INVALID,
-                "legacy signature form: it is over the payload's base64 text, and not over the payload",
-                hint="have whoever made it sign again with a release that follows DSSE",
-            )
-    raise VerificationError(Step.INTEGRITY, Reason.KEY_UNKNOWN, "no key that was named signed it")
+    try:
+        return dsse.verify_envelope(envelope, trusted)
+    except VerificationError:
+        if not any(_is_legacy(replace(envelope, payload=text), trusted) for text in _spellings(envelope.payload)):
+            raise
+    raise VerificationError(
+        Step.INTEGRITY,
+        Reason.SIGNATURE_INVALID,
+        "legacy signature form: it is over the payload's base64 text, and not over the payload",
+        hint="have whoever made it sign again with a release that follows DSSE",
+    )
 
 
-def _signed(envelope: Envelope, key: PublicKey, message: bytes) -> bool:
-    for made in envelope.signatures:
-        try:
-            keys.verify_signature(key, made.sig, message)
-        except VerificationError:
-            continue
-        return True
-    return False
+def _is_legacy(envelope: Envelope, trusted: Collection[PublicKey]) -> bool:
+    try:
+        return bool(dsse.verify_envelope(envelope, trusted))
+    except VerificationError:
+        return False
 
 
 def _spellings(payload: bytes) -> tuple[bytes, ...]:
