@@ -20,7 +20,6 @@ from attest import statement, verify
 from attest.apas import dispatch as dispatches
 from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import PREDICATE_TYPE, Agent, Dispatch, Pipeline, WorkItem
-from attest.apas.dispatch_statement import Entry
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.policy import Context, Policy
 from attest.verify import Examination
@@ -69,12 +68,9 @@ def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
     return made
 
 
-def stated(
-    dispatch: Dispatch, examinations: Sequence[Examination], statements: dict[str, bytes] | None = None, **options: Any
-) -> dict[str, Any]:
+def stated(dispatch: Dispatch, examinations: Sequence[Examination], **options: Any) -> dict[str, Any]:
     options = {"repository": "https://git.example/app", "ref": "refs/heads/main", **options}
-    entries = [Entry.of(one, (statements or {}).get(one.object_id)) for one in examinations]
-    payload = dispatch_statement.build(dispatch, entries, **options)
+    payload = dispatch_statement.build(dispatch, examinations, **options)
     found: dict[str, Any] = json.loads(payload)
     assert json.dumps(found, separators=(",", ":")).encode() == payload
     return found
@@ -327,7 +323,7 @@ def test_the_golden_dispatch_is_reproduced(forge: Forge) -> None:
 
     unsigned = examined(forge, commit_payload())
     payload = dispatch_statement.build(
-        parsed(SERVED), [Entry.of(unsigned)], repository="https://git.example/app", ref="refs/heads/main"
+        parsed(SERVED), [unsigned], repository="https://git.example/app", ref="refs/heads/main"
     )
     assert payload == (GOLDEN / "dispatch-v1.json").read_bytes().rstrip(b"\n")
     schema("Dispatch").validate(json.loads(payload)["predicate"])

@@ -65,6 +65,22 @@ class Entry:
 
 def build(
     dispatch: Dispatch,
+    examinations: Iterable[Examination],
+    *,
+    repository: str | None,
+    ref: str | None,
+    statements: Mapping[str, bytes] | None = None,
+    certificate: bytes = b"",
+    scoped: bool = False,
+) -> bytes:
+    """As `assemble`, from the examinations; `statements` are payloads of `commit/v0.1` by commit, where there are."""
+    known = statements or {}
+    entries = [Entry.of(one, known.get(one.object_id)) for one in examinations]
+    return assemble(dispatch, entries, repository=repository, ref=ref, certificate=certificate, scoped=scoped)
+
+
+def assemble(
+    dispatch: Dispatch,
     entries: Sequence[Entry],
     *,
     repository: str | None,

@@ -49,7 +49,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     entries = [Entry.of(one) for one in examinations]
     stated = {
         "handoff.json": handoff_statement.build(plan, link, from_phase="planning", to_phase="generating"),
-        "dispatch.json": dispatch_statement.build(dispatch, entries, repository="https://git.example/app", ref=None),
+        "dispatch.json": dispatch_statement.assemble(dispatch, entries, repository="https://git.example/app", ref=None),
     }
     with world.opened() as authority:
         attester = attesting.HomeAttester.enroll(authority, world.trust(), world.now)
