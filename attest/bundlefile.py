@@ -34,13 +34,16 @@ class Imported:
 
 
 class Spool(Mapping[str, "list[bytes]"]):
-    """The recognised lines of a file, kept in a temporary one, by the object they are about. In a `with` block."""
+    """The recognised lines of a file, kept in a temporary one, by the object they are about. In a `with` block.
+
+    All are taken before the first is asked for.
+    """
 
     def __init__(self, id_length: int) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._places = dict[str, list[tuple[int, int]]]()
         self._id_length = id_length
-        self.recognised = self.ignored = 0
+        self.recognised = self.ignored = self._end = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -73,8 +76,8 @@ class Spool(Mapping[str, "list[bytes]"]):
             self.ignored += 1
             return
         self.recognised += 1
-        place = (self._file.seek(0, 2), len(content))
-        self._file.write(content)
+        place = (self._end, len(content))
+        self._end += self._file.write(content)
         for oid in about:
             self._places.setdefault(oid, []).append(place)
 

@@ -173,7 +173,12 @@ def parse_envelope(data: bytes) -> Envelope:
     Unknown fields are ignored, as the protocol asks. Raises `MalformedError`, also for an envelope
     without a signature.
     """
-    return _envelope(read_json(data))
+    return envelope_of(read_json(data))
+
+
+def envelope_of(top: Mapping[str, Any]) -> Envelope:
+    """The same for an object that `read_json` returned, or that is within one."""
+    return _envelope(top)
 
 
 def parse_bundle(data: bytes) -> Bundle:

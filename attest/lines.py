@@ -72,7 +72,9 @@ def one_line(content: bytes) -> bytes:
 def envelope_of(top: Mapping[str, Any]) -> Envelope:
     """The DSSE envelope that a JSON object is, or that it has as a bundle. `MalformedError`."""
     inner = top.get("dsseEnvelope", top)
-    return dsse.parse_envelope(json.dumps(inner).encode("ascii"))
+    if not isinstance(inner, dict):
+        raise MalformedError("dsseEnvelope is not an object")
+    return dsse.envelope_of(inner)
 
 
 def _about(subjects: object) -> tuple[str, ...]:

@@ -6,10 +6,13 @@ signature, as one line of JSON.
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -52,6 +55,24 @@ def rates(count: int) -> tuple[float, float]:
     return PROCESSES * count / seconds[0], PROCESSES * count / seconds[1]
 
 
+def lines(count: int) -> Iterator[tuple[str, bytes]]:
+    """So many lines in stored form, as one credential makes them, each with the id that it is about."""
+    at = datetime.now(UTC)
+    with tempfile.TemporaryDirectory(prefix="notme-bench-") as directory:
+        place = Path(directory)
+        founding.found(place, "Alice Example", "alice@example.org", "file", at)
+        with opened(place) as authority:
+            authority.store.add_grant(_grant(authority, at))
+        trusted = home.read_trust(place)
+        with opened(place) as authority:
+            judged = [_judged(authority, trusted, number, at) for number in range(COMMITS)]
+            attester = attesting.HomeAttester.enroll(authority, trusted, at)
+            for number in range(count):
+                examination, verdict = judged[number % COMMITS]
+                about = replace(examination, object_id=hashlib.sha1(b"%d" % number).hexdigest())
+                yield about.object_id, attester.sign(_built(about, verdict, attester.id, at), at)
+
+
 Span = tuple[float, float]
 
 
@@ -62,14 +83,11 @@ def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Que
         judged = [_judged(authority, trusted, number, at) for number in range(COMMITS)]
         attester = attesting.HomeAttester.enroll(authority, trusted, at)
 
-    def build(examination: Examination, verdict: Verdict) -> bytes:
-        return statement.build(examination, verdict, verifier_id=attester.id, repository=None, ref=None, at=at)
-
     def sign(examination: Examination, verdict: Verdict) -> None:
-        attester.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, build(examination, verdict)))
+        attester.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, _built(examination, verdict, attester.id, at)))
 
     def store(examination: Examination, verdict: Verdict) -> None:
-        attester.sign(build(examination, verdict), at)
+        attester.sign(_built(examination, verdict, attester.id, at), at)
 
     spans = []
     for make in (sign, store):
@@ -79,6 +97,10 @@ def _work(place: str, count: int, barrier: Barrier, results: multiprocessing.Que
             make(*judged[number % COMMITS])
         spans.append((start, time.monotonic()))
     results.put((spans[0], spans[1]))
+
+
+def _built(examination: Examination, verdict: Verdict, verifier: str, at: datetime) -> bytes:
+    return statement.build(examination, verdict, verifier_id=verifier, repository=None, ref=None, at=at)
 
 
 def _judged(authority: Authority, trusted: Trust, number: int, at: datetime) -> tuple[Examination, Verdict]:
