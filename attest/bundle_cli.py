@@ -57,7 +57,7 @@ def export_command(
             added, objects, left = written.added, written.objects, written.passed_over
             said = {"ref": layouts.ref(Layout(layout)), "objects": objects, "added": added, "passedOver": left}
             text = f"{layouts.ref(Layout(layout))}: {_count(added, objects)} added"
-            text += f", {left:,} were there or have no place in it" if left else ""
+            text += f"; passed over: {left:,}, there already or without a place in it" if left else ""
         else:
             assert out is not None
             with _written(out) as file:

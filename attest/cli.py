@@ -196,7 +196,8 @@ def show(
         _print_blocks([*map(_statement_lines, items), *(map(text.printable, noteclaims.shown(c)) for c in claims)])
     if not items and not as_json:
         program = click.get_current_context().find_root().info_name
-        click.echo(f"{program}: no statement is stored for {object_id} (notme-git attest makes one)", err=True)
+        hint = "notme-git attest makes one, sync fetches them"
+        click.echo(f"{program}: no statement is stored for {object_id} ({hint})", err=True)
     return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,8 @@ class _Handler(BaseHTTPRequestHandler):
     git: Path
     root: Path
     environ: Mapping[str, str]
+    credentials = ""
+    """`user:password` to ask for; empty lets anybody in."""
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the tests read what git says."""
@@ -40,6 +43,13 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _answer(self, body: bytes) -> None:
+        wanted = f"Basic {b64encode(self.credentials.encode()).decode()}"
+        if self.credentials and self.headers.get("Authorization") != wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         asked = urlsplit(self.path)
         variables = {
             **self.environ,
@@ -71,9 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(git: Path, root: Path, environ: Mapping[str, str]) -> Iterator[str]:
+def serving(git: Path, root: Path, environ: Mapping[str, str], credentials: str = "") -> Iterator[str]:
     """Serve the repositories below `root`; yields the address. Hooks get `environ`, and what CGI adds."""
-    handler = type("Handler", (_Handler,), {"git": git, "root": root, "environ": dict(environ)})
+    attributes = {"git": git, "root": root, "environ": dict(environ), "credentials": credentials}
+    handler = type("Handler", (_Handler,), attributes)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -164,7 +164,8 @@ def test_the_layout_of_gitsign_has_predicate_and_envelope_under_a_name_of_its_ow
     store.append(repo, {one: [bundle(one, b"a"), bundle(one, b"b"), stamp(one)], other: [witness(other)]}, AT)
     printed, _ = attest(repo, "bundle", "export", "--all", "--layout", "gitsign")
     assert printed == (
-        b"refs/attestations/commits: 3 lines about 2 objects added, 1 were there or have no place in it\n"
+        b"refs/attestations/commits: 3 lines about 2 objects added; passed over: 1, there already or without a place "
+        b"in it\n"
     )
     names = git(repo.path, "ls-tree", "-r", "--name-only", gitsign.REF).splitlines()
     assert len(names) == 9

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,11 @@ from attest.gitobject import ObjectFormat
 from attest.remote import Remote
 from attest.repository import Repository
 from attest.store import Added
+from tests import githttp
 from tests.clones import Hub, git, origin
+from tests.compat.conftest import Sandbox
 from tests.peers import peer
+from tests.statements import bundle
 
 AT = datetime(2026, 11, 23, 13, 58, 10, tzinfo=UTC)
 CLONES = 10
@@ -434,3 +438,79 @@ def test_nothing_is_synchronized_within_a_push(hub: Hub) -> None:
     hook = hub.open(repo.path, {"GIT_QUARANTINE_PATH": "/x"})
     with pytest.raises(UnavailableError, match="quarantine"):
         sync.sync(hook, origin(repo), AT)
+
+
+def test_over_http_git_knows_the_password_or_nobody_does(hub: Hub, tmp_path: Path) -> None:
+    left, right = hub.clone("left"), hub.clone("right")
+    store.append(left, {hub.oid(1): [b"left"]}, AT)
+    git(hub.bare, "config", "http.receivepack", "true")
+    helper = tmp_path / "helper"
+    helper.write_text("#!/bin/sh\necho username=bob; echo password=hidden\n")
+    helper.chmod(0o755)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    with githttp.serving(peer("git"), tmp_path, environ, "bob:hidden") as address:
+        for repo in (left, right):
+            git(repo.path, "remote", "set-url", "origin", f"{address}/hub.git")
+            refused = attest(repo, "sync", status=2)
+            assert "could not be read from origin" in refused.stderr
+            git(repo.path, "config", "credential.helper", str(helper))
+        assert "hidden" not in attest(left, "sync").stdout
+        assert synced(right).fetched == Added(1, 1)
+    assert store.read(right, hub.oid(1)) == [b"left"]
+
+
+def statements(sandbox: Sandbox, *options: str, status: int) -> Any:
+    return sandbox.attest("show", "HEAD", "--json", *options, status=status).json
+
+
+@pytest.mark.parametrize("harm", ["rewound", "deleted", "pruned", "emptied"])
+def test_an_attestation_that_has_gone_counts_for_nothing(sandbox: Sandbox, harm: str) -> None:
+    """Absence is not evidence: what was accepted by a statement is not accepted without it."""
+    sandbox.commit("first")
+    sandbox.notme("attest", "HEAD")
+    sandbox.commit("second")
+    sandbox.notme("attest", "HEAD")
+    assert [item["verified"] for item in statements(sandbox, status=0)] == [True]
+    if harm == "rewound":
+        sandbox.git("update-ref", store.REF, f"{store.REF}~1")
+    elif harm == "emptied":
+        empty = sandbox.git("hash-object", "-t", "tree", "-w", "/dev/null").text
+        made = sandbox.git("commit-tree", "-p", store.REF, "-m", "x", empty).text
+        sandbox.git("update-ref", store.REF, made)
+    else:
+        sandbox.git("update-ref", "-d", store.REF)
+        if harm == "pruned":
+            sandbox.git("reflog", "expire", "--expire=now", "--all")
+            sandbox.git("gc", "-q", "--prune=now")
+    assert statements(sandbox, status=1) == []
+
+
+def test_what_was_fetched_or_imported_is_not_believed_for_that(sandbox: Sandbox) -> None:
+    sandbox.commit("first")
+    oid = sandbox.rev("HEAD")
+    forged = bundle(oid)
+    sandbox.attest("bundle", "import", "-", stdin=forged + b"\n")
+    assert [item["verified"] for item in statements(sandbox, status=1)] == [False]
+    sandbox.notme("attest", "HEAD")
+    assert sorted(item["verified"] for item in statements(sandbox, status=1)) == [False, True]
+
+
+def test_attestations_of_one_machine_are_verified_on_another_by_every_way(sandbox: Sandbox, tmp_path: Path) -> None:
+    """By sync, by a file, and by the places of gitsign and source-tool: the same statement, and it verifies."""
+    sandbox.commit("first")
+    sandbox.notme("attest", "HEAD")
+    hub = tmp_path / "hub.git"
+    sandbox.git("init", "-q", "--bare", "-b", "main", str(hub))
+    sandbox.git("push", "-q", str(hub), "HEAD:main")
+    sandbox.attest("sync", str(hub))
+    expected = statements(sandbox, status=0)
+    sandbox.attest("bundle", "export", "HEAD", "--out", str(tmp_path / "file"))
+    for number, way in enumerate((("sync",), ("bundle", "import", str(tmp_path / "file")))):
+        clone = tmp_path / f"clone{number}"
+        sandbox.git("clone", "-q", str(hub), str(clone))
+        assert sandbox.attest("show", "HEAD", "--json", cwd=clone, status=1).json == []
+        sandbox.attest(*way, cwd=clone)
+        assert sandbox.attest("show", "HEAD", "--json", cwd=clone).json == expected
+        for layout in ("gitsign", "notes"):
+            sandbox.attest("bundle", "export", "HEAD", "--layout", layout, cwd=clone)
+            assert sandbox.attest("show", "HEAD", "--json", "--layout", layout, cwd=clone).json == expected
