@@ -29,7 +29,7 @@ from attest.types import Grant, Outcome
 from notme_git import sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority, opened
-from notme_git.config import Config
+from notme_git.config import Config, environment
 from notme_git.daemon import client
 from notme_git.dialect_cli import DIALECT_COMMANDS
 from notme_git.reading.completion import complete_agent
@@ -66,6 +66,7 @@ def cli(context: click.Context) -> None:
 
     Exit status: 0 accepted or done, 1 rejected or refused, 2 could not, 64 usage.
     """
+    environment()  # takes secrets out of it, before any program is started
     attester_options.bring(context, _verifier_of_home)
     attester_options.bring_keyless(context, _keyless)
 
@@ -79,7 +80,6 @@ def _verifier_of_home(at: datetime) -> Attester:
 def _keyless(wanted: attester_options.Keyless) -> Attester:
     from notme_git.keyless.attester import of_options
 
-    Config.find()  # takes the token out of the environment
     return of_options(wanted, sys.stdin.isatty() and sys.stderr.isatty(), lambda: datetime.now(UTC))
 
 

@@ -125,7 +125,8 @@ def test_a_token_that_cannot_be_used_is_not_shown(text: str) -> None:
 
 
 def test_without_the_extra_its_installation_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "sigstore.models", None)
+    monkeypatch.setitem(sys.modules, "sigstore.oidc", None)
+    (tmp_path / "token").write_text(TOKEN)
     with pytest.raises(UnavailableError) as caught:
         of_options(Keyless(tmp_path / "config.json", tmp_path / "token"), False, lambda: pytest.fail("clock"))
     assert caught.value.hint == "pip install 'notme-git[sigstore]'"
@@ -135,7 +136,8 @@ def test_without_the_extra_its_installation_is_named(monkeypatch: pytest.MonkeyP
 def test_a_file_that_is_no_trust_configuration_is_refused(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("sigstore")
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(UnavailableError):
+    (tmp_path / "token").write_text(claims())
+    with pytest.raises(UnavailableError, match="is no client trust configuration"):
         of_options(Keyless(tmp_path / "config.json", tmp_path / "token"), False, lambda: pytest.fail("clock"))
 
 

@@ -37,6 +37,9 @@ MAX_DEPTH = 6
 MAX_TRIED = 16
 """Issuers tried in one walk: whoever includes thirty CAs of one name must not have us check them all."""
 
+KEPT = 256
+"""Links of chains whose signature held: the same authorities, and many times the same leaf, are met again."""
+
 UNREADABLE = (*certificate.UNREADABLE, x509.ExtensionNotFound, x509.InvalidVersion, InvalidSignature)
 
 _UNDERSTOOD = frozenset(
@@ -217,6 +220,7 @@ def _check_link(child: x509.Certificate, issuer: x509.Certificate, below: int, a
     _check_critical(issuer)
 
 
+@functools.lru_cache(maxsize=KEPT)
 def _check_signature(child: x509.Certificate, issuer: x509.Certificate) -> None:
     value = ber.read(child.public_bytes(DER))
     algorithm = cmsdata.read_algorithm(value.children[1])

@@ -123,9 +123,12 @@ def of_options(wanted: Keyless, terminal: bool, clock: Callable[[], datetime]) -
     """The attester that the command line asks for. `terminal` says whether a person is there to log in."""
     if wanted.oauth and not terminal:
         raise UsageError("--oauth waits for a person with a browser, and this is no terminal")
+    if not wanted.oauth:
+        # Before the public instance is asked for anything.
+        identity_token = token.parse(token.find(wanted.identity_token))
+        return KeylessAttester.enroll(_read_config(wanted.trust_config), identity_token, clock)
     config = _read_config(wanted.trust_config)
-    identity_token = token.log_in(config) if wanted.oauth else token.parse(token.find(wanted.identity_token))
-    return KeylessAttester.enroll(config, identity_token, clock)
+    return KeylessAttester.enroll(config, token.log_in(config), clock)
 
 
 def _read_config(path: Path | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -337,7 +338,12 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
             assert given not in done.stderr
     assert git("for-each-ref") == refs
 
-    done = notme(*asked, "--json", SIGSTORE_ID_TOKEN=token)
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "git").write_text(f'#!/bin/sh\nenv >>{tmp_path}/seen\nexec {peer("git")} "$@"\n')
+    (watched / "git").chmod(0o755)
+    search = f"{watched}{os.pathsep}{os.environ['PATH']}"
+    done = notme(*asked, "--json", SIGSTORE_ID_TOKEN=token, PATH=search)
     # The commit is not signed: the verdict is a rejection, and that is what is stated.
     assert done.returncode == 1, done.stderr
     (item,) = json.loads(done.stdout)
@@ -345,3 +351,6 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     stored = run(peer("git"), "log", "-p", "refs/attestations/notme", cwd=repo, environ=environ).stdout
     assert "dsseEnvelope" in stored
     assert token not in stored
+    seen = (tmp_path / "seen").read_text()
+    assert "NOTME_HOME=" in seen
+    assert token not in seen
