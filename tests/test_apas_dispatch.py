@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import statement, verify
+from attest import certificate, statement, verify
 from attest.apas import dispatch as dispatches
 from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import PREDICATE_TYPE, Agent, Dispatch, Pipeline, WorkItem
@@ -264,15 +264,28 @@ def test_a_commit_that_nobody_signed_is_stated_without_signature_and_certificate
     assert not {"signature", "certSha256", "epoch"} & set(entry)
 
 
-def test_the_verifiers_own_statement_and_the_orchestrators_certificate_are_named_where_they_are_given(
-    two: list[Examination],
-) -> None:
-    found = stated(parsed(SERVED), two, statements={two[1].object_id: b"{}"}, certificate=b"\x30\x00")
-    run = found["predicate"]["runDetails"]
-    assert run["orchestrator"]["identity"] == {"bridgeCert": b64encode(b"\x30\x00").decode()}
-    digests = [one.get("verificationStatement") for one in run["work"]["commits"]]
+def test_the_verifiers_own_statement_about_a_commit_is_named_where_it_was_made(two: list[Examination]) -> None:
+    found = stated(parsed(SERVED), two, statements={two[1].object_id: b"{}"})
+    digests = [one.get("verificationStatement") for one in found["predicate"]["runDetails"]["work"]["commits"]]
     assert digests == [None, {"sha256": hashlib.sha256(b"{}").hexdigest()}]
     schema("Dispatch").validate(found["predicate"])
+
+
+def test_a_certificate_is_repeated_as_the_orchestrators_where_it_is_of_the_key_that_signs(
+    leaf: Leaf, two: list[Examination]
+) -> None:
+    text = b64encode(leaf.der).decode()
+    dispatch = parsed(changed(SERVED, "runDetails.orchestrator.identity", {"bridgeCert": text}))
+    chain = two[0].chain
+    assert chain is not None
+    stranger = certificate.key_of(Forge(seed="stranger").leaf().certificate)
+    for signer, identity in ((chain.leaf.key, {"bridgeCert": text}), (stranger, None), (None, None)):
+        run = stated(dispatch, two, signer=signer)["predicate"]["runDetails"]
+        assert run["orchestrator"].get("identity") == identity
+    broken = parsed(changed(SERVED, "runDetails.orchestrator.identity", {"bridgeCert": "MAA="}))
+    assert "identity" not in stated(broken, two, signer=chain.leaf.key)["predicate"]["runDetails"]["orchestrator"]
+    with pytest.raises(MalformedError, match="bridgeCert"):
+        parsed(changed(SERVED, "runDetails.orchestrator.identity", {"bridgeCert": "-----BEGIN"}))
 
 
 def test_an_actor_among_the_origins_is_refused(two: list[Examination]) -> None:

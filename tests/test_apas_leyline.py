@@ -73,8 +73,11 @@ def test_a_keys_name_is_a_hint_and_decides_nothing(keyid: str, spelling: str) ->
     assert leyline.spelling(keyid, KEY) == spelling
     made = Envelope(STATEMENT, dsse.PAYLOAD_TYPE, (EnvelopeSignature(signed(), keyid),))
     assert leyline.verify(made, (KEY,)) == (KEY,)
-    with pytest.raises(VerificationError, match="no key that was named"):
+    with pytest.raises(VerificationError, match="is not signed with it" if not spelling and keyid else "no key that"):
         leyline.verify(made, (STRANGER,))
+    forged = Envelope(STATEMENT, dsse.PAYLOAD_TYPE, (EnvelopeSignature(b"\1" * 64, keyid),))
+    with pytest.raises(VerificationError, match=f"it names the key {KID}" if spelling else "no key that was named"):
+        leyline.verify(forged, (KEY,))
 
 
 @pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])

@@ -133,12 +133,16 @@ class HandoffChain:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One dispatch. `id` and `bridge_certificate` (DER) are the dispatch's own, empty where nothing is said."""
+    """One dispatch. `certificate` is what stands in the place of the orchestrator's own, DER; `id` the dispatch's.
+
+    Both are empty where nothing is said.
+    """
 
     work_item: WorkItem = WorkItem()
     agent: Agent = Agent()
     pipeline: Pipeline = Pipeline()
     orchestrator: tuple[str, str] = ("", "")
+    certificate: bytes = b""
     execution: Execution = Execution()
     work: Work = Work()
     verification: Verification = Verification()

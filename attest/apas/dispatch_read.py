@@ -10,6 +10,7 @@ The work item was called a bead once: `beadRef` and `beadId` are read, and nobod
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from dataclasses import replace
 
 from attest.apas import origins
@@ -62,9 +63,11 @@ def _nested(predicate: Fields) -> Dispatch:
     made = _definition(definition) if definition is not None else Dispatch()
     if run is None:
         return made
+    orchestrator = run.part("orchestrator")
     return replace(
         made,
-        orchestrator=_orchestrator(run.part("orchestrator")),
+        orchestrator=_orchestrator(orchestrator),
+        certificate=_certificate(orchestrator),
         execution=_execution(run.part("execution")),
         work=_work(run.part("work"), "filesChanged", "linesAdded", "linesRemoved"),
         verification=_verification(run.part("verification"), "passed", "highestTier"),
@@ -111,6 +114,15 @@ def _agent(found: Fields | None) -> Agent:
 
 def _orchestrator(found: Fields | None) -> tuple[str, str]:
     return ("", "") if found is None else (found.text("name", ""), found.text("version", ""))
+
+
+def _certificate(orchestrator: Fields | None) -> bytes:
+    identity = orchestrator.part("identity") if orchestrator is not None else None
+    text = identity.text("bridgeCert", "") if identity is not None else ""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise MalformedError("identity.bridgeCert of the orchestrator is not base64") from None
 
 
 def _execution(found: Fields | None) -> Execution:

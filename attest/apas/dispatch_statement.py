@@ -15,15 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attest import statement
+from attest import asn1, certificate, statement
 from attest.apas import dispatch as dispatches
 from attest.apas import origins
 from attest.apas.dispatch import PREDICATE_TYPE, Dispatch
 from attest.apas.dispatch_read import MAX_COMMITS
 from attest.apas.fields import is_sha256
 from attest.dsse import MAX_JSON_BYTES
-from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.errors import Error, MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit
+from attest.keys import PublicKey
 from attest.verify import Examination
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -70,13 +71,13 @@ def build(
     repository: str | None,
     ref: str | None,
     statements: Mapping[str, bytes] | None = None,
-    certificate: bytes = b"",
+    signer: PublicKey | None = None,
     scoped: bool = False,
 ) -> bytes:
     """As `assemble`, from the examinations; `statements` are payloads of `commit/v0.1` by commit, where there are."""
     known = statements or {}
     entries = [Entry.of(one, known.get(one.object_id)) for one in examinations]
-    return assemble(dispatch, entries, repository=repository, ref=ref, certificate=certificate, scoped=scoped)
+    return assemble(dispatch, entries, repository=repository, ref=ref, signer=signer, scoped=scoped)
 
 
 def assemble(
@@ -85,13 +86,14 @@ def assemble(
     *,
     repository: str | None,
     ref: str | None,
-    certificate: bytes = b"",
+    signer: PublicKey | None = None,
     scoped: bool = False,
 ) -> bytes:
     """The Statement of a dispatch that made these commits: compact ASCII JSON, to be signed as it is.
 
-    `certificate` is the orchestrator's own, DER. `scoped` says that only those will read it who may see the sources of
-    content and paths of the orchestrator's machine; a git ref is not so. Raises `UnavailableError` where the dispatch
+    `signer` is the key that will sign it; a certificate that the dispatch gives for the orchestrator's own is repeated
+    only where it is of this key. `scoped` says that only those will read it who may see the sources of content and
+    paths of the orchestrator's machine; a git ref is not so. Raises `UnavailableError` where the dispatch
     does not say what it has to, `UsageError` for no commit, or none of this dispatch.
     """
     check(dispatch)
@@ -104,7 +106,7 @@ def assemble(
             "predicateType": PREDICATE_TYPE,
             "predicate": {
                 "dispatchDefinition": _definition(dispatch),
-                "runDetails": _run(dispatch, entries, certificate, scoped=scoped),
+                "runDetails": _run(dispatch, entries, _certificate(dispatch, signer), scoped=scoped),
             },
         }
     ).encode("ascii")
@@ -158,6 +160,17 @@ def _subject(oid: str, repository: str | None, ref: str | None) -> dict[str, Any
     return dispatches.said(name=name, digest={"gitCommit": oid}, annotations=annotations)
 
 
+def _certificate(dispatch: Dispatch, signer: PublicKey | None) -> bytes:
+    """The certificate of who signs, where the dispatch holds it: what stands in its place may be the dispatch's own."""
+    if signer is None or not dispatch.certificate:
+        return b""
+    try:
+        key = certificate.key_of(asn1.load_certificate(dispatch.certificate))
+    except Error:
+        return b""
+    return dispatch.certificate if key == signer else b""
+
+
 def _definition(dispatch: Dispatch) -> dict[str, Any]:
     return {
         "workItemRef": dispatch.work_item.data(),
@@ -166,10 +179,10 @@ def _definition(dispatch: Dispatch) -> dict[str, Any]:
     }
 
 
-def _run(dispatch: Dispatch, entries: Sequence[Entry], certificate: bytes, *, scoped: bool) -> dict[str, Any]:
+def _run(dispatch: Dispatch, entries: Sequence[Entry], own: bytes, *, scoped: bool) -> dict[str, Any]:
     name, version = dispatch.orchestrator
     made = {one.object_id: one.data for one in entries}
-    identity = dispatches.said(bridgeCert=b64encode(certificate).decode("ascii"))
+    identity = dispatches.said(bridgeCert=b64encode(own).decode("ascii"))
     # In the dispatch's own order; of those that nobody asked to examine it is only repeated that they were named.
     named = dict(dispatch.work.commits) or dict.fromkeys(made, "")
     commits = [made.get(sha) or dispatches.said(sha=sha, message=message) for sha, message in named.items()]

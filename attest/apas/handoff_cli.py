@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from attest import dsse
+from attest import dsse, lines
 from attest.apas import handoff_chain, handoff_files, handoff_report, handoff_statement, leyline
 from attest.apas.fields import PREFIX, is_hex
 from attest.apas.handoff import Handoff
@@ -81,7 +81,7 @@ def build(
     payload = handoff_statement.build(document, link, from_phase=from_phase, to_phase=to_phase)
     line = attester.sign(payload, at)
     if b64 == "url-nopad":
-        line = leyline.encode(dsse.parse_envelope(json.dumps(dsse.read_json(line)["dsseEnvelope"]).encode()), own)
+        line = leyline.encode(lines.envelope_of(dsse.read_json(line)), own)
     _write(line, output)
     return ACCEPTED
 

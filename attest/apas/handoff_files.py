@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attest import dsse
+from attest import dsse, lines
 from attest.apas import handoff, handoff_statement
 from attest.apas.handoff import Handoff
 from attest.apas.handoff_statement import Document, Said
@@ -129,13 +128,13 @@ def _read(path: Path, most: int = MAX_JSON_BYTES) -> bytes:
 
 def _handoffs(name: str, data: bytes) -> Iterator[Found | None]:
     """Each handoff in a file; None for a Statement of another type, as bundles hold."""
-    lines = [line for line in data.split(b"\n") if line.strip()]
-    if not lines or not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
-        lines = [data]
-    if len(lines) > MAX_LINES:
-        raise MalformedError(f"{len(lines)} lines; at most {MAX_LINES} bundles of a file are read")
-    for number, line in enumerate(lines, 1):
-        yield _handoff(f"{name}:{number}" if len(lines) > 1 else name, name, line)
+    parts = [line for line in data.split(b"\n") if line.strip()]
+    if not parts or not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in parts):
+        parts = [data]
+    if len(parts) > MAX_LINES:
+        raise MalformedError(f"{len(parts)} lines; at most {MAX_LINES} bundles of a file are read")
+    for number, part in enumerate(parts, 1):
+        yield _handoff(f"{name}:{number}" if len(parts) > 1 else name, name, part)
 
 
 def _handoff(source: str, name: str, data: bytes) -> Found | None:
@@ -143,7 +142,7 @@ def _handoff(source: str, name: str, data: bytes) -> Found | None:
     if "_type" in top:
         return _stated(source, data, None, b"")
     if "dsseEnvelope" in top or "payload" in top:
-        envelope = dsse.parse_envelope(json.dumps(top["dsseEnvelope"]).encode() if "dsseEnvelope" in top else data)
+        envelope = lines.envelope_of(top)
         material = top.get("verificationMaterial")
         certified = isinstance(material, dict) and ("certificate" in material or "x509CertificateChain" in material)
         return _stated(source, envelope.payload, envelope, data if certified else b"")

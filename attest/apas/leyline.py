@@ -20,7 +20,7 @@ from attest.dsse import Envelope
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import PublicKey
 
-KEY_ID, RAW_SHA256, PREFIXED = "spki", "raw-sha256", "prefixed"
+KEY_ID, RAW_SHA256, PREFIXED = "by its key id", "by the SHA-256 of the raw key", "by sha256: and a digest"
 """Spellings of a key's name: the first half of its SPKI's SHA-256 (ADR-012); the SHA-256 of the raw key; `sha256:` and
 the SHA-256 of either, as APAS section 3.3 leaves open."""
 
@@ -55,6 +55,7 @@ def verify(envelope: Envelope, trusted: Collection[PublicKey]) -> tuple[PublicKe
         return dsse.verify_envelope(envelope, trusted)
     except VerificationError:
         if not any(_is_legacy(replace(envelope, payload=text), trusted) for text in _spellings(envelope.payload)):
+            _refuse_named(envelope, trusted)
             raise
     raise VerificationError(
         Step.INTEGRITY,
@@ -62,6 +63,18 @@ def verify(envelope: Envelope, trusted: Collection[PublicKey]) -> tuple[PublicKe
         "legacy signature form: it is over the payload's base64 text, and not over the payload",
         hint="have whoever made it sign again with a release that follows DSSE",
     )
+
+
+def _refuse_named(envelope: Envelope, trusted: Collection[PublicKey]) -> None:
+    """Tell a signature that fails from one of somebody else: a hint is good for that."""
+    for key in trusted:
+        for made in envelope.signatures:
+            if how := spelling(made.keyid, key):
+                raise VerificationError(
+                    Step.INTEGRITY,
+                    Reason.SIGNATURE_INVALID,
+                    f"it names the key {key.key_id} ({how}), and is not signed with it",
+                )
 
 
 def _is_legacy(envelope: Envelope, trusted: Collection[PublicKey]) -> bool:
