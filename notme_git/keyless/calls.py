@@ -30,10 +30,10 @@ def load(name: str) -> ModuleType:
     logging.getLogger("sigstore").addHandler(logging.NullHandler())
     try:
         return importlib.import_module(name)
-    except ImportError:
-        raise UnavailableError(
-            "signing keylessly takes the package sigstore, which is not installed", hint=INSTALL
-        ) from None
+    except ImportError as error:
+        absent = (error.name or "").partition(".")[0] == "sigstore"
+        said = "which is not installed" if absent else f"which does not load: {error.name or 'something'} is missing"
+        raise UnavailableError(f"signing keylessly takes the package sigstore, {said}", hint=INSTALL) from None
 
 
 def bounded(what: str, call: Callable[[], T], *, seconds: float = SECONDS, hint: str = _RETRY) -> T:

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -36,7 +39,8 @@ from tests.compat.sigstoreinstance import (
     identity_token,
     running,
 )
-from tests.peers import NODE_MODULES, peer
+from tests.compat.terminal import conversation
+from tests.peers import NODE_MODULES, ROOT, peer
 
 pytest.importorskip("sigstore", reason="the extra sigstore is not installed")
 
@@ -354,3 +358,70 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     seen = (tmp_path / "seen").read_text()
     assert "NOTME_HOME=" in seen
     assert token not in seen
+
+
+@contextmanager
+def provider(code: str, token: str) -> Iterator[str]:
+    """The URL of an OpenID provider that gives `token` for `code`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, status: int, made: dict[str, str]) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(made).encode())
+
+        def do_GET(self) -> None:
+            url = f"http://{self.headers['host']}"
+            self.answer(200, {"authorization_endpoint": f"{url}/auth", "token_endpoint": f"{url}/token"})
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+            good = form["code"] == [code] and form["grant_type"] == ["authorization_code"]
+            self.answer(200 if good else 400, {"access_token": token} if good else {"error": "invalid_grant"})
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+LOG_IN = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from attest.attester_options import Keyless
+from attest.errors import Error
+from notme_git.keyless.attester import of_options
+try:
+    print("signs as", of_options(Keyless(Path(sys.argv[1]), oauth=True), True, lambda: datetime.now(UTC)).id)
+except Error as error:
+    print("refused:", error.message)
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("code-1", f"signs as {WHO.uri}"), ("code-2", "refused: the login did not end with a token (IdentityError)")],
+)
+def test_a_person_logs_in_at_the_instances_provider(
+    instance: Instance, tmp_path: Path, typed: str, said: str
+) -> None:
+    token = identity_token()
+    with provider("code-1", token) as url:
+        made = json.loads(instance.config.read_text())
+        made["signingConfig"]["oidcUrls"][0]["url"] = url
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(made))
+        # No display and a browser that fails: then the package prints the link and asks for the code.
+        environ = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
+        environ |= {"BROWSER": "/bin/false", "PATH": str(tmp_path)}
+        told = [("verification code:", f"{typed}\n")]
+        wrote = conversation(sys.executable, "-c", LOG_IN, config, told=told, cwd=ROOT, environ=environ)
+    assert f"{url}/auth?" in wrote
+    assert wrote.rstrip().endswith(said)
+    assert token not in wrote
