@@ -6,7 +6,7 @@ a line                                 counts when
 Sigstore bundle with a certificate     the certificate leads to a pinned anchor and is a verifier's (`dsse`)
 the same, of any Sigstore instance     the identity in it is one of those named, under the root named (`keyless`)
 Sigstore bundle of a bare key          the key is one of those named
-DSSE envelope                          `threshold` of the keys named signed it
+DSSE envelope                          at least one of the keys named signed it; all that did are told
 witness statement                      one of the keys named as a server's signed it (`receive.witness`)
 =====================================  ==========================================================================
 
@@ -17,6 +17,7 @@ ids, and names in the statement, are claims.
 from __future__ import annotations
 
 import enum
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -58,22 +59,26 @@ class Accepting:
     witnesses: tuple[PublicKey, ...] = ()
     identities: tuple[Identity, ...] = ()
     agents: bool = False
-    threshold: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class By:
     """An attester that signed: its URI (of a bare key RFC 6920's), and what vouches for it.
 
-    `issuer` is the authority's address or the OpenID provider, empty for keys; `key_id` is empty where the key is new
-    with every signature.
+    `issuer` is the authority's address or the OpenID provider, empty for keys. `key` is a bare key, None where there is
+    a new one with every signature.
     """
 
     credential: Credential
     uri: str
     issuer: str = ""
-    key_id: str = ""
-    kind: str = ""
+    key: PublicKey | None = None
+    kind: str = "verifier"
+
+    @property
+    def spki(self) -> str:
+        """SubjectPublicKeyInfo of a bare key in base64, else empty."""
+        return b64encode(self.key.spki).decode("ascii") if self.key is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +118,10 @@ def verify(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
 
 def _enveloped(envelope: Envelope, accepting: Accepting) -> Attestation:
     """Signatures by bare keys. The type of the payload is looked at once it is known whose it is, as DSSE asks."""
-    signed = dsse.verify_envelope(envelope, accepting.keys, accepting.threshold)
+    signed = dsse.verify_envelope(envelope, accepting.keys)
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError(f"the payload is {envelope.payload_type[:80]!r}, not an in-toto Statement")
-    by = tuple(By(Credential.KEY, uri_of(key), key_id=key.key_id, kind="verifier") for key in signed)
+    by = tuple(By(Credential.KEY, uri_of(key), key=key) for key in signed)
     return _checked(Attestation(said.read(envelope.payload), by), accepting)
 
 
@@ -146,7 +151,7 @@ def _keyless(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
         )
     proven = keyless.verify_keyless(KeylessBundle.parse(line), root, at)
     who = keyless.verify_identity(proven, *accepting.identities)
-    by = By(Credential.SIGSTORE, who.uri, who.issuer, kind="verifier")
+    by = By(Credential.SIGSTORE, who.uri, who.issuer)
     made = Attestation(said.read(proven.payload), (by,), proven.time, Voucher.INDEPENDENT, proven.remarks)
     return _checked(made, accepting)
 
@@ -168,5 +173,5 @@ def _witnessed(line: bytes, accepting: Accepting) -> Attestation:
     statement = said.read(envelope.payload)
     oid = next(iter(statement.subjects[0].digests.values()))
     found = witness.verify(line, oid, accepting.witnesses)
-    by = By(Credential.WITNESS, found.witness, key_id=found.key.key_id, kind="witness")
+    by = By(Credential.WITNESS, uri_of(found.key), key=found.key, kind="witness")
     return Attestation(statement, (by,))

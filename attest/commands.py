@@ -24,6 +24,7 @@ VERIFYING: dict[str, str] = {
     "rewrite": "attest.rewrites.cli:rewrite",
     "trust": "attest.rules.trust_cli:trust",
     "verify": "attest.history_cli:verify_command",
+    "verify-attestation": "attest.attestation_cli:command",
 }
 """The verifying side's commands that have modules of their own; both command lines have them."""
 

@@ -86,6 +86,8 @@ class Reason(enum.StrEnum):
     RULE_DENIES = "rule-denies"
     RULE_NOT_MET = "rule-not-met"
     POLICY_BROKEN = "policy-broken"
+    ATTESTER_REFUSED = "attester-refused"
+    STATEMENT_INSUFFICIENT = "statement-insufficient"
     EARLIER_STEP = "earlier-step"
 
 

@@ -46,7 +46,7 @@ class Signers:
 
 
 def _not_named(sentence: str) -> VerificationError:
-    return VerificationError(Step.IDENTITY, Reason.KEY_UNKNOWN, sentence, hint="--attester URI names one")
+    return VerificationError(Step.IDENTITY, Reason.IDENTITY_UNEXPECTED, sentence, hint="--attester URI names one")
 
 
 NOBODY = Signers()

@@ -318,6 +318,19 @@ REASONS = (
         "Look at the history, then `notme-attest trust repo --start COMMIT` behind the repair, or `--policy FILE`.",
     ),
     _reason(
+        Reason.ATTESTER_REFUSED, Step.POLICY,
+        "An attestation holds, and whoever signed it may not state this: not this type, not for this repository or "
+        "ref, or not in the name of the verifier that it names.",
+        "ni:///sha-256;Mkvi3qi8REYbAjPlH6SJAlNDXDrlKZEsrGq5dlsdGI4 signed it, who may not attest this",
+        "Name the attester with `--attester-key`, or in `[[attesters]]` of the policy, if you mean it.",
+    ),
+    _reason(
+        Reason.STATEMENT_INSUFFICIENT, Step.POLICY,
+        "An attestation holds, and says less than is wanted: its result is not PASSED, or it has another level or ref.",
+        "its result is not PASSED",
+        "Look at what it says with `notme-attest show`, and have the object attested anew.",
+    ),
+    _reason(
         Reason.EARLIER_STEP,
         (Step.SIGNATURE, Step.INTEGRITY, Step.CHAIN, Step.TIME, Step.EPOCH, Step.IDENTITY, Step.POLICY),
         "Not looked at, because a step that it rests on did not end proven.",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from attest.errors import MalformedError
-from attest.rules import reading
+from attest.rules import attesters, reading
 from attest.rules.model import (
     ANYONE,
     AuthoredBy,
@@ -58,6 +58,7 @@ def parse(data: bytes) -> Document:
     groups = _groups(table.table("groups"), {each.name for each in principals})
     people = {**{each.name: frozenset({each.name}) for each in principals}, **groups}
     rules = tuple(_rule(item, people) for item in table.tables("rules"))
+    attesting = attesters.read(table.tables("attesters"))
     table.done()
     _distinct("rules", [rule.name for rule in rules])
     return Document(
@@ -67,6 +68,7 @@ def parse(data: bytes) -> Document:
         formats=formats,
         principals=principals,
         groups=groups,
+        attesters=attesting,
     )
 
 

@@ -104,6 +104,25 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class Attesting:
+    """Who may attest what. One of its keys, certificates' URIs or identities signs; `threshold` of them have to.
+
+    `keys` are SubjectPublicKeyInfo in base64; `ids` patterns of what its statements may call the verifier, without any
+    each one its own URI. Types are compared literally, refs and repositories are patterns; None is not limited.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    sigstore: tuple[OpenIdSubject, ...] = ()
+    ids: tuple[str, ...] = ()
+    predicates: tuple[str, ...] | None = None
+    refs: tuple[str, ...] | None = None
+    repositories: tuple[str, ...] | None = None
+    threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """When a rule speaks. Every condition that is given has to hold; None is one that is not given.
 
@@ -168,11 +187,14 @@ class Document:
     formats: frozenset[Format] | None = None
     principals: tuple[Named, ...] = ()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    attesters: tuple[Attesting, ...] = ()
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of what it says: the same for two files that differ in spelling alone."""
         plain = asdict(self)
+        if not self.attesters:
+            del plain["attesters"]
         for rule in plain["rules"]:
             # What came later, and is not said, leaves the digests of older policies as they were.
             if rule["match"]["through"] is None:

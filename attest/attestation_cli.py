@@ -1,0 +1,208 @@
+"""`verify-attestation`: whether what was stated about an object counts, and is enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attest import attestation_judge, lines, signing_key, stamps, store
+from attest.attestation import Accepting, Attestation
+from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
+from attest.attestation_types import Wanted
+from attest.cli import STATUS, json_option, open_repository, read_file, repository_option
+from attest.errors import MalformedError, UnavailableError, UsageError, VerificationError
+from attest.instants import rfc3339
+from attest.keys import PublicKey
+from attest.lines import MAX_LINE_BYTES
+from attest.report.text import printable
+from attest.trust import Trust
+from attest.verifier import attester_keys_option, verifier_options
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command(name="verify-attestation")
+@click.argument("targets", nargs=-1, required=True, metavar="FILE|REV...")
+@repository_option
+@verifier_options
+@attester_keys_option
+@click.option("--subject", metavar="REV|DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
+@click.option("--type", "types", multiple=True, metavar="URI", help="A predicate type that has to be there.")
+@click.option("--level", "levels", multiple=True, help="A level, property or test that has to be stated. Repeatable.")
+@click.option("--ref", help="The full ref that the statement has to be about.")
+@click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
+@click.option("--policy", type=_FILE, help="Who may attest what: [[attesters]] of this policy.")
+@click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
+@click.option("--witness-key", "witnesses", multiple=True, type=_FILE, help="PEM public key of a server. Repeatable.")
+@click.option("--certificate-identity", metavar="ID", help="Whose Sigstore statements count, with --sigstore[-root].")
+@click.option("--certificate-oidc-issuer", metavar="URL", help="The provider that vouches for that identity.")
+@json_option
+def command(
+    targets: tuple[str, ...],
+    directory: Path | None,
+    trusted: Trust,
+    profile: str | None,
+    attesters: tuple[PublicKey, ...],
+    subject: str | None,
+    types: tuple[str, ...],
+    levels: tuple[str, ...],
+    ref: str | None,
+    address: str | None,
+    policy: Path | None,
+    threshold: int,
+    witnesses: tuple[Path, ...],
+    certificate_identity: str | None,
+    certificate_oidc_issuer: str | None,
+    as_json: bool,
+) -> int:
+    """Verify what was attested about an object.
+
+    FILE holds attestations, one a line or one in all (- is stdin); --subject says what they have to be about. Of REV
+    those are judged that are stored in the repository.
+
+    By default verifiers under the pinned authorities count, and the keys named. With a policy that has attesters, they
+    alone do. There has to be one attestation that counts: of each --type, without any of whichever type.
+
+    Exits 0 where there is enough, 1 where there is not, 2 where that cannot be told.
+    """
+    del profile
+    at = datetime.now(UTC)
+    known = tuple(signing_key.load_public(path) for path in witnesses)
+    accepting = Accepting(trusted, attesters, known, _identities(certificate_identity, certificate_oidc_issuer))
+    who = _attesters(accepting, policy, threshold, trusted)
+    wanted = Wanted(levels, address, ref)
+    reports = []
+    for target, digest, found in _read(targets, directory, subject):
+        judged = attestation_judge.judge(found, who, at, digest=digest, types=types, wanted=wanted)
+        reports.append((target, digest, judged))
+    if as_json:
+        click.echo(json.dumps([_data(*report) for report in reports], indent=2, ensure_ascii=False))
+    else:
+        for report in reports:
+            for line in _text(*report):
+                click.echo(line)
+    statuses = {STATUS[judged.outcome] for _, _, judged in reports}
+    return 1 if 1 in statuses else max(statuses)
+
+
+def _identities(identity: str | None, issuer: str | None) -> tuple[Any, ...]:
+    if (identity is None) is not (issuer is None):
+        raise UsageError("--certificate-identity and --certificate-oidc-issuer go together")
+    if identity is None or issuer is None:
+        return ()
+    from attest.keyless.verify import Identity
+
+    return (Identity(identity, issuer),)
+
+
+def _attesters(accepting: Accepting, policy: Path | None, threshold: int, trusted: Trust) -> Attesters:
+    if policy is None:
+        return Attesters(accepting, threshold=threshold)
+    from attest.rules import source
+
+    rules = source.load(policy, trusted, None)[0].document.attesters
+    if not rules:
+        raise UsageError(f"{policy} names no attesters", hint="write [[attesters]], or leave --policy away")
+    if accepting.keys or accepting.identities or threshold != 1:
+        raise UsageError("the policy says who may attest what", hint="leave the options that name attesters away")
+    return Attesters.of_policy(rules, accepting)
+
+
+def _read(
+    targets: Sequence[str], directory: Path | None, subject: str | None
+) -> Iterator[tuple[str, str | None, list[bytes]]]:
+    """Each target with the digest that its statements have to be about, and its lines."""
+    for target in targets:
+        if target == "-" or Path(target).is_file():
+            if subject is None:
+                raise UsageError(f"say what {target} has to be about", hint="--subject REV, or --subject DIGEST in hex")
+            yield target, _digest(subject, directory), _of_file(target)
+        else:
+            if subject is not None:
+                raise UsageError(f"{target} is no file, and --subject goes with files")
+            with open_repository(directory, os.environ) as repo:
+                oid = repo.resolve(target)
+                yield target, oid, [line for line in store.read(repo, oid) if not stamps.is_stamp(line)]
+
+
+def _digest(subject: str, directory: Path | None) -> str:
+    value = subject.rpartition(":")[2]
+    if len(value) in (40, 64, 96, 128) and set(value) <= set("0123456789abcdef"):
+        return value
+    with open_repository(directory, os.environ) as repo:
+        return repo.resolve(subject)
+
+
+def _of_file(target: str) -> list[bytes]:
+    """The attestations in a file: JSON lines (in-toto's bundle), or one document over several lines."""
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if target == "-" else read_file(Path(target), MAX_FILE_BYTES)
+    if len(data) > MAX_FILE_BYTES:
+        raise UnavailableError(f"{target} is larger than {MAX_FILE_BYTES} bytes")
+    if len(data) <= MAX_LINE_BYTES:
+        try:
+            return [lines.one_line(data)] if data.strip() else []
+        except MalformedError:
+            pass  # more than one document
+    found = [line for line in data.splitlines() if line.strip() and not stamps.is_stamp(line)]
+    if len(found) > MAX_LINES:
+        raise UnavailableError(f"{target} has more than {MAX_LINES} lines", hint="judge it in parts")
+    return found
+
+
+def _text(target: str, digest: str | None, judged: Judgement) -> Iterator[str]:
+    yield f"{printable(target)} ({digest}): {str(judged.outcome).upper().replace('-', ' ')}"
+    for item in judged.items:
+        yield f"  {'counts' if item.counts else 'does not count'}: {_said(item)}"
+    for missing in judged.missing:
+        yield f"  missing: {printable(missing)}"
+
+
+def _said(item: Item) -> str:
+    found = item.found
+    what = f"{found.said.predicate_type} by {_who(found)}" if found is not None else "an attestation"
+    if item.error is not None:
+        what += f": {item.error.message}" + (f"; {item.error.hint}" if item.error.hint else "")
+    return printable(what)
+
+
+def _who(found: Attestation) -> str:
+    who = ", ".join(f"{by.uri} ({by.credential})" for by in found.by)
+    return f"{who}, signed by {rfc3339(int(found.time.timestamp()))}" if found.time is not None else who
+
+
+def _data(target: str, digest: str | None, judged: Judgement) -> dict[str, Any]:
+    return {
+        "target": target,
+        "digest": digest,
+        "outcome": str(judged.outcome),
+        "missing": list(judged.missing),
+        "attestations": [_item(item) for item in judged.items],
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    found, error = item.found, item.error
+    made: dict[str, Any] = {"counts": item.counts, "reason": None, "error": None, "statement": None}
+    if error is not None:
+        made["error"] = error.message
+        made["reason"] = str(error.reason) if isinstance(error, VerificationError) else None
+    if found is not None:
+        made |= {
+            "predicateType": found.said.predicate_type,
+            "attesters": [{"uri": by.uri, "credential": str(by.credential), "issuer": by.issuer} for by in found.by],
+            "rules": [name for name, _ in item.allowed],
+            "signedAt": rfc3339(int(found.time.timestamp())) if found.time is not None else None,
+            "voucher": str(found.voucher) if found.voucher is not None else None,
+            "remarks": list(found.remarks),
+            "statement": json.loads(found.said.payload),
+        }
+    return made

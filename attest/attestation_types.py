@@ -1,0 +1,122 @@
+"""What a statement of each type has to say before it counts for anything (the predicates' own specifications).
+
+Only what says yes counts: a statement that says no, or nothing, is no ground to accept, and dropping one never makes
+another count (in-toto's monotonic principle). Types without a result of their own are records: they count as made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from attest.errors import Reason, Step, VerificationError
+from attest.said import Said
+from attest.types import Outcome
+
+COMMIT = "https://notme.bot/provenance/commit/v0.1"
+VSA = "https://slsa.dev/verification_summary/v1"
+SVR = "https://in-toto.io/attestation/svr/v0.2"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+
+PASSED = "PASSED"
+STEPS = 8
+
+_ACCEPTED = {Outcome.ACCEPTED.value: (PASSED,), Outcome.ACCEPTED_TIME_UNPROVEN.value: (PASSED, "UNKNOWN")}
+"""Results that step 5 may have beside each outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a statement is to show beside its type: levels or properties, for which repository and ref."""
+
+    levels: tuple[str, ...] = ()
+    repository: str | None = None
+    ref: str | None = None
+
+
+def verify(said: Said, wanted: Wanted) -> None:
+    """`VerificationError` (step 8) where the statement says less than its type has to say, or than is wanted."""
+    if (check := _CHECKS.get(said.predicate_type)) is not None:
+        check(said, wanted)
+    elif wanted.levels:
+        raise _less(f"{said.predicate_type} states no levels")
+    if wanted.ref is not None:
+        refs = [ref for subject in said.subjects for ref in subject.refs]
+        if wanted.ref not in refs:
+            raise _less(f"it is not about {wanted.ref}")
+    if wanted.repository is not None and wanted.repository not in repositories(said):
+        raise _less(f"it is not about the repository {wanted.repository}")
+
+
+def repositories(said: Said) -> tuple[str, ...]:
+    """The repositories that it names, without `git+`: of a summary its resource, else of the subjects."""
+    if said.predicate_type == VSA:
+        names = [resource] if isinstance(resource := said.at("resourceUri"), str) else []
+    else:
+        names = [subject.name for subject in said.subjects]
+    return tuple(dict.fromkeys(name.removeprefix("git+").partition("@")[0] for name in names if name))
+
+
+def _commit(said: Said, wanted: Wanted) -> None:
+    """Result, outcome and the eight steps have to agree: a reader may look at any of them."""
+    _verify_named(said)
+    if wanted.levels:
+        raise _less("a statement about one commit states no levels")
+    outcome, steps = said.at("verification", "outcome"), said.at("verification", "steps")
+    if said.at("verification", "result") != PASSED:
+        raise _less("its result is not PASSED")
+    if not isinstance(outcome, str) or outcome not in _ACCEPTED:
+        raise _less("its outcome is not accepted")
+    shown = [step if isinstance(step, dict) else {} for step in steps] if isinstance(steps, list) else []
+    results = [step.get("result") for step in shown]
+    if [step.get("number") for step in shown] != list(range(1, STEPS + 1)) or results[-1] != PASSED:
+        raise _less("it does not show that all eight steps were taken and the policy was met")
+    if results[Step.TIME - 1] not in (*_ACCEPTED[outcome], "NOT_APPLICABLE"):
+        raise _less(f"its outcome is {outcome}, and step 5 is {results[Step.TIME - 1]}")
+
+
+def _summary(said: Said, wanted: Wanted) -> None:
+    """SLSA, `verification_summary.md`, "How to verify": result, then levels; who signed is known by now."""
+    _verify_named(said)
+    if said.at("verificationResult") != PASSED:
+        raise _less("its result is not PASSED")
+    if not isinstance(said.at("resourceUri"), str) or not isinstance(said.at("policy"), dict):
+        raise _less("it does not say of which resource, or by which policy")
+    _verify_listed(said.at("verifiedLevels"), wanted.levels, "level")
+
+
+def _properties(said: Said, wanted: Wanted) -> None:
+    _verify_named(said)
+    if not said.at("properties"):
+        raise _less("it states no property")
+    _verify_listed(said.at("properties"), wanted.levels, "property")
+
+
+def _test_result(said: Said, wanted: Wanted) -> None:
+    if said.at("result") != PASSED:
+        raise _less("its result is not PASSED")
+    _verify_listed(said.at("passedTests"), wanted.levels, "passed test")
+
+
+_CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
+    COMMIT: _commit,
+    VSA: _summary,
+    SVR: _properties,
+    TEST_RESULT: _test_result,
+}
+
+
+def _verify_named(said: Said) -> None:
+    if not said.verifier:
+        raise _less("it does not name its verifier")
+
+
+def _verify_listed(found: object, wanted: Sequence[str], what: str) -> None:
+    held = [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
+    missing = [each for each in wanted if each not in held]
+    if missing:
+        raise _less(f"it states no {what} {missing[0]}")
+
+
+def _less(message: str) -> VerificationError:
+    return VerificationError(Step.POLICY, Reason.STATEMENT_INSUFFICIENT, message)

@@ -1,0 +1,286 @@
+"""Attestations judged together: what is enough, who may say what, and that leaving one out never opens anything."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attest import attestation_judge, dsse, keys
+from attest.attestation import Accepting
+from attest.attestation_judge import Attesters
+from attest.attestation_types import COMMIT, SVR, TEST_RESULT, VSA, Wanted
+from attest.attester import KeyAttester, uri_of
+from attest.dsse import Envelope, EnvelopeSignature
+from attest.errors import MalformedError, Reason, VerificationError
+from attest.rules import document
+from attest.signing_key import SigningKey
+from attest.trust import Trust
+from attest.types import Outcome
+from tests.forge import NOW, Forge
+
+OID = "1" * 40
+REPOSITORY, REF, CI = "https://git.example/app", "refs/heads/main", "https://ci.example/verifier"
+PRIVATE = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2, 3)]
+SIGNERS = [SigningKey(keys.from_cryptography(key.public_key()), key) for key in PRIVATE]
+KEYS = [signer.public for signer in SIGNERS]
+FORGE = Forge(seed="judge")
+
+STEPS = [{"number": number, "name": "x", "result": "PASSED"} for number in range(1, 9)]
+PREDICATES: dict[str, dict[str, Any]] = {
+    COMMIT: {"verification": {"verifier": {"id": CI}, "result": "PASSED", "outcome": "accepted", "steps": STEPS}},
+    VSA: {
+        "verifier": {"id": CI},
+        "resourceUri": f"git+{REPOSITORY}",
+        "policy": {"uri": "x"},
+        "verificationResult": "PASSED",
+        "verifiedLevels": ["ORG_SOURCE_A", "ORG_SOURCE_B"],
+    },
+    SVR: {"verifier": {"id": CI, "policies": []}, "timeCreated": "x", "properties": ["APAS_A"]},
+    TEST_RESULT: {"result": "PASSED", "configuration": [], "passedTests": ["signature"]},
+}
+UNPROVEN = [{**step, "result": "UNKNOWN" if step["number"] == 5 else "PASSED"} for step in STEPS]
+FAILED = [{**step, "result": "FAILED" if step["number"] == 8 else "PASSED"} for step in STEPS]
+
+
+def payload(kind: str = COMMIT, oid: str = OID, refs: tuple[str, ...] = (REF,), **changes: Any) -> bytes:
+    predicate = {**PREDICATES.get(kind, {}), **changes}
+    subject = {"name": f"git+{REPOSITORY}", "digest": {"gitCommit": oid}, "annotations": {"source_refs": list(refs)}}
+    return json.dumps(
+        {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [subject],
+            "predicateType": kind,
+            "predicate": {name: value for name, value in predicate.items() if value is not None},
+        }
+    ).encode()
+
+
+def line(number: int = 0, said: bytes | None = None) -> bytes:
+    return KeyAttester(SIGNERS[number], CI).sign(said or payload(), NOW)
+
+
+def cosigned(*numbers: int, said: bytes | None = None) -> bytes:
+    data = said or payload()
+    message = dsse.pae(dsse.PAYLOAD_TYPE, data)
+    made = tuple(EnvelopeSignature(PRIVATE[n].sign(message), "") for n in numbers)
+    return Envelope(data, dsse.PAYLOAD_TYPE, made).encode()
+
+
+def commit(**verification: Any) -> dict[str, Any]:
+    return {"verification": {**PREDICATES[COMMIT]["verification"], **verification}}
+
+
+ALL = Accepting(FORGE.trusted, keys=tuple(KEYS[:2]))
+
+
+def outcome(*lines: bytes, threshold: int = 1, types: tuple[str, ...] = (), wanted: Wanted | None = None) -> Outcome:
+    who = Attesters(ALL, threshold=threshold)
+    return attestation_judge.judge(lines, who, NOW, digest=OID, types=types, wanted=wanted or Wanted()).outcome
+
+
+@pytest.mark.parametrize("kind", PREDICATES)
+def test_one_that_says_yes_is_enough(kind: str) -> None:
+    assert outcome(line(said=payload(kind))) is Outcome.ACCEPTED
+    assert outcome(line(said=payload(kind)), types=(kind,)) is Outcome.ACCEPTED
+
+
+def test_a_verifier_under_a_pinned_anchor_may_call_itself_as_its_certificate_does_and_nothing_else() -> None:
+    own = payload(**commit(verifier={"id": "wimse://authority.example/verifier/verifier"}))
+    assert outcome(FORGE.bundle(own).encode()) is Outcome.ACCEPTED
+    assert outcome(FORGE.bundle(payload()).encode()) is Outcome.REJECTED
+
+
+NOT_ENOUGH: dict[str, bytes] = {
+    "about another commit": line(said=payload(oid="2" * 40)),
+    "by a key that nobody named": line(2),
+    "a commit that failed": line(said=payload(**commit(result="FAILED", outcome="rejected"))),
+    "a result that its outcome contradicts": line(said=payload(**commit(outcome="rejected"))),
+    "a result that its steps contradict": line(said=payload(**commit(steps=FAILED))),
+    "a time that nobody proved, said to be proven": line(said=payload(**commit(steps=UNPROVEN))),
+    "seven steps": line(said=payload(**commit(steps=STEPS[:7]))),
+    "steps that are texts": line(said=payload(**commit(steps=["1"] * 8))),
+    "numbers that are texts": line(said=payload(**commit(steps=[{**s, "number": str(s["number"])} for s in STEPS]))),
+    "a commit without its verifier": line(said=payload(**commit(verifier={}))),
+    "a summary that failed": line(said=payload(VSA, verificationResult="FAILED")),
+    "a summary without a resource": line(said=payload(VSA, resourceUri=None)),
+    "a summary without a verifier": line(said=payload(VSA, verifier=None)),
+    "no properties": line(said=payload(SVR, properties=[])),
+    "a test that failed": line(said=payload(TEST_RESULT, result="FAILED")),
+    "a test without a result": line(said=payload(TEST_RESULT, result=None)),
+    "no JSON": b"{",
+}
+
+
+@pytest.mark.parametrize("given_line", NOT_ENOUGH.values(), ids=NOT_ENOUGH)
+def test_what_does_not_say_yes_is_not_enough(given_line: bytes) -> None:
+    assert outcome(given_line) is Outcome.REJECTED
+
+
+def test_nothing_there_is_no_ground_to_accept() -> None:
+    assert outcome() is Outcome.REJECTED
+
+
+def test_time_that_only_the_signer_says_goes_with_that_outcome() -> None:
+    assert outcome(line(said=payload(**commit(outcome="accepted-time-unproven", steps=UNPROVEN)))) is Outcome.ACCEPTED
+
+
+def test_what_could_not_be_told_is_not_said_to_be_false() -> None:
+    own = payload(**commit(verifier={"id": "wimse://authority.example/verifier/verifier"}))
+    later = FORGE.bundle(own, at=NOW + timedelta(hours=1)).encode()
+    assert outcome(later) is Outcome.COULD_NOT_CHECK
+    assert outcome(later, line()) is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "enough"),
+    [
+        (VSA, Wanted(levels=("ORG_SOURCE_A", "ORG_SOURCE_B")), True),
+        (VSA, Wanted(levels=("SLSA_SOURCE_LEVEL_3",)), False),
+        (VSA, Wanted(repository=REPOSITORY, ref=REF), True),
+        (VSA, Wanted(repository="https://git.example/other"), False),
+        (COMMIT, Wanted(ref="refs/heads/other"), False),
+        (COMMIT, Wanted(levels=("ORG_SOURCE_A",)), False),
+        (SVR, Wanted(levels=("APAS_A",)), True),
+        (SVR, Wanted(levels=("APAS_B",)), False),
+        (TEST_RESULT, Wanted(levels=("signature",)), True),
+        ("https://example.com/x", Wanted(levels=("x",)), False),
+    ],
+)
+def test_levels_repository_and_ref_have_to_be_stated(kind: str, wanted: Wanted, enough: bool) -> None:
+    assert (outcome(line(said=payload(kind)), wanted=wanted) is Outcome.ACCEPTED) is enough
+
+
+def test_each_type_that_is_wanted_has_to_be_there() -> None:
+    assert outcome(line(), line(said=payload(VSA)), types=(COMMIT, VSA)) is Outcome.ACCEPTED
+    assert outcome(line(), types=(COMMIT, VSA)) is Outcome.REJECTED
+
+
+def test_attesters_are_counted_and_not_signatures() -> None:
+    assert outcome(cosigned(0, 1), threshold=2) is Outcome.ACCEPTED
+    assert outcome(line(0), line(1), threshold=2) is Outcome.ACCEPTED
+    for few in ((cosigned(0, 0),), (line(0), line(0, payload(refs=(REF, "refs/heads/x")))), (cosigned(0, 2), line(2))):
+        assert outcome(*few, threshold=2) is Outcome.REJECTED
+    # Two types by one attester each are not one type by two.
+    assert outcome(line(0), line(1, payload(VSA)), threshold=2) is Outcome.REJECTED
+
+
+PUBLIC = [b64encode(key.spki).decode() for key in KEYS]
+POLICY = f"""
+version = 1
+[[attesters]]
+name = "ci"
+keys = ["{PUBLIC[0]}", "{PUBLIC[1]}"]
+ids = ["https://ci.example/*"]
+predicates = ["{COMMIT}"]
+refs = ["refs/heads/*"]
+repositories = ["https://git.example/*"]
+threshold = 2
+[[attesters]]
+name = "release"
+keys = ["{PUBLIC[2]}"]
+predicates = ["{VSA}"]
+[[attesters]]
+name = "home"
+certificates = ["wimse://authority.example/verifier/*"]
+predicates = ["{SVR}"]
+"""
+RULES = document.parse(POLICY.encode()).attesters
+OWN = {"id": "wimse://authority.example/verifier/verifier"}
+
+
+def by_policy(*lines: bytes) -> attestation_judge.Judgement:
+    who = Attesters.of_policy(RULES, Accepting(FORGE.trusted))
+    return attestation_judge.judge(lines, who, NOW, digest=OID)
+
+
+BY_POLICY: dict[str, tuple[Callable[[], tuple[bytes, ...]], bool]] = {
+    "two keys of CI on a commit": (lambda: (cosigned(0, 1),), True),
+    "one of them": (lambda: (line(0),), False),
+    "a summary by CI": (lambda: (cosigned(0, 1, said=payload(VSA)),), False),
+    "a tag's ref": (lambda: (cosigned(0, 1, said=payload(refs=("refs/tags/v1",))),), False),
+    "a branch and a tag": (lambda: (cosigned(0, 1, said=payload(refs=(REF, "refs/tags/v1"))),), False),
+    "no ref at all": (lambda: (cosigned(0, 1, said=payload(refs=())),), False),
+    "in another verifier's name": (
+        lambda: (cosigned(0, 1, said=payload(**commit(verifier={"id": "https://evil.example"}))),),
+        False,
+    ),
+    "the release key on a summary, in its own name": (
+        lambda: (line(2, payload(VSA, verifier={"id": uri_of(KEYS[2])})),),
+        True,
+    ),
+    "the release key in the name of CI": (lambda: (line(2, payload(VSA)),), False),
+    "the home's verifier on properties": (lambda: (FORGE.bundle(payload(SVR, verifier=OWN)).encode(),), True),
+    "the home's verifier on a commit": (lambda: (FORGE.bundle(payload(**commit(verifier=OWN))).encode(),), False),
+}
+
+
+@pytest.mark.parametrize(("lines", "enough"), BY_POLICY.values(), ids=BY_POLICY)
+def test_who_may_attest_what_the_policy_says(lines: Callable[[], tuple[bytes, ...]], enough: bool) -> None:
+    judged = by_policy(*lines())
+    assert (judged.outcome is Outcome.ACCEPTED) is enough
+    refused = [item.error for item in judged.items if item.error is not None]
+    assert enough or not refused or isinstance(refused[0], VerificationError)
+
+
+def test_the_reason_of_a_line_that_holds_and_does_not_count_is_a_word_for_programs() -> None:
+    [item] = by_policy(line(0, payload(VSA))).items
+    assert isinstance(item.error, VerificationError)
+    assert item.error.reason is Reason.ATTESTER_REFUSED
+    assert item.found is not None
+
+
+@pytest.mark.parametrize(
+    ("section", "why"),
+    [
+        ('name = "x"', "nobody"),
+        ('name = "x"\nkeys = ["AAAA"]', "no public key"),
+        (f'name = "x"\nkeys = ["{PUBLIC[0]}"]\nthreshold = 2', "fewer"),
+        (f'name = "x"\nkeys = ["{PUBLIC[0]}"]\nthreshold = 0', "not 1 to 16"),
+        (f'name = "x"\nkeys = ["{PUBLIC[0]}"]\npredicates = ["commit"]', "no URI"),
+        (f'name = "x"\nkeys = ["{PUBLIC[0]}"]\npredicate = ["x:y"]', "not known"),
+        (f'name = "x"\nkeys = ["{PUBLIC[0]}"]\n[[attesters]]\nname = "x"\nkeys = ["{PUBLIC[0]}"]', "twice"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(section: str, why: str) -> None:
+    with pytest.raises(MalformedError, match=why):
+        document.parse(f"version = 1\n[[attesters]]\n{section}\n".encode())
+
+
+POOL = [
+    line(0), line(1), line(2), cosigned(0, 1), line(0, payload(VSA)), line(2, payload(VSA, verifier=OWN)),
+    FORGE.bundle(payload(SVR, verifier=OWN)).encode(), *NOT_ENOUGH.values(),
+]  # fmt: skip
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(POOL), max_size=8), st.data(), st.integers(1, 3), st.sampled_from([(), (COMMIT, VSA)]))
+def test_leaving_a_line_out_never_makes_anything_acceptable(
+    lines: list[bytes], data: st.DataObject, threshold: int, types: tuple[str, ...]
+) -> None:
+    fewer = [each for each in lines if data.draw(st.booleans())]
+    by_rules = Attesters.of_policy(RULES, Accepting(Trust(FORGE.trusted.anchors)))
+    for who in (Attesters(ALL, threshold=threshold), by_rules):
+        if attestation_judge.judge(fewer, who, NOW, digest=OID, types=types).outcome is Outcome.ACCEPTED:
+            assert attestation_judge.judge(lines, who, NOW, digest=OID, types=types).outcome is Outcome.ACCEPTED
+
+
+FIELDS = [("verification",), ("verification", "verifier"), ("verification", "result"), ("verification", "steps")]
+
+
+@pytest.mark.parametrize("path", FIELDS, ids=".".join)
+def test_leaving_a_field_out_never_makes_anything_acceptable(path: tuple[str, ...]) -> None:
+    said = json.loads(payload(**commit(result="FAILED", outcome="rejected")))
+    *above, last = path
+    place = said["predicate"]
+    for name in above:
+        place = place[name]
+    del place[last]
+    assert outcome(line(said=json.dumps(said).encode())) is Outcome.REJECTED
