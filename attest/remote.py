@@ -74,6 +74,8 @@ class Remote:
             raise UsageError(f"{name!r} is no remote", hint="Name one that git remote -v lists, or an address.")
         self.name, self.shown = name, without_credentials(name)
         self.configured = repo.git("config", "--get", f"remote.{name}.url").returncode == 0
+        self.refusal = ""
+        """What was said of the last push that somebody else was quicker than."""
         self._repo, self._git = repo, repository.find_git(environ)
         self._environ = {"GIT_ALLOW_PROTOCOL": _SCHEMES, **environ, **_MUTE}
 
@@ -117,9 +119,10 @@ class Remote:
         if status == 0:
             return True
         refused = next((line for line in printed.splitlines() if line.startswith("!")), "")
-        if any(words in refused or words in said for words in _LOST):
-            return False
         reason = refused.rpartition("\t")[2]
+        if any(words in refused or words in said for words in _LOST):
+            self.refusal = reason
+            return False
         raise self._failed("did not take what was pushed to", said, reason)
 
     def _ask(self, *command: str) -> str:

@@ -18,8 +18,8 @@ from attest.remote import MAX_FETCHED_BYTES, Remote
 from attest.repository import Repository
 from attest.store import Added
 
-ATTEMPTS = 20
-"""Each lost race is somebody else's push; with the pauses between, a minute of them."""
+ATTEMPTS = 40
+"""Each lost race is somebody else's push; with the pauses between, two minutes of them at most."""
 
 PAUSE_S = 0.05
 MAX_PAUSE_S = 3.0
@@ -103,7 +103,8 @@ def sync(
             theirs = ours
         _remember(repository, remote, ref, theirs)
         return Synced(remote.shown, ref, came, went, ours, theirs, emptied)
-    raise UnavailableError(f"{remote.shown} was pushed to by others {ATTEMPTS} times in a row", hint="Try again.")
+    said = f"; it says: {remote.refusal}" if remote.refusal else ""
+    raise UnavailableError(f"{remote.shown} took none of {ATTEMPTS} pushes in a row{said}", hint="Try again.")
 
 
 def _take(

@@ -165,6 +165,30 @@ def test_a_push_that_lost_the_race_unites_and_tries_again(hub: Hub, monkeypatch:
     assert store.read(left, hub.oid(1)) == [b"left", b"right"]
 
 
+def test_a_remote_that_never_moves_its_ref_is_given_up_with_what_it_says(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "PAUSE_S", 0.0)
+    monkeypatch.setattr(sync, "ATTEMPTS", 2)
+    repo = hub.clone("clone")
+    store.append(repo, {hub.oid(1): [b"1"]}, AT)
+    lock = hub.bare / "refs" / "attestations" / "notme.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with pytest.raises(UnavailableError, match=r"none of 2 pushes in a row; it says: .*failed to update ref"):
+        synced(repo)
+
+
+def test_a_remote_that_takes_no_such_ref_says_so(hub: Hub) -> None:
+    repo = hub.clone("clone")
+    store.append(repo, {hub.oid(1): [b"1"]}, AT)
+    hook = hub.bare / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no refs of that kind >&2\nexit 1\n")
+    hook.chmod(0o755)
+    assert "hook declined" in attest(repo, "sync", status=2).stderr
+
+
 def store_tip(repo: Repository) -> str:
     return git(repo.path, "rev-parse", store.REF)
 
