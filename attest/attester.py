@@ -14,10 +14,20 @@ from typing import Protocol
 
 from attest import dsse
 from attest.keys import PublicKey
-from attest.signing_key import SigningKey
 
 Stamp = Callable[[bytes, datetime], bytes]
 """Has somebody time-stamp bytes: given them and the time now, returns a DER TimeStampResp (RFC 3161)."""
+
+
+class Key(Protocol):
+    """A private key, wherever it is: in a file (`signing_key`), in an ssh-agent (`sshagent`)."""
+
+    @property
+    def public(self) -> PublicKey:
+        """What its signatures are checked with."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over `data`; `UnavailableError` where there is none."""
 
 
 class Attester(Protocol):
@@ -40,12 +50,12 @@ class Attester(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyAttester:
-    """Signs with a key file of the operator's: a Sigstore bundle v0.3 that names the key by its id.
+    """Signs with a key of the operator's own: a Sigstore bundle v0.3 that names the key by its id.
 
     It counts for those who were given the public key. `stamp` adds a time-stamp, which such a bundle does not need.
     """
 
-    key: SigningKey
+    key: Key
     id: str
     stamp: Stamp | None = None
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import click
 
-from attest.attester import Attester, KeyAttester, uri_of
-from attest.errors import UsageError
+from attest.attester import Attester, Key, KeyAttester, uri_of
+from attest.errors import UnavailableError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +25,9 @@ Make = Callable[[datetime], Attester]
 """Makes an attester that signs from that time on. It may open what is closed when the command ends."""
 
 MAX_ID_BYTES = 2048
+
+_SHOWN = 5
+"""Keys of an agent that are named; the others are counted."""
 
 _BROUGHT = "attest.attester"
 _KEYLESS = "attest.attester.keyless"
@@ -48,20 +51,30 @@ MakeKeyless = Callable[[Keyless], Attester]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom the options name: the key file, and the URI that goes with it; or a Sigstore instance."""
+    """Whom the options name: a key and the URI that goes with it, or a Sigstore instance.
+
+    The key is in the file `key`; or in the ssh-agent at `socket`, and its public half in the file, if one is named.
+    """
 
     key: Path | None = None
     id: str | None = None
     keyless: Keyless | None = None
+    socket: Path | None = None
+
+    @property
+    def of_key(self) -> bool:
+        """Whether a key is named, wherever it is."""
+        return self.key is not None or self.socket is not None
 
 
 def attester_options(command: F) -> F:
-    """--key and --id, --sigstore and what goes with it; the command gets `signer`, a `Named`."""
+    """--key, --signer and --id, --sigstore and what goes with it; the command gets `signer`, a `Named`."""
 
     @functools.wraps(command)
     def called(
         *args: Any,
         key: Path | None,
+        socket: Path | None,
         verifier_id: str | None,
         sigstore: bool,
         trust_config: Path | None,
@@ -72,7 +85,7 @@ def attester_options(command: F) -> F:
         named = Keyless(trust_config, identity_token, oauth)
         if not sigstore and named != Keyless():
             raise UsageError("--trust-config, --identity-token and --oauth go with --sigstore")
-        return command(*args, signer=Named(key, verifier_id, named if sigstore else None), **kwargs)
+        return command(*args, signer=Named(key, verifier_id, named if sigstore else None, socket), **kwargs)
 
     wrapped: Any = called
     for option in (
@@ -92,6 +105,13 @@ def attester_options(command: F) -> F:
         ),
         click.option(
             "--id", "verifier_id", metavar="URI", help="What statements call the verifier (default: its key's digest)."
+        ),
+        click.option(
+            "--signer",
+            "socket",
+            metavar="SOCKET",
+            type=click.Path(path_type=Path),
+            help="Sign with an Ed25519 key in the ssh-agent at SOCKET; --key then names its public key.",
         ),
         click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) of the verifier."),
     ):
@@ -122,8 +142,8 @@ def chosen(signer: Named, at: datetime) -> Attester:
     """
     if signer.keyless is not None:
         return _keyless(signer)
-    if signer.key is not None:
-        return _of_key(signer.key, signer.id)
+    if signer.of_key:
+        return _of_key(signer)
     if signer.id is not None:
         raise UsageError("--id names the owner of a key, and no key is named", hint=_MAKE)
     make = brought(click.get_current_context())
@@ -133,7 +153,7 @@ def chosen(signer: Named, at: datetime) -> Attester:
 
 
 def _keyless(signer: Named) -> Attester:
-    if signer.key is not None or signer.id is not None:
+    if signer.of_key or signer.id is not None:
         raise UsageError("--sigstore signs without a key, and the certificate says in whose name")
     make: MakeKeyless | None = click.get_current_context().meta.get(_KEYLESS)
     if make is None or signer.keyless is None:
@@ -141,10 +161,35 @@ def _keyless(signer: Named) -> Attester:
     return make(signer.keyless)
 
 
-def _of_key(path: Path, name: str | None) -> KeyAttester:
-    from attest import signing_key
-
+def _of_key(signer: Named) -> KeyAttester:
+    name = signer.id
     if name is not None and (len(name) > MAX_ID_BYTES or not _URI.fullmatch(name)):
         raise UsageError(f"--id {name!r} is no URI", hint="for example https://ci.example.org/verifier")
-    key = signing_key.load(path)
+    key = _in_agent(signer.socket, signer.key) if signer.socket is not None else _in_file(signer.key)
     return KeyAttester(key, name or uri_of(key.public))
+
+
+def _in_file(path: Path | None) -> Key:
+    from attest import signing_key
+
+    assert path is not None
+    return signing_key.load(path)
+
+
+def _in_agent(socket: Path, public: Path | None) -> Key:
+    """The key in the ssh-agent whose public half is in the file; without one the only key that it has."""
+    from attest import signing_key, sshagent, sshwire
+
+    wanted = None if public is None else signing_key.load_public(public)
+    held = sshagent.public_keys(socket)
+    if wanted is not None and wanted not in held:
+        raise UnavailableError(f"the ssh-agent at {socket} does not have the key {public}", hint="ssh-add adds it")
+    if not held:
+        raise UnavailableError(f"the ssh-agent at {socket} has no Ed25519 key", hint="ssh-add adds one")
+    if wanted is None and len(held) > 1:
+        names = ", ".join(sshwire.fingerprint(sshwire.ed25519_key(key.raw)) for key in held[:_SHOWN])
+        raise UsageError(
+            f"the ssh-agent at {socket} has {len(held)} Ed25519 keys: {names}",
+            hint="--key FILE.pub says which of them signs",
+        )
+    return sshagent.AgentKey(socket, wanted or held[0])

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    load_pem_public_key,
+    load_ssh_public_key,
+)
 
 from attest import keys
 from attest.errors import MalformedError, UnavailableError
@@ -54,14 +58,16 @@ def load(path: Path) -> SigningKey:
 
 
 def load_public(path: Path) -> PublicKey:
-    """The Ed25519 public key in a PEM file (SubjectPublicKeyInfo); `UnavailableError`."""
+    """The public key in a file: Ed25519 or P-256, in PEM (SubjectPublicKeyInfo) or as OpenSSH writes it (`.pub`).
+
+    Raises `UnavailableError`.
+    """
     data = _read(path, private=False)
+    load = load_ssh_public_key if data.startswith((b"ssh-", b"ecdsa-")) else load_pem_public_key
     try:
-        key = load_pem_public_key(data)
+        key = load(data)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnavailableError(f"{path} holds no public key in PEM", hint=_public(path)) from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise UnavailableError(f"{path} holds no Ed25519 public key", hint=_public(path))
+        raise UnavailableError(f"{path} holds no public key", hint=_public(path)) from None
     try:
         return keys.from_cryptography(key)
     except MalformedError as error:

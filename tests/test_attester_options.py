@@ -10,13 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from attest import attester_options
-from attest.attester import Attester, uri_of
+from attest.attester import Attester, KeyAttester, uri_of
 from attest.attester_options import Named, chosen
 from attest.attester_options import attester_options as options
 from attest.errors import Error, UnavailableError, UsageError
 from attest.keys import PublicKey
+from attest.sshagent import AgentKey
+from attest.sshwire import ed25519_key, line
 from tests.forge import NOW
 from tests.test_attester import key
+from tests.test_sshagent import BLOB, PUBLIC, RSA, agent, holding
 
 
 class OfHome:
@@ -100,3 +103,35 @@ def test_what_is_no_uri_is_no_name(pem: str, name: str) -> None:
 def test_a_name_without_a_key_is_refused() -> None:
     with pytest.raises(UsageError, match="no key is named"):
         choose("--id", "https://x", brings=True)
+
+
+def test_a_key_in_an_ssh_agent_signs_and_is_called_by_its_digest_or_as_one_says() -> None:
+    with agent(holding(RSA, BLOB)) as path:
+        chose = choose("--signer", str(path), brings=True)
+        named = choose("--signer", str(path), "--id", "https://ci.example/verifier")
+    assert isinstance(chose, KeyAttester)
+    assert (chose.id, chose.key) == (uri_of(PUBLIC), AgentKey(path, PUBLIC))
+    assert named.id == "https://ci.example/verifier"
+
+
+def test_of_several_keys_in_an_agent_the_one_signs_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_bytes(line("ssh-ed25519", BLOB, "me@here"))
+    other = ed25519_key(b"\x09" * 32)
+    with agent(holding(other, BLOB)) as path:
+        assert choose("--signer", str(path), "--key", str(tmp_path / "key.pub")).public == PUBLIC
+        with pytest.raises(UsageError, match="2 Ed25519 keys: SHA256:") as caught:
+            choose("--signer", str(path))
+        assert "--key" in (caught.value.hint or "")
+    with agent(holding(other)) as path, pytest.raises(UnavailableError, match="does not have the key"):
+        choose("--signer", str(path), "--key", str(tmp_path / "key.pub"))
+
+
+def test_an_agent_without_a_key_for_this_signs_nothing(pem: str) -> None:
+    with agent(holding(RSA)) as path, pytest.raises(UnavailableError, match="no Ed25519 key"):
+        choose("--signer", str(path), brings=True)
+    with agent(holding(BLOB)) as path, pytest.raises(UnavailableError, match="holds no public key"):
+        choose("--signer", str(path), "--key", pem)
+    with pytest.raises(UnavailableError, match="no ssh-agent answers"):
+        choose("--signer", "/nowhere", brings=True)
+    with pytest.raises(UsageError, match="without a key"):
+        choose("--signer", "/nowhere", "--sigstore")

@@ -7,7 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP384R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -80,10 +85,30 @@ def test_what_is_no_plain_ed25519_key_is_refused(tmp_path: Path, content: bytes)
         signing_key.load(written(tmp_path, content))
 
 
-@pytest.mark.parametrize("content", [PEM, b"", b"-----BEGIN PUBLIC KEY-----\n"], ids=["private", "empty", "cut"])
+CUT = {"private": PEM, "empty": b"", "cut": b"-----BEGIN PUBLIC KEY-----\n", "openssh": b"ssh-ed25519 AAAA\n"}
+
+
+@pytest.mark.parametrize("content", CUT.values(), ids=CUT)
 def test_what_is_no_public_key_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UnavailableError, match="holds no public key"):
         signing_key.load_public(written(tmp_path, content, 0o644))
+
+
+@pytest.mark.parametrize("private", [KEY, generate_private_key(SECP256R1())], ids=["ed25519", "p256"])
+def test_a_public_key_is_read_as_openssl_and_as_openssh_write_it(
+    tmp_path: Path, private: Ed25519PrivateKey | EllipticCurvePrivateKey
+) -> None:
+    public = private.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    openssh = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" me@here\n"
+    found = [signing_key.load_public(written(tmp_path, data)) for data in (pem, openssh)]
+    assert found == [keys.from_cryptography(public)] * 2
+
+
+def test_a_public_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    pem = generate_private_key(SECP384R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(UnavailableError, match="refused: public key algorithm"):
+        signing_key.load_public(written(tmp_path, pem))
 
 
 def test_a_key_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
