@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -38,6 +38,9 @@ from attest.repository import Repository
 from attest.trust import Trust
 from attest.types import Outcome, Verdict, Voucher
 from attest.verify import Examination
+
+if TYPE_CHECKING:
+    from attest.sightings import Sightings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -259,6 +262,7 @@ def examinations(
     One object of a range that cannot be read hides no other: its error goes to `unread`.
     """
     ranged = ".." in rev
+    seen = _sightings(repo, trusted)
     for object_id, timestamps in _with_timestamps(repo, repo.list_range(rev) if ranged else [repo.resolve(rev)]):
         try:
             kind, raw = repo.read(object_id)
@@ -278,7 +282,17 @@ def examinations(
             at=at,
             profile=Profile(profile) if profile else None,
             timestamps=timestamps,
+            seen=seen.of(object_id) if seen is not None else None,
         )
+
+
+def _sightings(repo: Repository, trusted: Trust) -> Sightings | None:
+    """What witnesses that count say of the objects here; None where none was named."""
+    if trusted.foreign is None or not trusted.foreign.witnesses:
+        return None
+    from attest import sightings
+
+    return sightings.find(repo, trusted.foreign.witnesses)
 
 
 def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tuple[str, Sequence[bytes]]]:
@@ -293,12 +307,10 @@ def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tu
         for object_id in batch:
             tokens = stamps.of_lines(lines.get(object_id, ()), object_id)
             try:
-                spooled = stamps.read_spool(place, object_id)
+                # Our own first: only so many are looked at, and the ref is anybody's.
+                tokens = [*stamps.spooled(place, object_id), *tokens]
             except Error as error:
                 complain("notme-attest", error)
-            else:
-                # Our own first: only so many are looked at, and the ref is anybody's.
-                tokens = tokens if spooled is None else [spooled, *tokens]
             yield object_id, tokens
 
 

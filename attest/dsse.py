@@ -259,7 +259,7 @@ def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundl
     keys.verify_signature(key, signature, pae(bundle.envelope.payload_type, bundle.envelope.payload))
     chain = certificate.verify_chain(leaf, (), trusted.anchors)
     found = _evidence(bundle, chain)
-    best = evidence.verify_time(found, chain.leaf, at)
+    best, *_ = evidence.verify_time(found, chain.leaf, at)
     if trusted.of(chain.anchor).bundle is not None:
         trust.verify_epoch(trusted, chain, found, at)
     actor_kind, self_attested = _verify_attester(chain.leaf, bundle.envelope)

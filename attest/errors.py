@@ -62,6 +62,7 @@ class Reason(enum.StrEnum):
 
     TIME_UNPROVEN = "time-unproven"
     TIME_OUTSIDE_VALIDITY = "time-outside-validity"
+    TIME_CONTRADICTED = "time-contradicted"
     TIMESTAMP_INVALID = "timestamp-invalid"
     CLOCK_BEHIND = "clock-behind"
     LOG_ENTRY_INVALID = "log-entry-invalid"

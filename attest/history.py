@@ -22,11 +22,13 @@ from attest import keys, merges, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.lane import Lane
-from attest.policy import Policy, no_paths
+from attest.policy import Paths, Policy, no_paths
 from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
+from attest.types import Evidence
+from attest.verify import Examination
 
 if TYPE_CHECKING:
     from attest.rewrites.follow import Follower
@@ -54,6 +56,7 @@ def results(
 ) -> Iterator[T]:
     """What `make` makes of the rows of each batch, in the order of the ids. `make` runs in the working process."""
     keys.use_libsodium()
+    query = with_sightings(repo, query)
     batches, first = _batches(object_ids), list[list[str]]()
     if jobs > 1:
         # Nobody knows how many there are before git has walked to the end of them.
@@ -65,6 +68,16 @@ def results(
         worker = Worker(repo, query)
         return (make(worker.rows(batch)) for batch in batches)
     return _spread(repo, batches, query, make, jobs)
+
+
+def with_sightings(repo: Repository, query: Query) -> Query:
+    """The query with what witnesses say of the objects of `repo`, where some were named."""
+    roots = query.trusted.foreign
+    if roots is None or not roots.witnesses or query.sightings is not None:
+        return query
+    from attest import sightings
+
+    return replace(query, sightings=sightings.find(repo, roots.witnesses))
 
 
 def cores() -> int:
@@ -86,6 +99,8 @@ class Worker:
         asked = query.rewrites or (query.policy is not None and query.policy.follows)
         self._follows = following and asked and self._stamped
         self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
+        # Without a name for them, nobody's time-stamps beside a CMS signature or a plain key could count.
+        self._stampers = query.trusted.foreign is not None and bool(query.trusted.foreign.stampers)
 
     def rows(self, batch: Sequence[str]) -> Iterator[Row]:
         """The row of each object of a batch. An id may be anything; an object that is no commit or tag is unread."""
@@ -106,10 +121,29 @@ class Worker:
         query = self._query
         noted = lookup.notes(object_id) if query.notes else ()
         paths = lookup.paths_of(object_id) if self._rules else no_paths
-        if not noted and (made := self._lane.row(object_id, kind, raw, query, paths)) is not None:
+        seen = query.sightings.of(object_id) if query.sightings is not None else None
+        tokens = lookup.timestamps(object_id) if self._stampers else ()
+        alike = not noted and not tokens
+        if alike and (made := self._lane.row(object_id, kind, raw, query, paths, seen)) is not None:
             return made
-        tokens = lookup.timestamps(object_id) if _SSH_BEGIN in raw else ()
-        found = verify.examine(
+        if not self._stampers and _SSH_BEGIN in raw:
+            tokens = lookup.timestamps(object_id)
+        found = self._examine(object_id, kind, raw, tokens, seen)
+        for note in noted:
+            said = notes.find_in_note(note, object_id, found.parsed, found.identity)
+            found = replace(found, contradictions=(*found.contradictions, *said))
+        row = self._judged(found, paths)
+        if alike and self._lane.learns(found):
+            # What a witness says is of this object alone.
+            bare = found if seen is None else self._examine(object_id, kind, raw, tokens, None)
+            self._lane.learn(raw, bare, row if seen is None else self._judged(bare, paths), query)
+        return row
+
+    def _examine(
+        self, object_id: str, kind: ObjectKind, raw: bytes, tokens: Sequence[bytes], seen: Evidence | None
+    ) -> Examination:
+        query = self._query
+        return verify.examine(
             raw,
             kind,
             self._repo.object_format,
@@ -118,17 +152,14 @@ class Worker:
             at=query.at,
             profile=query.profile,
             timestamps=tokens,
+            seen=seen,
         )
-        for note in noted:
-            said = notes.find_in_note(note, object_id, found.parsed, found.identity)
-            found = replace(found, contradictions=(*found.contradictions, *said))
-        decided = None
+
+    def _judged(self, found: Examination, paths: Paths) -> Row:
+        query, decided = self._query, None
         if query.policy is not None:
             decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
-        row = row_of(found, decided, query.trusted)
-        if not noted:
-            self._lane.learn(raw, found, row, query)
-        return row
+        return row_of(found, decided, query.trusted)
 
     def _followed(self, row: Row, raw: bytes, lookup: _Lookup) -> Row:
         """The row with what rewrite records say of the commit, and judged by them where the policy follows records."""
@@ -137,7 +168,7 @@ class Worker:
             return row
         if self._follower is None:
             self._follower = follower(self._repo, self._query)
-        tokens = lookup.timestamps(row.object_id) if _SSH_BEGIN in raw else ()
+        tokens = lookup.timestamps(row.object_id) if self._stampers or _SSH_BEGIN in raw else ()
         return self._follower.row(row, raw, lines, tokens, lookup.paths_of(row.object_id))
 
 
@@ -183,9 +214,8 @@ class _Lookup:
         tokens = stamps.of_lines(self.lines(object_id), object_id)
         if self._spooled and self._query.home is not None:
             with contextlib.suppress(Error):
-                kept = stamps.read_spool(self._query.home, object_id)
                 # Our own first: only so many are looked at, and the ref is anybody's.
-                tokens = tokens if kept is None else [kept, *tokens]
+                tokens = [*stamps.spooled(self._query.home, object_id), *tokens]
         return tokens
 
     def paths_of(self, object_id: str) -> Callable[[], tuple[str, ...]]:

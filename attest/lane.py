@@ -21,7 +21,7 @@ from attest import cms, evidence, keys, sshsig, sshwire, timestamp, trust, verif
 from attest.armour import Armour
 from attest.certificate import Chain, key_of
 from attest.contradictions import Held
-from attest.errors import Error, MalformedError, Reason, Step
+from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.gitobject import MAX_PARENTS, MAX_SECONDS, Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.keys import PublicKey
 from attest.lanecms import OtherError, Read, Shape, head_of, leaf_of, prefix_of
@@ -130,17 +130,28 @@ class Lane:
         self._hash = hashlib.sha1 if self.fmt is ObjectFormat.SHA1 else hashlib.sha256
 
     def row(
-        self, object_id: str, kind: ObjectKind, raw: bytes, query: Query, paths: Paths = no_paths
+        self,
+        object_id: str,
+        kind: ObjectKind,
+        raw: bytes,
+        query: Query,
+        paths: Paths = no_paths,
+        seen: Evidence | None = None,
     ) -> Row | None:
         """The row of an object like one that was learned; None where the whole examination has to be made.
 
-        Rules from a file are asked of every object anew: they may look at anything in it.
+        Rules from a file are asked of every object anew: they may look at anything in it. `seen` is what a witness says
+        of it.
         """
         made = self._told(object_id, kind, raw, query)
-        if made is None or query.policy is None or isinstance(query.policy, Policy):
+        if made is None or (seen is None and isinstance(query.policy, Policy | None)):
             return None if made is None else made[1]
         template, row = made
         parsed = parse_commit(raw, self.fmt)
+        if seen is not None and not _observe(template, row, parsed, seen, query.at):
+            return None
+        if query.policy is None:
+            return row
         found = replace(
             template.found,
             object_id=object_id,
@@ -148,6 +159,7 @@ class Lane:
             payload=parsed.payload,
             signature=parsed.signature.armour if parsed.signature is not None else b"",
             evidence=row.evidence,
+            remarks=row.remarks,
             findings=(*row.findings[: Step.POLICY - 1], template.found.findings[Step.POLICY - 1]),
             contradictions=row.contradictions,
         )
@@ -155,6 +167,12 @@ class Lane:
         row.findings, row.outcome, row.rule = decided.findings, decided.outcome, decided.rule
         row.warnings = decided.warnings
         return row
+
+    @staticmethod
+    def learns(found: Examination) -> bool:
+        """Whether an examination can be one that others are told by; most that cannot are left out by this alone."""
+        ours = found.signed is not None
+        return isinstance(found.parsed, Commit) and (isinstance(found.signed, CmsSigned) if ours else True)
 
     def _told(
         self, object_id: str, kind: ObjectKind, raw: bytes, query: Query
@@ -398,7 +416,7 @@ def _row(
     findings = like.findings
     stamps = [item for item in about if item.voucher is not Voucher.SIGNER]
     if stamps:
-        detail = evidence.within_detail(stamps[0])
+        detail = evidence.within_detail(stamps)
         findings = _with(findings, Finding(int(Step.TIME), StepStatus.PROVEN, "", detail))
     authored, committed = int(found[4]), int(found[6])
     return Row(
@@ -423,6 +441,32 @@ def _row(
         like.rule,
         like.warnings,
     )
+
+
+def _observe(template: _Template, row: Row, parsed: Commit, seen: Evidence, at: datetime) -> bool:
+    """Add what a witness says; False where it takes the whole examination to say what follows from it."""
+    chain, vouched = template.chain, template.found.vouched
+    if chain is not None:
+        about = (*row.evidence, evidence.observed(seen, int(chain.leaf.issued_at.timestamp())))
+        try:
+            detail = evidence.within_detail(evidence.verify_time(about, chain.leaf, at))
+            row.findings = _with(row.findings, Finding(int(Step.TIME), StepStatus.PROVEN, "", detail))
+        except UnavailableError as error:
+            if error.reason is not Reason.TIME_UNPROVEN:
+                return False
+        except VerificationError:
+            return False
+        late = evidence.remarks(about, evidence.validity(chain.leaf)[1])
+    elif vouched is not None:
+        about = (*row.evidence, evidence.observed(seen, 0))
+        detail = evidence.bounded_detail(about)
+        row.findings = _with(row.findings, Finding(int(Step.TIME), StepStatus.NOT_APPLICABLE, "", detail))
+        late = []
+    else:
+        return True
+    row.evidence, row.remarks = about, (*row.remarks, *late)
+    row.contradictions = template.held.find(parsed.message, parsed.author.seconds, parsed.committer.seconds, about)
+    return True
 
 
 def _with(findings: tuple[Finding, ...], one: Finding) -> tuple[Finding, ...]:

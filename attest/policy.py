@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from attest import patterns
 from attest.errors import Reason, Step, UnavailableError, VerificationError
 from attest.evidence import RANK
-from attest.types import Constraints, Evidence, StepStatus, Voucher
+from attest.types import Constraints, Evidence, Voucher
 
 if TYPE_CHECKING:
     from attest.through import Through
@@ -119,7 +119,7 @@ class Policy:
         """Age of the bundle, evidence of time, and what the certificate itself is constrained to."""
         found = case.examination
         check_bundle_age(self, timedelta(seconds=found.bundle_age) if found.bundle_sequence else None)
-        check_time(self, found.evidence, found.finding(Step.TIME).status is StepStatus.PROVEN)
+        check_time(self, found.timed)
         if found.chain is not None and found.chain.leaf.claims is not None:
             check_constraints(found.chain.leaf.claims.constraints, case.context)
         return ""
@@ -131,12 +131,12 @@ def _text(policy: Policy) -> str:
     return f"require-time={policy.require_time or Voucher.SIGNER},max-bundle-age={age}"
 
 
-def check_time(policy: Policy, found: Sequence[Evidence], proven: bool) -> None:
-    """`VerificationError` (step 8) when the evidence of time is below what the policy requires."""
+def check_time(policy: Policy, found: Sequence[Evidence]) -> None:
+    """`VerificationError` (step 8) when what proves the time (`Examination.timed`) is less than the policy requires."""
     wanted = policy.require_time
     if wanted is None or wanted is Voucher.SIGNER:
         return
-    if not proven or not any(RANK[item.voucher] >= RANK[wanted] for item in found):
+    if not any(RANK[item.voucher] >= RANK[wanted] for item in found):
         raise VerificationError(
             Step.POLICY, Reason.TIME_REQUIRED, f"the policy requires evidence of time from {wanted} or better"
         )

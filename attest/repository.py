@@ -194,6 +194,28 @@ class Repository:
             )
         raise UsageError(f"{what!r} is not a range of {self.path}", hint="Write it as A..B, from A to B.")
 
+    def ancestry(self, tips: Sequence[str]) -> Iterator[list[str]]:
+        """Each commit that the commits `tips` reach, followed by its parents, every one before its own parents.
+
+        Raises `UnavailableError` where git cannot walk to the end.
+        """
+        asked = "".join(f"{self.check_id(oid)}\n" for oid in tips).encode("ascii")
+        command = ("-c", "core.commitGraph=false", "rev-list", "--topo-order", "--parents", "--stdin")
+        process = self._start(*command, stdin=True)
+        feeder = threading.Thread(target=_feed, args=(process, asked), daemon=True)
+        feeder.start()
+        try:
+            assert process.stdout is not None
+            # A process with a pipe to write to has none of its pipes buffered.
+            with open(process.stdout.fileno(), "rb", closefd=False) as lines:
+                for line in lines:
+                    yield line.decode("ascii", "replace").split()
+            if process.wait():
+                raise UnavailableError("git could not walk the history", hint="Run git fsck, or fetch what is missing.")
+        finally:
+            _stop(process)
+            feeder.join()
+
     def list_tags(self, pattern: str = "refs/tags") -> list[str]:
         """Ids of the tag objects that refs under `pattern` name; a lightweight tag is a commit and has none."""
         done = self.git("for-each-ref", "--format=%(objecttype) %(objectname)", pattern)

@@ -1,9 +1,10 @@
-"""Time-stamps kept beside an object, because SSH signatures have no room for one (design D5).
+"""Time-stamps kept beside an object: SSH signatures have no room for one, and CMS none for a third party's (design D5).
 
 A token is over the signature's value (for Ed25519 its 64 bytes). It lies in two places: in the home of who made the
-signature, from the moment of signing on (`timestamps/ab/OBJECT-ID`, DER), and in the ref of the attestations as one
-line among the bundles. Neither place is trusted: anybody who may push can add a line. A token proves what it proves
-by its own signature (`evidence.collect_detached`), and one that proves nothing speaks against nothing.
+signature, from the moment of signing on, and in the ref of the attestations as one line among the bundles. In the home
+the authority's own is `timestamps/ab/OBJECT-ID` (DER), those of others are lines of `timestamps/others/ab/OBJECT-ID`.
+Neither place is trusted: anybody who may push can add a line. A token proves what it proves by its own signature
+(`evidence.collect_detached`), and one that proves nothing speaks against nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from attest.errors import MalformedError, UnavailableError, UsageError
 
 MEDIA_TYPE = "application/vnd.notme.timestamp.v0.1+json"
 FOLDER = "timestamps"
+OTHERS = "others"
+
+MAX_OTHERS_BYTES = 256 * 1024
+"""Of what a home keeps of others' time-stamps of one object: ten of the largest."""
 
 MAX_TOKEN_BYTES = 16 * 1024
 """Ours have about 1,200; a token that carries a chain of RSA certificates is under 8 KiB."""
@@ -103,6 +108,43 @@ def write_spool(home: Path, oid: str, token: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise UnavailableError(f"cannot keep the time-stamp {path}: {error.strerror}") from None
+
+
+def others_path(home: Path, oid: str) -> Path:
+    """Where a home keeps what others' time-stamping authorities said of `oid`."""
+    own = spool_path(home, oid)
+    return home / FOLDER / OTHERS / own.parent.name / own.name
+
+
+def read_others(home: Path, oid: str) -> list[bytes]:
+    """Their tokens, as far as they can be read; `UnavailableError` when the file cannot be."""
+    path = others_path(home, oid)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_OTHERS_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UnavailableError(f"cannot read the time-stamps {path}: {error.strerror}") from None
+    return of_lines(data.splitlines(), oid)
+
+
+def add_other(home: Path, oid: str, token: bytes) -> None:
+    """Keep one more of theirs; `UnavailableError` when that cannot be done."""
+    path = others_path(home, oid)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One write of one line: two writers' lines stand one after the other, and half a line is no time-stamp.
+        with open(path, "ab", buffering=0, opener=_private) as file:
+            file.write(encode(oid, token) + b"\n")
+    except OSError as error:
+        raise UnavailableError(f"cannot keep the time-stamp {path}: {error.strerror}") from None
+
+
+def spooled(home: Path, oid: str) -> list[bytes]:
+    """All tokens that a home keeps of an object, its own authority's first; `UnavailableError`."""
+    own = read_spool(home, oid)
+    return [*([] if own is None else [own]), *read_others(home, oid)]
 
 
 def _private(path: str, flags: int) -> int:

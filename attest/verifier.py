@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import click
 from attest import location
 from attest.cli import load_trust, read_file, trust_options
 from attest.errors import MalformedError, UnavailableError, UsageError
-from attest.foreign.roots import NONE, Roots
+from attest.foreign.roots import Roots
 from attest.policy import Policy, PolicyLike
 from attest.repository import Repository
 from attest.trust import Trust
@@ -36,6 +36,20 @@ _OPTIONS = (
     click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys that it trusts fully count."),
     click.option(
         "--openpgp-keyring", type=_FILE, help="The same with the keyring in this folder, all of whose keys count."
+    ),
+    click.option(
+        "--tsa-root",
+        "tsa_roots",
+        multiple=True,
+        type=_FILE,
+        help="Let time-stamps under the certificates in this PEM file count as a third party's. May be repeated.",
+    ),
+    click.option(
+        "--witness-key",
+        "witness_keys",
+        multiple=True,
+        type=_FILE,
+        help="PEM public key of a server whose statements of what arrived count. May be repeated.",
     ),
 )
 
@@ -64,6 +78,8 @@ def _with_trust(command: F, *, anybody: bool) -> F:
         smime_ca: Path | None,
         openpgp: bool,
         openpgp_keyring: Path | None,
+        tsa_roots: tuple[Path, ...],
+        witness_keys: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
         roots = load_roots(
@@ -74,8 +90,10 @@ def _with_trust(command: F, *, anybody: bool) -> F:
             smime_ca=smime_ca,
             openpgp=openpgp,
             openpgp_keyring=openpgp_keyring,
+            tsa_roots=tsa_roots,
+            witness_keys=witness_keys,
         )
-        trusted = load_trust(anchors, profile, bundle, others=anybody or roots != NONE)
+        trusted = load_trust(anchors, profile, bundle, others=anybody or roots.counts)
         return command(*args, trusted=replace(trusted, foreign=roots), profile=profile, **kwargs)
 
     wrapped: Any = called
@@ -116,8 +134,13 @@ def load_roots(
     smime_ca: Path | None = None,
     openpgp: bool = False,
     openpgp_keyring: Path | None = None,
+    tsa_roots: Sequence[Path] = (),
+    witness_keys: Sequence[Path] = (),
 ) -> Roots:
-    """Whose signatures count beside the authorities'. Raises `UnavailableError` for a file that cannot be read."""
+    """Whose signatures count beside the authorities', and who is believed about the time.
+
+    Raises `UnavailableError` for a file that cannot be read.
+    """
     found: dict[str, Any] = {}
     if allowed_signers is not None:
         from attest.foreign.allowed import AllowedSigners
@@ -141,6 +164,14 @@ def load_roots(
         from attest.foreign.openpgp import Gpg
 
         found["openpgp"] = Gpg.find(os.environ, openpgp_keyring)
+    if tsa_roots:
+        from attest.foreign.cmstime import named
+
+        found["tsa"] = tuple(each for path in tsa_roots for each in read_parsed(path, named))
+    if witness_keys:
+        from attest import signing_key
+
+        found["witnesses"] = tuple(map(signing_key.load_public, witness_keys))
     return Roots(**found)
 
 

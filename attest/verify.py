@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attest import contradictions, evidence, gitobject, identity, signed, trust
 from attest.certificate import Chain
@@ -37,6 +37,9 @@ from attest.signed import CmsSigned, GitObject, Signed, SshSigned
 from attest.through import Through
 from attest.trust import Trust
 from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Outcome, StepStatus, Verdict
+
+if TYPE_CHECKING:
+    from attest.foreign.cmstime import Stamper
 
 T = TypeVar("T")
 
@@ -85,6 +88,17 @@ class Examination:
         return self.findings[step - 1]
 
     @property
+    def timed(self) -> tuple[Evidence, ...]:
+        """What proves the time of signing as step 5 asks it, the earliest first; the signer's word is none of it."""
+        if self.finding(Step.TIME).status not in (StepStatus.PROVEN, StepStatus.NOT_APPLICABLE):
+            return ()
+        if self.chain is not None:
+            return evidence.holding(self.evidence, *evidence.validity(self.chain.leaf))
+        if self.vouched is not None:
+            return evidence.holding(self.evidence, self.vouched.not_before, self.vouched.not_after)
+        return ()
+
+    @property
     def profile(self) -> str:
         """Of the certificate; for a signature of another kind, the kind."""
         if self.chain is not None:
@@ -117,12 +131,14 @@ def examine(
     at: datetime,
     profile: Profile | None = None,
     timestamps: Sequence[bytes] = (),
+    seen: Evidence | None = None,
 ) -> Examination:
     """Examine the raw bytes of a commit or tag that was asked for as `object_id` (lower-case hex).
 
-    `timestamps` are RFC 3161 tokens (DER) over the signature's value that were kept beside the object.
+    `timestamps` are RFC 3161 tokens (DER) over the signature's value that were kept beside the object; `seen` is what a
+    witness that counts says of the object (`sightings`).
     """
-    walk = _Walk(trusted, at, profile, timestamps)
+    walk = _Walk(trusted, at, profile, timestamps, seen=seen)
     parsed = walk.object(raw, kind, object_format, object_id)
     if parsed is not None:
         walk.certificate_steps(parsed.signature, parsed.payload, parsed)
@@ -258,9 +274,10 @@ class _Walk:
         profile: Profile | None,
         timestamps: Sequence[bytes] = (),
         known: Chain | None = None,
+        seen: Evidence | None = None,
     ) -> None:
         self.trusted, self.at, self.profile = trusted, at, profile
-        self.timestamps, self.known = timestamps, known
+        self.timestamps, self.known, self.seen = timestamps, known, seen
         self.open = True
         self.found: dict[Step, Finding] = {}
         self.signed: Signed | None = None
@@ -271,6 +288,7 @@ class _Walk:
         self.signature = b""
         self.format: SignatureFormat | None = None
         self.remarks: list[str] = []
+        self.late: list[str] = []
 
     def note(self, step: Step, status: StepStatus, reason: Reason | None, detail: str) -> None:
         self.found[step] = _finding(step, status, reason, detail)
@@ -363,12 +381,24 @@ class _Walk:
     def _foreign_time(self, made: ForeignSigned, vouched: Vouched, parsed: GitObject | None) -> None:
         word = made.signing_time(parsed)
         signer = (evidence.said(*word),) if word is not None else ()
-        self.evidence = (*signer, *vouched.evidence)
+        named, begins = self._stampers, vouched.not_before or 0
+        tokens = self.timestamps if named else ()
+        beside, remarks = evidence.collect_detached(tokens, made.value, None, named, begins)
+        self.evidence = (*signer, *vouched.evidence, *beside, *self._seen(begins))
+        self.remarks += remarks
+        self.late = evidence.remarks(self.evidence, vouched.not_after)
         if vouched.not_before is None and vouched.not_after is None:
-            self.note(Step.TIME, StepStatus.NOT_APPLICABLE, None, "the key has no end of validity")
+            self.note(Step.TIME, StepStatus.NOT_APPLICABLE, None, evidence.bounded_detail(self.evidence))
             return
-        best = evidence.verify_within(self.evidence, vouched.not_before, vouched.not_after)
-        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(best))
+        found = evidence.verify_within(self.evidence, vouched.not_before, vouched.not_after)
+        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(found))
+
+    @property
+    def _stampers(self) -> Sequence[Stamper]:
+        return self.trusted.foreign.stampers if self.trusted.foreign is not None else ()
+
+    def _seen(self, begins: int) -> tuple[Evidence, ...]:
+        return () if self.seen is None else (evidence.observed(self.seen, begins),)
 
     def _signature(self, signature: Signature | None) -> None:
         if signature is None:
@@ -399,11 +429,17 @@ class _Walk:
 
     def _time(self, chain: Chain, made: Signed, parsed: GitObject | None) -> None:
         self.evidence = evidence.collect(made, chain, parsed)
-        beside, remarks = evidence.collect_detached(self.timestamps, made, chain)
-        self.evidence += beside
+        begins = int(chain.leaf.issued_at.timestamp())
+        # A CMS signature has its authority's time-stamp inside; beside it only others' are looked for.
+        own = chain.anchor if isinstance(made, SshSigned) else None
+        others = evidence.independent(self._stampers, self.trusted.of(chain.anchor).anchors)
+        tokens = self.timestamps if own or self._stampers else ()
+        beside, remarks = evidence.collect_detached(tokens, made.value, own, others, begins)
+        self.evidence += (*beside, *self._seen(begins))
         self.remarks += remarks
-        best = evidence.verify_time(self.evidence, chain.leaf, self.at)
-        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(best))
+        self.late = evidence.remarks(self.evidence, evidence.validity(chain.leaf)[1])
+        found = evidence.verify_time(self.evidence, chain.leaf, self.at)
+        self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(found))
 
     def _epoch(self, chain: Chain) -> None:
         epoch = trust.verify_epoch(self.trusted, chain, self.evidence, self.at)
@@ -463,7 +499,7 @@ class _Walk:
             chain=self.chain,
             evidence=self.evidence,
             findings=tuple([self.found[step] for step in STEPS]),
-            remarks=tuple(self.remarks),
+            remarks=(*self.remarks, *self.late),
             bundle_sequence=bundle.sequence if bundle else 0,
             bundle_age=max(0, int(age.total_seconds())) if age is not None else 0,
             contradictions=contradictions.find(

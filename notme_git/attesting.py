@@ -127,8 +127,7 @@ def stated(pair: tuple[Examination, Verdict]) -> bool:
 
 
 def _spooled(place: Path, object_id: str) -> list[bytes]:
-    token = stamps.read_spool(place, object_id)
-    return [] if token is None else [stamps.encode(object_id, token)]
+    return [stamps.encode(object_id, token) for token in stamps.spooled(place, object_id)]
 
 
 def _sign(

@@ -184,17 +184,26 @@ class Forge:
     def verifier(self, *, scopes: tuple[str, ...] = ("sign:attestation",), at: datetime | None = None) -> Leaf:
         return self.leaf(VERIFIER, scopes=scopes, at=at)
 
-    def token(self, data: bytes, *, at: datetime | None = None) -> bytes:
+    def token(self, data: bytes, *, at: datetime | None = None, certificate: bool = True) -> bytes:
         """A time-stamp token over `data`, DER."""
         pending = timestamp.to_be_signed(data, at=at or self.at, serial=7, tsa=self.tsa)
-        return timestamp.assemble(pending, sign(self.tsa_key, pending.attributes.data), tsa=self.tsa)
+        value = sign(self.tsa_key, pending.attributes.data)
+        return timestamp.assemble(pending, value, tsa=self.tsa, certificate=certificate)
 
-    def armour(self, leaf: Leaf, content: bytes, *, at: datetime | None = None, timestamped: bool = True) -> bytes:
+    def armour(
+        self,
+        leaf: Leaf,
+        content: bytes,
+        *,
+        at: datetime | None = None,
+        timestamped: bool = True,
+        stamped_at: datetime | None = None,
+    ) -> bytes:
         """The armoured CMS signature of `leaf` over `content`."""
         algorithm = KeyAlgorithm.ED25519 if isinstance(leaf.key, Ed25519PrivateKey) else KeyAlgorithm.P256
         pending = cms.to_be_signed(content, algorithm, signing_time=at or self.at)
         signature = leaf.sign(pending.data)
-        token = self.token(signature, at=at) if timestamped else None
+        token = self.token(signature, at=stamped_at or at) if timestamped else None
         return cms.ARMOUR.wrap(cms.assemble(pending, signature, signer=leaf.certificate, timestamp=token))
 
     def commit(

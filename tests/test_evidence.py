@@ -88,15 +88,17 @@ PROVEN = [
     ("the authority, while valid", (by(SIGNER, AT), by(AUTHORITY, AT + 1)), AUTHORITY),
     ("the authority, in the last minute of skew", (by(AUTHORITY, END + 60),), AUTHORITY),
     ("the authority, within skew before", (by(AUTHORITY, AT - 120),), AUTHORITY),
-    ("a receiver beside the authority", (by(AUTHORITY, AT), by(RECEIVER, AT + 5)), RECEIVER),
-    ("a third party beside all", (by(RECEIVER, AT), by(INDEPENDENT, AT), by(AUTHORITY, AT)), INDEPENDENT),
+    ("the authority before a receiver", (by(RECEIVER, AT + 5), by(AUTHORITY, AT)), AUTHORITY),
+    ("a receiver before the authority", (by(AUTHORITY, AT + 5), by(RECEIVER, AT)), RECEIVER),
+    ("a third party at the same time as all", (by(RECEIVER, AT), by(INDEPENDENT, AT), by(AUTHORITY, AT)), INDEPENDENT),
+    ("a third party, where the signer's word is outside", (by(SIGNER, END + 99), by(INDEPENDENT, AT)), INDEPENDENT),
     ("a receiver that saw it late, beside the authority", (by(AUTHORITY, AT), by(RECEIVER, END + 3600)), AUTHORITY),
 ]
 
 
 @pytest.mark.parametrize(("found", "best"), [p[1:] for p in PROVEN], ids=[p[0] for p in PROVEN])
-def test_the_best_evidence_within_the_validity_proves_the_time(found: tuple[Evidence, ...], best: Voucher) -> None:
-    assert evidence.verify_time(found, READ, LATER).voucher is best
+def test_the_earliest_evidence_within_the_validity_proves_the_time(found: tuple[Evidence, ...], best: Voucher) -> None:
+    assert evidence.verify_time(found, READ, LATER)[0].voucher is best
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_evidence_from_the_future_means_that_this_clock_is_behind(
 ) -> None:
     at = NOW + timedelta(seconds=ahead)
     if reason is None:
-        assert evidence.verify_time(found, READ, at) == found[0]
+        assert evidence.verify_time(found, READ, at) == found
         return
     with pytest.raises(UnavailableError) as caught:
         evidence.verify_time(found, READ, at)

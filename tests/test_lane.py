@@ -30,7 +30,7 @@ from attest.row import Row
 from attest.rows import row_of
 from attest.rules.ruleset import Ruleset
 from attest.trust import Trust
-from attest.types import Outcome, StepStatus, Voucher
+from attest.types import Evidence, Outcome, StepStatus, Voucher
 from tests.forge import ALICE, attach, plain_ssh
 from tests.world import World
 
@@ -47,22 +47,23 @@ class Run:
     fmt: ObjectFormat = ObjectFormat.SHA1
     lane: Lane | None = None
 
-    def whole(self, raw: bytes, oid: str | None = None) -> Row:
-        """What `verify.examine` says; the lane learns from it."""
+    def whole(self, raw: bytes, oid: str | None = None, seen: Evidence | None = None) -> Row:
+        """What `verify.examine` says; the lane learns from it, unless it is what a witness says."""
         query = self.query
         named = oid or gitobject.object_id(ObjectKind.COMMIT, raw, self.fmt)
-        found = verify.examine(raw, ObjectKind.COMMIT, self.fmt, named, query.trusted, at=query.at)
+        found = verify.examine(raw, ObjectKind.COMMIT, self.fmt, named, query.trusted, at=query.at, seen=seen)
         decided = verify.decide(found, query.policy, query.context, at=query.at) if query.policy else None
         row = row_of(found, decided, query.trusted)
         self.lane = self.lane or Lane(self.fmt)
-        self.lane.learn(raw, found, row, query)
+        if seen is None:
+            self.lane.learn(raw, found, row, query)
         return row
 
-    def fast(self, raw: bytes, oid: str | None = None) -> Row | None:
+    def fast(self, raw: bytes, oid: str | None = None, seen: Evidence | None = None) -> Row | None:
         """What the lane says."""
         assert self.lane is not None
         named = oid or gitobject.object_id(ObjectKind.COMMIT, raw, self.fmt)
-        return self.lane.row(named, ObjectKind.COMMIT, raw, self.query)
+        return self.lane.row(named, ObjectKind.COMMIT, raw, self.query, seen=seen)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,32 @@ def test_the_next_commit_of_a_signer_is_told_by_the_lane_and_told_the_same(
         fast = run.fast(raw)
         assert fast is not None
         assert fast == run.whole(raw)
+
+
+WITNESSED = {
+    "before the certificate": -3600,
+    "before the time-stamp": -30,
+    "while it was valid": 60,
+    "an hour later": 3600,
+    "a week later, by a clock that is ahead": 7 * 24 * 3600,
+}
+
+
+@pytest.mark.parametrize("policy", [*POLICIES.values(), Policy(require_time=Voucher.RECEIVER)])
+@pytest.mark.parametrize("seconds", WITNESSED.values(), ids=WITNESSED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_witness_says_is_told_the_same(
+    world: World, kind: str, policy: PolicyLike | None, seconds: int
+) -> None:
+    run, make = begun(world, kind, policy)
+    seen = Evidence(0, int(world.now.timestamp()) + seconds, Voucher.RECEIVER, "witness:1234")
+    raw = make(CLAIMED, timedelta(seconds=40))
+    fast = run.fast(raw, seen=seen)
+    whole = run.whole(raw, seen=seen)
+    assert fast is None or fast == whole
+    if 0 < seconds < 7200:
+        assert fast is not None
+    assert run.fast(raw) == run.whole(raw)
 
 
 @pytest.mark.parametrize("libsodium", [False, True], ids=["OpenSSL", "libsodium"])

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from attest import asn1, keys
+from attest import asn1, certificate, keys
 from attest.errors import Error, MalformedError, VerificationError
 from attest.foreign import ber, cmscerts, cmscheck, cmsdata
 from attest.foreign.cmsdata import Message
@@ -33,6 +33,9 @@ REKOR_ENTRY = "1.3.6.1.4.1.57264.3.1"
 
 IGNORED = "timestamp-ignored"
 """Remark: a time-stamp or log entry in the signature does not hold, or is nobody's who was named."""
+
+MAX_NAMED = 64
+"""Certificates that a file names; every time-stamp is tried under each of them."""
 
 MAX_ENTRIES = 4
 """Time-stamps, and log entries, that are looked at; one of each is made."""
@@ -50,6 +53,17 @@ class Stamper:
     chain: tuple[x509.Certificate, ...]
     begins: int
     ends: int | None
+
+
+def named(pem: bytes) -> tuple[Stamper, ...]:
+    """What a PEM file names: each certificate in it, a time-stamping authority's own or a CA's above it, counts.
+
+    Raises `MalformedError`.
+    """
+    found = certificate.load_pem(pem)
+    if len(found) > MAX_NAMED:
+        raise MalformedError(f"{len(found)} certificates; at most {MAX_NAMED} are read of time-stamping authorities")
+    return tuple(Stamper((each,), 0, None) for each in found)
 
 
 @dataclass(frozen=True, slots=True)

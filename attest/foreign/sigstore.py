@@ -121,7 +121,7 @@ def verify_signer(made: ForeignCms, leaf: x509.Certificate, root: SigstoreRoot, 
         issuer, subject = issuer_of(leaf), subject_of(leaf)
         if root.certificate_logs:
             transparency.verify_logged(leaf, top, root.certificate_logs)
-        evidence, remarks = cmstime.collect(made.message, leaf, root.stampers, root.logs)
+        evidence, remarks = cmstime.collect(made.message, leaf, made.roots.stampers, root.logs)
     except cmscerts.UNREADABLE as error:
         raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None
     address = subject.value if isinstance(subject, x509.RFC822Name) else ""

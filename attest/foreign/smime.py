@@ -64,6 +64,11 @@ class ForeignCms:
         digest = cmskeys.digest_name(self.message.digest)
         return f"one CMS signature, {self.signer.algorithm or self.message.algorithm.oid} with {digest}"
 
+    @property
+    def value(self) -> bytes:
+        """The signature proper, which time-stamps are over."""
+        return self.message.signature
+
     def verify_content(self, content: bytes) -> str:
         """Step 3 (RFC 5652 section 5.6): returns the key's id."""
         if self.certificate is None:
@@ -86,7 +91,7 @@ class ForeignCms:
         if certificate is None:
             raise cmscerts.invalid("it cannot be read")
         if self.roots.sigstore is None or not keyless:
-            return _verify_smime(self, certificate, self.roots.smime, parsed)
+            return _verify_smime(self, certificate, parsed)
         from attest.foreign import sigstore
 
         return sigstore.verify_signer(self, certificate, self.roots.sigstore, date_of(parsed))
@@ -144,10 +149,9 @@ def open_armour(armour: bytes) -> tuple[bytes, tuple[str, ...]]:
 def _verify_smime(
     made: ForeignCms,
     leaf: x509.Certificate,
-    roots: tuple[x509.Certificate, ...],
     parsed: Commit | Tag | PushCertificate | None,
 ) -> Vouched:
-    when = date_of(parsed)
+    when, roots = date_of(parsed), made.roots.smime
     if when is None:
         when = made.message.signing_time or leaf.not_valid_before_utc
     try:
@@ -155,7 +159,7 @@ def _verify_smime(
         root = cmscerts.verify_chain(leaf, made.others, roots, when)
         addresses = cmscerts.addresses(leaf)
         # Who names a CA for signatures takes its time-stamps too; most CAs for S/MIME have a service for them.
-        stampers = [cmstime.Stamper((root,), 0, None) for root in roots]
+        stampers = [*(cmstime.Stamper((root,), 0, None) for root in roots), *made.roots.stampers]
         evidence, remarks = cmstime.collect(made.message, leaf, stampers, {})
     except cmscerts.UNREADABLE as error:
         raise cmscerts.invalid(f"it cannot be read ({type(error).__name__})") from None

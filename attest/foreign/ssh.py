@@ -60,6 +60,11 @@ class ForeignSsh:
         found = () if touched else (NO_PRESENCE,)
         return (ARMOUR_LOOSE, *found) if self.loose else found
 
+    @property
+    def value(self) -> bytes:
+        """The signature proper, which time-stamps are over."""
+        return self.signature.signature
+
     def verify_content(self, content: bytes) -> str:
         """Step 3: returns the key's fingerprint."""
         made, key = self.signature, self.credential.key

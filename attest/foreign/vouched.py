@@ -39,6 +39,10 @@ class ForeignSigned(Protocol):
         """For the finding of step 2, e.g. `one SSH signature, ssh-ed25519`."""
 
     @property
+    def value(self) -> bytes:
+        """The signature proper, which time-stamps kept beside the object are over."""
+
+    @property
     def signer(self) -> Signer:
         """What it says of itself. One and the same object for one and the same credential (cached)."""
 

@@ -56,8 +56,15 @@ REMARKS = (
     ),
     _remark(
         "detached-timestamp-ignored", Step.TIME,
-        "A time-stamp kept beside the object does not hold. Anybody can add one, so it speaks against nothing.",
-        "Nothing; or take the line out of refs/attestations/notme.",
+        "A time-stamp kept beside the object does not hold, or is by nobody who was named. Anybody can add one, so it "
+        "speaks against nothing.",
+        "Name whose time-stamps count (`--tsa-root`), if the time must be proven.",
+    ),
+    _remark(
+        "evidence-late", Step.TIME,
+        "Somebody vouches that the signature existed by a time that lies after the end of its certificate. That proves "
+        "nothing of when it was signed, and speaks for it where a grant was revoked or an epoch retired since.",
+        "Nothing. To prove the time of signing, time-stamp at once (`notme.timestamp = always`).",
     ),
     _remark(
         "timestamp-ignored", Step.TIME,

@@ -176,6 +176,15 @@ REASONS = (
         f"Check the signing machine's clock. {_ANEW}",
     ),
     _reason(
+        Reason.TIME_CONTRADICTED, Step.TIME,
+        "Somebody else proves that it existed before its key was vouched for, or before the time-stamp in it was made. "
+        "One of the clocks is wrong, or one of those who vouch says what is not so.",
+        "it existed at 2026-11-23T13:40:10Z, says independent (detached-rfc3161:324be2dea8bc44461b0233e51fa48902), "
+        "before what vouches for its key began",
+        "Find out whose clock is wrong: the authority's, the time-stamping authority's or the server's. Until then "
+        "stop naming the one that cannot be trusted.",
+    ),
+    _reason(
         Reason.TIMESTAMP_INVALID, Step.TIME,
         "A time-stamp inside of the signature does not hold, or is another authority's.",
         "the time-stamp does not hold: the signer identifier names 0 of the included certificates, not one",

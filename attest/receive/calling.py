@@ -15,7 +15,6 @@ import click
 from attest import verifier
 from attest.cli import load_trust
 from attest.errors import ACCEPTED, UnavailableError, UsageError
-from attest.foreign.roots import NONE
 from attest.receive import push, refusal
 from attest.receive.push import Report
 from attest.receive.settings import Settings
@@ -59,9 +58,11 @@ def trust_of(asked: Settings) -> Trust:
         sigstore_root=asked.sigstore_root,
         smime_ca=asked.smime_ca,
         openpgp=asked.openpgp,
+        tsa_roots=asked.tsa_roots,
+        witness_keys=asked.witness_trust,
     )
     try:
-        found = load_trust(asked.anchors, None, asked.bundle, others=roots != NONE)
+        found = load_trust(asked.anchors, None, asked.bundle, others=roots.counts)
     except (UnavailableError, UsageError) as error:
         hint = error.hint if asked.anchors else "name the pinned root certificates: notme.anchor"
         raise UnavailableError(error.message, hint=hint) from None

@@ -51,5 +51,5 @@ class Protected:
         rule = self.inner.decide(replace(case, through=tuple(each for each in case.through if each.seen)))
         found = case.examination.finding(Step.TIME)
         if found.status is not StepStatus.NOT_APPLICABLE:
-            policy.check_time(TIMED, case.examination.evidence, found.status is StepStatus.PROVEN)
+            policy.check_time(TIMED, case.examination.timed)
         return rule

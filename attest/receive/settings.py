@@ -32,7 +32,8 @@ class Settings:
     witness statements name as their maker; `verifier_key` and `verifier` are the same for what is stated of commits
     that were rewritten here; `attester_keys` are the verifiers' keys whose records count. `anchors`
     and `bundle` stand in for those of the home; the fields after `bundle` say whose other signatures count, as the
-    options of `notme-attest verify` do.
+    options of `notme-attest verify` do, and `tsa_roots` and `witness_trust` who is believed about the time: roots of
+    time-stamping authorities, keys of servers that state what arrived.
     """
 
     policy: Path | None = None
@@ -44,6 +45,8 @@ class Settings:
     sigstore: bool = False
     sigstore_root: Path | None = None
     openpgp: bool = False
+    tsa_roots: tuple[Path, ...] = ()
+    witness_trust: tuple[Path, ...] = ()
     protect: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -84,7 +87,7 @@ def read(repo: Repository) -> Settings:
         found.setdefault(key, []).append(value if given else "true")
     return Settings(
         policy=_path(found, "notme.policyfile"),
-        anchors=tuple(_absolute("notme.anchor", value) for value in found.get("notme.anchor", ())),
+        anchors=_paths(found, "notme.anchor"),
         bundle=_path(found, "notme.bundle"),
         allowed_signers=_path(found, "notme.allowedsigners"),
         revoked_keys=_path(found, "notme.revokedkeys"),
@@ -92,6 +95,8 @@ def read(repo: Repository) -> Settings:
         sigstore=_flag(found, "notme.sigstore"),
         sigstore_root=_path(found, "notme.sigstoreroot"),
         openpgp=_flag(found, "notme.openpgp"),
+        tsa_roots=_paths(found, "notme.tsaroot"),
+        witness_trust=_paths(found, "notme.witnesstrust"),
         protect=_patterns("notme.protect", found.get("notme.protect", ())),
         known=_patterns("notme.known", found.get("notme.known", ())),
         ignore=_patterns("notme.ignore", found.get("notme.ignore", ())),
@@ -117,6 +122,10 @@ def _last(found: Mapping[str, Sequence[str]], key: str) -> str | None:
 def _path(found: Mapping[str, Sequence[str]], key: str) -> Path | None:
     value = _last(found, key)
     return _absolute(key, value) if value is not None else None
+
+
+def _paths(found: Mapping[str, Sequence[str]], key: str) -> tuple[Path, ...]:
+    return tuple(_absolute(key, value) for value in found.get(key, ()))
 
 
 def _absolute(key: str, value: str) -> Path:

@@ -133,10 +133,10 @@ def _with_nonce(found: Examination, received: Received) -> Examination:
         return found
     known = (*found.evidence, received.evidence)
     try:
-        best = evidence.verify_time(known, found.chain.leaf, received.at)
+        proven = evidence.verify_time(known, found.chain.leaf, received.at)
     except Error:
         return found
-    detail = evidence.within_detail(best)
+    detail = evidence.within_detail(proven)
     step = Finding(step=int(Step.TIME), status=StepStatus.PROVEN, reason="", detail=detail)
     findings = tuple(step if f.step == Step.TIME else f for f in found.findings)
     return replace(found, evidence=known, findings=findings)

@@ -66,6 +66,7 @@ class Follower:
             at=query.at,
             profile=query.profile,
             timestamps=timestamps,
+            seen=query.sightings.of(row.object_id) if query.sightings is not None else None,
         )
         decided = verify.decide(
             found, query.policy, query.context, at=query.at, paths=paths, through=row.through

@@ -9,7 +9,7 @@ from attest.evidence import RANK
 from attest.identity import AUTHORED_BY_OTHER
 from attest.rules.facts import Facts
 from attest.rules.model import ANYONE, AuthoredBy, Require, Tolerated
-from attest.types import Assurance, Severity
+from attest.types import Assurance, Severity, Voucher
 
 _ASSURANCE = tuple(Assurance)
 """Weakest first, as `schema/grant.capnp` orders them."""
@@ -104,8 +104,11 @@ def _assurance(require: Require, facts: Facts) -> str:
 
 def _evidence(require: Require, facts: Facts) -> str:
     assert require.evidence is not None
-    found = [item.voucher for item in facts.case.examination.evidence]
-    if facts.time_holds and any(RANK[voucher] >= RANK[require.evidence] for voucher in found):
+    examination = facts.case.examination
+    found = [item.voucher for item in examination.timed]
+    if examination.evidence and facts.time_holds:
+        found.append(Voucher.SIGNER)
+    if any(RANK[voucher] >= RANK[require.evidence] for voucher in found):
         return ""
     best = max(found, key=RANK.__getitem__, default="nobody")
     return f"{best} vouches for the time of signing, not {require.evidence} or better"
