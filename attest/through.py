@@ -35,9 +35,15 @@ class Original:
     through: Through | None = None
 
     @property
+    def leads(self) -> Through | None:
+        """The record by which it stands for others: one that is followed, where it is not accepted itself."""
+        usable = self.through is not None and not self.through.refused and self.outcome not in _ACCEPTING
+        return self.through if usable else None
+
+    @property
     def signed(self) -> tuple[Original, ...]:
-        """The signed commits that it stands for: itself, or those that a record leads to."""
-        return (self,) if self.actor is not None or self.through is None else self.through.signed
+        """The commits that it stands for: itself, or those that a record leads to."""
+        return (self,) if self.leads is None else self.leads.signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +74,13 @@ class Through:
     def seen(self) -> bool:
         """Whether nothing of it rests on a record's word alone: all is here, and was compared and judged here."""
         return self.compared and all(
-            each.here and (each.outcome in _ACCEPTING or each.through is None or each.through.seen)
-            for each in self.originals
+            each.here and (each.leads is None or each.leads.seen) for each in self.originals
         )
 
     @property
     def outcome(self) -> Outcome:
         """Of all originals the worst; of an original that a record leads on from, that record's."""
-        found = set(map(_outcome, self.originals))
+        found = {each.outcome if each.leads is None else each.leads.outcome for each in self.originals}
         for outcome in (Outcome.REJECTED, Outcome.COULD_NOT_CHECK):
             if outcome in found or (not found and outcome is Outcome.COULD_NOT_CHECK):
                 return outcome
@@ -84,16 +89,10 @@ class Through:
     @property
     def follows(self) -> bool:
         """Whether it leads to signed commits that were all accepted."""
-        return not self.refused and self.outcome in _ACCEPTING and bool(self.signed)
+        return not self.refused and self.outcome in _ACCEPTING and all(each.actor is not None for each in self.signed)
 
     def people(self) -> tuple[tuple[Who, Who | None], ...]:
         """Who signed and on whose behalf, each pair once, in the order of the commits."""
         return tuple(
             dict.fromkeys((each.actor, each.represented) for each in self.signed if each.actor is not None)
         )
-
-
-def _outcome(original: Original) -> Outcome:
-    if original.outcome in _ACCEPTING or original.through is None or original.through.refused:
-        return original.outcome
-    return original.through.outcome

@@ -17,13 +17,14 @@ from attest.cli import VOUCHERS, json_option
 from attest.command import complain
 from attest.errors import ACCEPTED, UNCHECKED, UnavailableError, UsageError
 from attest.foreign.roots import Roots
+from attest.keys import PublicKey
 from attest.profile import Profile
 from attest.query import Query
 from attest.report.progress import Progress
 from attest.repository import Repository
 from attest.trust import Trust
 from attest.types import Voucher
-from attest.verifier import examiner_options
+from attest.verifier import attester_keys_option, examiner_options
 
 _FILE = click.Path(path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -42,6 +43,8 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @click.option("--repository", "address", help="The address that certificates are held against (default: origin).")
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")
+@click.option("--rewrites", is_flag=True, help="Count by rewrite records whose content unsigned commits have, too.")
+@attester_keys_option
 @examiner_options
 def audit(
     named: tuple[str, ...],
@@ -56,6 +59,8 @@ def audit(
     require_time: str | None,
     address: str | None,
     jobs: int | None,
+    rewrites: bool,
+    attesters: tuple[PublicKey, ...],
     trusted: Trust,
     profile: str | None,
 ) -> int:
@@ -85,7 +90,10 @@ def audit(
 
     def query(repo: Repository) -> Query:
         ruled, under = verifier.load_policy(policy_file, voucher, trusted, repo)
-        return Query(under, at, ruled, profile=Profile(profile) if profile else None, home=verifier.home())
+        wanted = Profile(profile) if profile else None
+        return Query(
+            under, at, ruled, profile=wanted, home=verifier.home(), rewrites=rewrites, attesters=attesters
+        )
 
     progress = Progress()
 

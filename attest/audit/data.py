@@ -64,6 +64,7 @@ def facts_data(facts: Facts) -> dict[str, Any]:
         ],
         "unknownSigners": [{**key._asdict(), **_span(span)} for key, span in facts.unknown.ranked()],
         "unsignedCommitters": [{"committer": name, **_span(span)} for name, span in facts.unsigned.ranked()],
+        "rewritten": [{**_people(key._asdict()), **_span(span)} for key, span in facts.rewritten.ranked()],
         "rulings": [{**key._asdict(), **_span(span)} for key, span in facts.rules.ranked()],
         "formats": _tally(facts.formats),
         "signers": _tally(facts.signers),
@@ -77,18 +78,19 @@ def facts_data(facts: Facts) -> dict[str, Any]:
             "pairs": facts.pairs.others.count,
             "unknownSigners": facts.unknown.others.count,
             "unsignedCommitters": facts.unsigned.others.count,
+            "rewritten": facts.rewritten.others.count,
             "rulings": facts.rules.others.count,
         },
     }
 
 
 def _pair(key: dict[str, str]) -> dict[str, Any]:
+    return {**_people(key), "authentication": key["authentication"]}
+
+
+def _people(key: dict[str, str]) -> dict[str, Any]:
     behalf = {"id": key["represented_id"], "name": key["represented"]} if key["represented_id"] else None
-    return {
-        "actor": {"id": key["actor_id"], "name": key["actor"], "kind": key["actor_kind"]},
-        "represented": behalf,
-        "authentication": key["authentication"],
-    }
+    return {"actor": {"id": key["actor_id"], "name": key["actor"], "kind": key["actor_kind"]}, "represented": behalf}
 
 
 def _months(counts: Mapping[str, int]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from attest.errors import Reason, Step
 from attest.evidence import RANK
 from attest.instants import instant
 from attest.row import Row, SignerKind
+from attest.through import Who
 from attest.types import Evidence, Identity, Principal, PrincipalKind, Severity, StepStatus
 
 DAY = 86_400
@@ -67,6 +68,7 @@ class Facts:
     pair_months: dict[Pair, Counter[str]] = field(default_factory=dict)
     unknown: Spans[Unknown] = field(default_factory=Spans)
     unsigned: Spans[str] = field(default_factory=Spans)
+    rewritten: Spans[Pair] = field(default_factory=Spans)
     rules: Spans[Ruling] = field(default_factory=Spans)
     formats: Tally = field(default_factory=Tally)
     signers: Tally = field(default_factory=Tally)
@@ -103,6 +105,9 @@ class Facts:
         self.span.add(date, accepted=accepted)
         self._signature(row, stands, date)
         self._anomalies(row, stands, date)
+        record = next((each for each in row.through if each.follows), None)
+        for actor, behalf in record.people() if record is not None else ():
+            self.rewritten.of(_content(actor, behalf)).add(date, accepted=accepted)
         first = row.decisive
         reason = first.reason if first is not None and not accepted else ""
         self.rules.of(Ruling(row.rule, str(row.outcome), reason)).add(date, accepted=accepted)
@@ -116,7 +121,7 @@ class Facts:
         for key, counted in other.pair_months.items():
             for each, many in counted.items():
                 self._pair_month(key, each, many)
-        for name in ("span", "pairs", "unknown", "unsigned", "rules", "formats", "signers", "algorithms"):
+        for name in ("span", "pairs", "unknown", "unsigned", "rewritten", "rules", "formats", "signers", "algorithms"):
             getattr(self, name).merge(getattr(other, name))
         for name in ("assurance", "authentication", "epochs", "vouchers", "anomalies"):
             getattr(self, name).merge(getattr(other, name))
@@ -213,6 +218,12 @@ def pair(who: Identity) -> Pair:
         cut(behalf.id) if behalf is not None else "",
         authenticated(who),
     )
+
+
+def _content(actor: Who, behalf: Who | None) -> Pair:
+    """By a rewrite record, which does not say how the human proved who it is."""
+    name, behalf_id = (cut(behalf.name), cut(behalf.id)) if behalf is not None else ("", "")
+    return Pair(cut(actor.name), cut(actor.id), str(actor.kind), name, behalf_id, "")
 
 
 def person(who: Identity | None) -> Principal | None:

@@ -59,6 +59,12 @@ def _facts(facts: Facts, *, several: bool) -> Iterator[str]:
         for name, span in facts.unsigned.ranked()[:SHOWN]:
             yield f"  {span.count:>9,}  {printable(name)}"
         yield from _more(len(facts.unsigned.each), "name")
+    if facts.rewritten.each:
+        yield ""
+        yield "content by rewrite records, whoever committed it"
+        for pair, span in facts.rewritten.ranked()[:SHOWN]:
+            yield f"  {span.count:>9,}  {printable(pair.actor)} {printable(behalf(pair))}"
+        yield from _more(len(facts.rewritten.each), "pair")
     anomalies = list(facts.anomalies.ranked())
     if anomalies:
         yield ""

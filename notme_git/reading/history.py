@@ -7,21 +7,26 @@ claims and are not shown as anybody's name. What cannot be read is a row too.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from attest import cli as attest_cli
-from attest import verify
+from attest import history as attest_history
+from attest import store, verify
 from attest.errors import Error, Reason, UnavailableError, UsageError, VerificationError
 from attest.gitobject import Commit
 from attest.instants import rfc3339
 from attest.policy import Context, Policy
+from attest.profile import Profile
+from attest.query import Query
 from attest.report import data
 from attest.repository import Repository
+from attest.through import Through
 from attest.trust import Trust
 from attest.types import Findings, Identity, Outcome, StepStatus, Verdict
 from notme_git.reading.table import Cell, Column
@@ -86,6 +91,7 @@ class Row:
     findings: Findings | None
     committed: datetime | None
     subject: str
+    record: Through | None = None
 
     def cells(self) -> tuple[Cell, ...]:
         """The cells under `COLUMNS`."""
@@ -94,15 +100,23 @@ class Row:
         word, style = _WORDS[self.state]
         more = self.signature_format if self.state is State.OWN_KEY else self.reason
         detail = f"{word} ({more})" if more and self.state is not State.UNSIGNED else word
+        actor, behalf = self._by_record() if who is None else ("", "")
         return (
             Cell(self.id[:SHORT_ID]),
             Cell(f"{day} {minute}".rstrip(), brief=day),
             Cell(detail, style),
-            Cell((who.actor.display or who.actor.id) if who else NOBODY),
-            Cell((who.represented.display or who.represented.email) if who and who.represented else NOBODY),
+            Cell((who.actor.display or who.actor.id) if who else actor or NOBODY),
+            Cell((who.represented.display or who.represented.email) if who and who.represented else behalf or NOBODY),
             Cell(_assurance(who) if who else NOBODY),
             Cell(self.subject if self.committed else f"({self.detail})"),
         )
+
+    def _by_record(self) -> tuple[str, str]:
+        """In parentheses, whose content it is by a rewrite record: no signature of theirs is on this commit."""
+        people = self.record.people() if self.record is not None else ()
+        actors = ", ".join(dict.fromkeys(actor.name for actor, _ in people))
+        behalf = ", ".join(dict.fromkeys(who.name for _, who in people if who is not None))
+        return f"({actors})" if actors else "", f"({behalf})" if behalf else ""
 
     def data(self) -> dict[str, Any]:
         """The row for `--json`."""
@@ -115,6 +129,7 @@ class Row:
             "signatureFormat": self.signature_format or None,
             "identity": data.findings_data(self.findings)["identity"] if self.findings else None,
             "subject": self.subject if self.committed else None,
+            "through": data.through_data(self.record) if self.record is not None else None,
         }
 
 
@@ -150,7 +165,23 @@ def read(
     repo: Repository, ids: Sequence[str], trusted: Trust, profile: str | None, context: Context, at: datetime
 ) -> list[Row]:
     """A row for each commit."""
-    return [_row(repo, oid, trusted, profile, context, at) for oid in ids]
+    records = _records(repo, ids, trusted, profile, context, at)
+    return [replace(_row(repo, oid, trusted, profile, context, at), record=records.get(oid)) for oid in ids]
+
+
+def _records(
+    repo: Repository, ids: Sequence[str], trusted: Trust, profile: str | None, context: Context, at: datetime
+) -> dict[str, Through]:
+    """The rewrite record that is followed, of each commit that has one and is not accepted as an agent's own."""
+    if not store.exists(repo):
+        return {}
+    query = Query(trusted, at, Policy(), context, Profile(profile) if profile else None, rewrites=True)
+    found: dict[str, Through] = {}
+    with contextlib.suppress(Error):
+        for row in attest_history.rows(repo, ids, query):
+            if (record := next((each for each in row.through if each.follows), None)) is not None:
+                found[row.object_id] = record
+    return found
 
 
 def _row(

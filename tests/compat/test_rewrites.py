@@ -302,6 +302,16 @@ def test_the_check_of_a_pull_request_records_what_a_forge_made(desk: Sandbox) ->
         "1 rewrite record stored",
         True,
     )
+    log = desk.notme("log", "-n", "1", "main").text
+    assert "(claude-code)" in log
+    assert "(Alice Example)" in log
+    assert json.loads(desk.notme("log", "-n", "1", "--json", "main").out)[0]["through"]["made"] == "squash"
+    explained = desk.notme("policy", "explain", "main", "--policy", policy).text
+    assert "rule squashes accepts" in explained
+    assert "content by claude-code" in explained
+    (counted,) = desk.notme("audit", ".", "--rewrites", "--json").json["total"]["rewritten"]
+    assert (counted["actor"]["name"], counted["count"]) == ("claude-code", 1)
+    assert "content by rewrite records" in desk.notme("audit", ".", "--rewrites").text
     for form in ("markdown", "github", "sarif", "json"):
         shown = desk.notme(*words[:-2], "--format", form, status=1).text
         assert "claude-code" in shown, form
