@@ -37,6 +37,21 @@ _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+")
 _MAKE = "openssl genpkey -algorithm ed25519 -out FILE makes a key, and --key FILE names it"
 
 
+_KEY_OPTIONS = (
+    click.option(
+        "--id", "verifier_id", metavar="URI", help="What statements call the verifier (default: its key's digest)."
+    ),
+    click.option(
+        "--signer",
+        "socket",
+        metavar="SOCKET",
+        type=click.Path(path_type=Path),
+        help="Sign with an Ed25519 key in the ssh-agent at SOCKET; --key then names its public key.",
+    ),
+    click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) of the verifier."),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Keyless:
     """How to sign through a Sigstore instance: which one (None: the public one), and where its identity token is."""
@@ -103,18 +118,21 @@ def attester_options(command: F) -> F:
         click.option(
             "--sigstore", is_flag=True, help="Sign keylessly, through a Sigstore instance (notme-git alone)."
         ),
-        click.option(
-            "--id", "verifier_id", metavar="URI", help="What statements call the verifier (default: its key's digest)."
-        ),
-        click.option(
-            "--signer",
-            "socket",
-            metavar="SOCKET",
-            type=click.Path(path_type=Path),
-            help="Sign with an Ed25519 key in the ssh-agent at SOCKET; --key then names its public key.",
-        ),
-        click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) of the verifier."),
+        *_KEY_OPTIONS,
     ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]  # what click's decorators return
+
+
+def key_options(command: F) -> F:
+    """--key, --signer and --id alone, for commands whose --sigstore says whose signatures count."""
+
+    @functools.wraps(command)
+    def called(*args: Any, key: Path | None, socket: Path | None, verifier_id: str | None, **kwargs: Any) -> Any:
+        return command(*args, signer=Named(key, verifier_id, socket=socket), **kwargs)
+
+    wrapped: Any = called
+    for option in _KEY_OPTIONS:
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]  # what click's decorators return
 

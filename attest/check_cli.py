@@ -45,7 +45,7 @@ _FILE = click.Path(path_type=Path)
     "--fail-on", type=click.Choice(pull.FAIL_ON), default="unchecked", show_default=True, help="What is a failure."
 )
 @click.option("--record", is_flag=True, help="Sign and store what a forge's commits were made from (--key).")
-@attester_options.attester_options
+@attester_options.key_options
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")
 @json_option
 def command(
@@ -77,7 +77,7 @@ def command(
     are one, too. With --record each commit whose originals are known here gets a rewrite record (docs/rewrites.md).
     """
     at = datetime.now(UTC)
-    if (signer.key or signer.id) and not record:
+    if (signer.of_key or signer.id) and not record:
         raise UsageError("--key and --id sign rewrite records, and none are asked for", hint="say --record")
     attester = attester_options.chosen(signer, at) if record else None
     if as_json and form not in (None, "json"):

@@ -172,7 +172,7 @@ def test_forged_records_are_refused_each_with_its_reason(fresh: Place) -> None:
     assert row.outcome is Outcome.REJECTED
     said = sorted(each.refused for each in row.through)
     assert len(said) == 6
-    wanted = ("it is no verifier", "no key that counts", "another commit", "anchor", "as its verifier", "signature")
+    wanted = ("it is no verifier", "no key that was named", "another commit", "anchor", "as its verifier", "signature")
     for words in wanted:
         assert any(words in each for each in said), (words, said)
     # Signed by a verifier that counts, and yet not what the commits say.

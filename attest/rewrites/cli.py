@@ -44,7 +44,7 @@ def rewrite() -> None:
 @click.option("--policy", "policy_file", type=_FILE, help="Judge the old commits under the policy in this file.")
 @click.option("--ref", help="The ref that NEW is in (default: NEW itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
-@attester_options.attester_options
+@attester_options.key_options
 @json_option
 def record(
     new: str,

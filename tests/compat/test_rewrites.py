@@ -197,7 +197,7 @@ def test_the_verifier_alone_records_with_a_key_of_its_own(desk: Sandbox) -> None
     desk.attest("hook", "install", "--client")
     commit(desk, "f", "1\n", "work")
     assert desk.git(*UNSIGNED, "commit", "-q", "--amend", "-m", "again").err == ""
-    assert "no key that counts" in through(desk)[0]["refused"]
+    assert "no key that was named" in through(desk)[0]["refused"]
     shown = desk.attest("verify", "HEAD", "--attester-key", public, "--json", status=1)
     assert json.loads(shown.out)["through"][0]["recordedBy"] == "https://alice.example/laptop"
 
