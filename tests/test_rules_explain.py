@@ -170,6 +170,8 @@ SHADOWS = [
     ("any path, after all paths", EVERYTHING, "match = { touches = ['src/a'] }", False),
     ("a rule without conditions", "", SRC, True),
     ("a rule without conditions, and unsigned", "", LEGACY, False),
+    ("a rule without conditions, and denying all", "", "effect = 'deny'", False),
+    ("a rule without conditions, and denying agents", "", "effect = 'deny'\nmatch = { classes = ['agent'] }", True),
     ("a denying rule on any path, after all paths", EVERYTHING, "effect = 'deny'\n" + SRC, False),
     ("all paths, after a denying rule on any", "effect = 'deny'\n" + EVERYTHING, SRC, False),
     ("a denying rule on any path, twice", "effect = 'deny'\n" + EVERYTHING, "effect = 'deny'\n" + SRC, True),

@@ -166,6 +166,8 @@ def shadows(earlier: Rule, later: Rule) -> bool:
     return (
         one.through is None
         and two.through is None
+        # A denying rule speaks of what bears a signature that counts for nothing, too; an allowing one never does.
+        and (earlier.effect is Effect.DENY or later.effect is Effect.ALLOW or two.classes is not None)
         and _classes(one, two)
         and _within(one.kinds, two.kinds)
         and _within(one.actors, two.actors)
