@@ -9,7 +9,7 @@ any it is empty. To take back what was attested is for epochs, revocations and t
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from attest.attestation import Accepting, Attestation, By, Credential
 from attest.attestation_types import Wanted
 from attest.errors import Error, Reason, Step, UnavailableError, VerificationError
 from attest.keyless.verify import Identity
+from attest.policy import matches_ref
 from attest.rules.model import Attesting
 from attest.said import Said
 from attest.types import Outcome
@@ -136,16 +137,17 @@ def _by_rule(rule: Attesting, found: Attestation) -> frozenset[str]:
     if rule.predicates is not None and said.predicate_type not in rule.predicates:
         return frozenset()
     refs = tuple(ref for subject in said.subjects for ref in subject.refs)
-    if not _all(rule.refs, refs) or not _all(rule.repositories, attestation_types.repositories(said)):
+    places = attestation_types.repositories(said)
+    if not _all(rule.refs, refs, matches_ref) or not _all(rule.repositories, places, patterns.matches):
         return frozenset()
     return frozenset(by.uri for by in found.by if _is_of(rule, by) and _may_call_by(rule, by, said))
 
 
-def _all(wanted: Sequence[str] | None, found: Sequence[str]) -> bool:
+def _all(wanted: Sequence[str] | None, found: Sequence[str], matches: Callable[[str, str], bool]) -> bool:
     """Every one within the patterns. One that says nothing of where is not within: to leave it out opens nothing."""
     if wanted is None:
         return True
-    return bool(found) and all(any(patterns.matches(pattern, each) for pattern in wanted) for each in found)
+    return bool(found) and all(any(matches(pattern, each) for pattern in wanted) for each in found)
 
 
 def _is_of(rule: Attesting, by: By) -> bool:

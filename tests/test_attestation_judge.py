@@ -180,7 +180,7 @@ name = "ci"
 keys = ["{PUBLIC[0]}", "{PUBLIC[1]}"]
 ids = ["https://ci.example/*"]
 predicates = ["{COMMIT}"]
-refs = ["refs/heads/*"]
+refs = ["main", "release/*"]
 repositories = ["https://git.example/*"]
 threshold = 2
 [[attesters]]

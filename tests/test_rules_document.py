@@ -17,6 +17,7 @@ FINGERPRINT = "SHA256:HAxt1aZct9ysZiwjTNRPFJ1tdr9Ou2mek+QKU/ikfBc"
 """As `ssh-keygen -lf` prints it of `KEY`."""
 OID = "0123456789abcdef0123456789abcdef01234567"
 
+SPKI = "MCowBQYDK2VwAyEAiojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w="
 FULL = f"""
 version = 1
 name = "example"
@@ -78,6 +79,17 @@ classes = ["unsigned-legacy"]
 before = 2026-01-01
 after = 2020-01-01T02:00:00+02:00
 ancestors_of = ["{OID}"]
+
+[[attesters]]
+name = "ci"
+keys = ["{SPKI}"]
+certificates = ["wimse://authority.example/verifier/*"]
+sigstore = [{{ issuer = "https://accounts.example", identity = "ci@example.org" }}]
+ids = ["https://ci.example/**"]
+predicates = ["https://slsa.dev/verification_summary/v1"]
+refs = ["main"]
+repositories = ["https://git.example/**"]
+threshold = 2
 """
 
 
@@ -92,6 +104,9 @@ def test_everything_that_a_policy_can_say_is_read() -> None:
         (OpenIdSubject("https://accounts.example", "alice@example.org"),),
     )
     assert (claude.kind, claude.emails) == (Class.AGENT, ())
+    [attester] = made.attesters
+    assert (attester.keys, attester.threshold, attester.refs) == ((SPKI,), 2, ("main",))
+    assert attester.sigstore == (OpenIdSubject("https://accounts.example", "ci@example.org"),)
     assert made.groups == {"maintainers": frozenset({"alice"}), "nobody": frozenset()}
     first, second, followed, third = made.rules
     assert followed.match.through is Followed.RECORD

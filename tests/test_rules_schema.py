@@ -69,7 +69,7 @@ def test_the_schema_is_one() -> None:
 
 def test_everything_that_a_policy_can_say_fits() -> None:
     assert fits(FULL)
-    tables = [SCHEMA["$defs"][name]["properties"] for name in ("principal", "rule", "match", "require")]
+    tables = [SCHEMA["$defs"][name]["properties"] for name in ("principal", "rule", "match", "require", "attesters")]
     for key in {key for table in tables for key in table}:
         assert re.search(rf"\b{key}\b", FULL), f"the full example says nothing of {key}"
 
