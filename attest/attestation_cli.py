@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from attest import attestation_judge, lines, signing_key, stamps, store
+from attest import attestation_judge, lines, stamps, store
 from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
@@ -42,7 +42,6 @@ _FILE = click.Path(path_type=Path)
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
 @click.option("--policy", type=_FILE, help="Who may attest what: [[attesters]] of this policy.")
 @click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
-@click.option("--witness-key", "witnesses", multiple=True, type=_FILE, help="PEM public key of a server. Repeatable.")
 @click.option("--certificate-identity", metavar="ID", help="Whose Sigstore statements count, with --sigstore[-root].")
 @click.option("--certificate-oidc-issuer", metavar="URL", help="The provider that vouches for that identity.")
 @json_option
@@ -59,7 +58,6 @@ def command(
     address: str | None,
     policy: Path | None,
     threshold: int,
-    witnesses: tuple[Path, ...],
     certificate_identity: str | None,
     certificate_oidc_issuer: str | None,
     as_json: bool,
@@ -76,7 +74,7 @@ def command(
     """
     del profile
     at = datetime.now(UTC)
-    known = tuple(signing_key.load_public(path) for path in witnesses)
+    known = trusted.foreign.witnesses if trusted.foreign is not None else ()
     accepting = Accepting(trusted, attesters, known, _identities(certificate_identity, certificate_oidc_issuer))
     who = _attesters(accepting, policy, threshold, trusted)
     wanted = Wanted(levels, address, ref)

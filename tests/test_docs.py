@@ -47,6 +47,22 @@ def test_security_says_first_that_one_user_id_separates_nothing() -> None:
     assert "advice" in first
 
 
+def every(group: click.Group) -> Iterator[click.Command]:
+    """Every command below a group."""
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from every(command)
+        else:
+            yield command
+
+
+@pytest.mark.parametrize("group", [attest_cli, notme_cli], ids=["notme-attest", "notme-git"])
+def test_no_option_of_a_command_means_two_things(group: click.Group) -> None:
+    for command in every(group):
+        options = [name for found in command.params for name in (*found.opts, *found.secondary_opts)]
+        assert len(options) == len(set(options)), command.name
+
+
 def commands(group: click.Group, words: str) -> Iterator[str]:
     """Every command but those that `notme-git` takes over from `notme-attest` as they are."""
     for name, command in group.commands.items():
