@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from attest import dsse
+from attest import dsse, sshwire
 from attest.keys import PublicKey
 
 Stamp = Callable[[bytes, datetime], bytes]
@@ -50,7 +50,7 @@ class Attester(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyAttester:
-    """Signs with a key of the operator's own: a Sigstore bundle v0.3 that names the key by its id.
+    """Signs with a key of the operator's own: a Sigstore bundle v0.3 that names the key as `name_of` does.
 
     It counts for those who were given the public key. `stamp` adds a time-stamp, which such a bundle does not need.
     """
@@ -67,7 +67,7 @@ class KeyAttester:
     def sign(self, payload: bytes, at: datetime) -> bytes:
         """As `Attester` has it."""
         signature = self.key.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
-        made = dsse.EnvelopeSignature(signature, self.key.public.key_id)
+        made = dsse.EnvelopeSignature(signature, name_of(self.key.public))
         stamps = () if self.stamp is None else (self.stamp(signature, at),)
         return dsse.KeyBundle(stamps, dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,))).encode()
 
@@ -75,3 +75,12 @@ class KeyAttester:
 def uri_of(key: PublicKey) -> str:
     """The URI of a key that has no other: RFC 6920 section 3, SHA-256 of its SubjectPublicKeyInfo."""
     return "ni:///sha-256;" + urlsafe_b64encode(key.spki_sha256).rstrip(b"=").decode("ascii")
+
+
+def name_of(key: PublicKey) -> str:
+    """The key id of an Ed25519 key in DSSE: its OpenSSH fingerprint.
+
+    cosign and sigstore-go (securesystemslib's DSSE) pass over a signature that has another id than this one, without
+    trying the key; and a bundle's hint has to be the envelope's id (protobuf-specs, sigstore_bundle.proto).
+    """
+    return sshwire.fingerprint(sshwire.ed25519_key(key.raw))

@@ -15,8 +15,8 @@ from attest.attester import KeyAttester
 from tests.forge import NOW
 
 PAYLOAD = b'{"_type":"https://in-toto.io/Statement/v1"}'
-# formats.md 10, vector 5: seed 07 * 32.
-KEY_ID = "324be2dea8bc44461b0233e51fa48902"
+# Of formats.md 10, vector 5 (seed 07 * 32): as ssh-keygen -l shows it.
+KEY_ID = "SHA256:z/fSv0Z0RZS+Lccbc6ZoOWwt/fbj1VFJGSBKQbo4icE"
 
 
 def key(folder: Path) -> signing_key.SigningKey:
