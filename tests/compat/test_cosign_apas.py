@@ -13,11 +13,13 @@ from attest.apas.dispatch_statement import Entry
 from attest.apas.handoff import PREDICATE_TYPE as HANDOFF
 from attest.apas.handoff_statement import Document
 from notme_git import attesting
+from tests.compat.attested import anchors
 from tests.compat.signed import run
-from tests.compat.test_cosign import RELAXED, anchors
 from tests.dispatches import SERVED, encoded
 from tests.peers import peer
 from tests.world import World
+
+RELAXED = ("--insecure-ignore-tlog=true", "--insecure-ignore-sct", "--use-signed-timestamps")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         attester = attesting.HomeAttester.enroll(authority, world.trust(), world.now)
         for name, payload in stated.items():
             (folder / name).write_bytes(attester.sign(payload, world.now))
-        (folder / "root.json").write_bytes(anchors(authority))
+        (folder / "root.json").write_bytes(anchors(authority)["root.json"])
         issuer = authority.url
     (folder / "plan.md").write_bytes(plan.data)
     (folder / "other.md").write_bytes(b"# Another plan\n")

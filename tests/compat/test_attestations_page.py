@@ -1,0 +1,69 @@
+"""docs/attestations.md as a user follows it: its blocks one after the other, in a repository that an agent signs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from tests.compat.attested import blocks, put_scripts
+from tests.compat.conftest import Sandbox, copy, stop_daemons
+from tests.peers import peer
+
+CHECKS = {
+    "cosign": ("cosign", "Verified OK"),
+    "cosign-key": ("cosign", "Verified OK"),
+    "sigstore-js": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
+    "sigstore-js-key": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
+    "in-toto": ("git", "https://notme.bot/provenance/commit/v0.1 {'gitCommit': 'COMMIT'}"),
+    "openssl": ("openssl", "URI:wimse://"),
+}
+"""Block, peer, and what is printed among other things; `COMMIT` is its id."""
+
+
+VARIABLES = ("TYPE", "ALG", "DIGEST", "IDENTITY", "ISSUER")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who follows the page, and what they expect as it says."""
+
+    sandbox: Sandbox
+    expected: Mapping[str, str]
+
+    def follows(self, name: str, *, status: int = 0, **expected: str) -> str:
+        done = self.sandbox.run(
+            peer("bash"), "-euc", blocks()[name], environ={**self.expected, **expected}, status=status
+        )
+        return done.out.decode() + done.err
+
+
+@pytest.fixture(scope="module")
+def reader(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    peer("openssl")
+    sandbox = copy(template, tmp_path_factory.mktemp("page") / "machine")
+    sandbox.commit("one")
+    sandbox.run(peer("bash"), "-euc", blocks()["make"])
+    told = sandbox.run(peer("bash"), "-euc", blocks()["expect"] + f"printenv {' '.join(VARIABLES)}").text
+    sandbox.run(peer("bash"), "-euc", blocks()["make-key"])
+    put_scripts(sandbox.repo)
+    yield Reader(sandbox, dict(zip(VARIABLES, told.splitlines(), strict=True)))
+    stop_daemons(sandbox.root)
+
+
+def test_every_block_of_the_page_is_run_here() -> None:
+    assert [name for name in blocks() if "." not in name and name not in CHECKS] == ["make", "expect", "make-key"]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_of_the_page_accepts_what_the_page_makes(reader: Reader, name: str) -> None:
+    program, says = CHECKS[name]
+    peer(program)
+    assert says.replace("COMMIT", reader.sandbox.rev("HEAD")) in reader.follows(name)
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKS if name not in ("in-toto", "openssl")])
+def test_a_check_of_the_page_refuses_it_for_another_commit(reader: Reader, name: str) -> None:
+    peer(CHECKS[name][0])
+    reader.follows(name, DIGEST="1" * 40, status=1)
