@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from attest import attestation, dsse, keys
 from attest.attestation import Accepting, Credential
-from attest.attester import KeyAttester, uri_of
+from attest.attester import KeyAttester, name_of, uri_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, Reason, UnavailableError, VerificationError
 from attest.foreign.roots import Roots
@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[Callable[[Forge], bytes], type[Error], str]] = {
         "not an in-toto Statement",
     ),
     "a hint of another key": (
-        lambda _: of_key().replace(KEYS[0].key_id.encode(), KEYS[1].key_id.encode(), 1),
+        lambda _: of_key().replace(name_of(KEYS[0]).encode(), name_of(KEYS[1]).encode(), 1),
         MalformedError,
         "not the key id",
     ),
