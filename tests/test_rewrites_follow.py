@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest import keys, store
 from attest.attester import KeyAttester
-from attest.errors import Reason, Step
+from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
+from attest.receive import push
+from attest.receive.policies import Policies
+from attest.receive.settings import Settings
+from attest.receive.updates import Update
 from attest.rewrites import follow, statement
 from attest.rewrites.model import Compared, Made, Relation
 from attest.rules.ruleset import Ruleset
@@ -21,7 +26,7 @@ from attest.signing_key import SigningKey
 from attest.through import Through
 from attest.types import Outcome, StepStatus
 from tests.forge import NOW, attach
-from tests.rewritten import ForgedVerifier, Place, place, policy
+from tests.rewritten import POLICY, ForgedVerifier, Place, place, policy
 
 BUILTIN = Policy()
 
@@ -271,3 +276,35 @@ def test_one_asks_for_records_only_where_there_are_any(fresh: Place, monkeypatch
     monkeypatch.setattr(store, "read_many", read_many)
     fresh.rows([fresh.squash(), fresh.last], policy=policy())
     assert asked == []
+
+
+def pushed(place: Place, settings: Settings, oid: str) -> int:
+    """How a push of this commit to main ends."""
+    with place.opened() as repo:
+        rules = Policies(repo, place.world.trust(), None, settings.policy)
+        update = Update("refs/heads/main", place.base, oid)
+        reports = push.judge_push(repo, [update], settings, rules.of, lambda _: [place.base], place.world.now)
+    return push.status_of(reports)
+
+
+@pytest.mark.parametrize("protect", [(), ("refs/heads/main",)])
+def test_a_server_that_follows_records_takes_a_squash_where_the_key_of_its_maker_is_named(
+    fresh: Place, tmp_path: Path, protect: tuple[str, ...]
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    public = tmp_path / "key.pub"
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    file = tmp_path / "policy.toml"
+    file.write_text(POLICY.format(through="record", match="", require=""))
+    squash = fresh.squash()
+    record = replace(fresh.make(squash), verifier="https://ci.example/rewrites")
+    signing = SigningKey(keys.from_cryptography(key.public_key()), key)
+    fresh.store(squash, KeyAttester(signing, record.verifier).sign(statement.build(record), NOW))
+    settings = Settings(policy=file, protect=protect)
+    assert pushed(fresh, settings, squash) == REJECTED
+    named = replace(settings, attester_keys=(public,))
+    assert pushed(fresh, named, squash) == ACCEPTED
+    fresh.clone.git("update-ref", "refs/heads/kept", squash)
+    fresh.forget()
+    # Where evidence of time is demanded, the commits that have it have to be there.
+    assert pushed(fresh, named, squash) == (REJECTED if protect else ACCEPTED)

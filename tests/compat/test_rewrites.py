@@ -56,6 +56,12 @@ def through(sandbox: Sandbox, revision: str = "HEAD") -> list[dict[str, Any]]:
     return found
 
 
+def all_through(sandbox: Sandbox, revisions: str) -> list[dict[str, Any]]:
+    """The first record of each commit of a range, newest first."""
+    shown = sandbox.attest("verify", revisions, "--rewrites", "--json", status=None)
+    return [row["through"][0] for row in json.loads(shown.out)]
+
+
 def names(record: Mapping[str, Any]) -> set[tuple[str, str]]:
     originals = record["originals"]
     return {(each["actor"]["display"], each["representedPrincipal"]["display"]) for each in originals}
@@ -89,8 +95,9 @@ def test_a_rebase_onto_a_base_that_moved_is_recorded_by_its_changes(desk: Sandbo
     commit(desk, "f", "1\n", "two")
     move_main(desk, "first\n" + LINES)
     assert desk.git(*UNSIGNED, "rebase", "-q", "main").err == ""
-    for revision in ("HEAD", "HEAD~"):
-        (record,) = through(desk, revision)
+    found = all_through(desk, "main..HEAD")
+    assert len(found) == 2
+    for record in found:
         assert (record["made"], record["relation"], record["follows"]) == ("rebase", "patch-id", True)
         assert names(record) == {("claude-code", "Alice Example")}
 
@@ -115,7 +122,7 @@ def test_an_interactive_rebase_records_what_became_of_each(desk: Sandbox, tmp_pa
     environ = {"GIT_SEQUENCE_EDITOR": f"'{editor}'", "GIT_EDITOR": "sed -i '$ a again'"}
     desk.git(*UNSIGNED, "rebase", "-q", "-i", "main", environ=environ)
     assert desk.git("log", "--format=%s", "main..").text.splitlines() == ["e", "c", "a"]
-    found = [through(desk, f"HEAD~{n}")[0] for n in (2, 1, 0)]
+    found = all_through(desk, "main..HEAD")[::-1]
     assert [each["made"] for each in found] == ["squash", "squash", "rebase"]
     assert [[each["id"] for each in record["originals"]] for record in found] == [ids[:2], ids[2:4], ids[4:]]
     assert {each["relation"] for each in found} == {"same-tree"}
@@ -128,8 +135,9 @@ def test_commits_out_of_order_are_no_one_row(desk: Sandbox, tmp_path: Path) -> N
     editor.write_text(f'#!/bin/sh\nprintf "pick {first}\\nfixup {third}\\npick {second}\\n" > "$1"\n')
     editor.chmod(0o755)
     desk.git(*UNSIGNED, "rebase", "-q", "-i", "main", environ={"GIT_SEQUENCE_EDITOR": f"'{editor}'"})
-    assert "one row" in through(desk, "HEAD~")[0]["refused"]
-    assert through(desk)[0]["relation"] == "patch-id"
+    last, before = all_through(desk, "main..HEAD")
+    assert "one row" in before["refused"]
+    assert last["relation"] == "patch-id"
 
 
 def test_a_rebase_that_the_agent_signs_is_recorded_and_its_own_signature_counts(desk: Sandbox) -> None:
