@@ -12,6 +12,8 @@ from tests.compat.conftest import Sandbox, copy, stop_daemons
 from tests.peers import peer
 
 CHECKS = {
+    "verify-attestation": ("git", "COMMIT): ACCEPTED"),
+    "verify-attestation-key": ("git", "COMMIT): ACCEPTED"),
     "cosign": ("cosign", "Verified OK"),
     "cosign-key": ("cosign", "Verified OK"),
     "sigstore-js": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
