@@ -134,6 +134,7 @@ PEERS: Mapping[str, Peer] = {
             ("node",),
             tuple(NODE_MODULES / "@sigstore" / n / "package.json" for n in ("verify", "bundle", "protobuf-specs")),
         ),
+        Peer("sigstore-go", "from Debian sid: .ci/peers", ("sigstore-go-verification",), in_sid=True),
         Peer("ssh-keygen", "apt install openssh-client", ("ssh-keygen",)),
         Peer("systemd-analyze", "apt install systemd", ("systemd-analyze",)),
         Peer(

@@ -16,6 +16,7 @@ CHECKS = {
     "verify-attestation-key": ("git", "COMMIT): ACCEPTED"),
     "cosign": ("cosign", "Verified OK"),
     "cosign-key": ("cosign", "Verified OK"),
+    "sigstore-go": ("sigstore-go", "Verification successful!"),
     "sigstore-js": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
     "sigstore-js-key": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
     "in-toto": ("git", "https://notme.bot/provenance/commit/v0.1 {'gitCommit': 'COMMIT'}"),
