@@ -6,10 +6,11 @@ import pytest
 
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import NONE, Roots
+from attest.foreign.sigstore import principal_id
 from attest.foreign.vouched import Vouched
 from attest.row import Signer, SignerKind
 from attest.rules import directory, document, roots
-from attest.rules.model import Class
+from attest.rules.model import Class, Named, OpenIdSubject
 from attest.types import Authentication, Principal, PrincipalKind
 from tests.forge import Forge
 from tests.test_rules_document import FINGERPRINT, KEY
@@ -139,3 +140,18 @@ def test_a_policy_takes_formats_away_and_adds_none() -> None:
     assert roots.of_policy(narrow, base) == Roots()
     assert roots.of_policy(MADE, base).smime == base.smime
     assert (roots.of_policy(MADE, NONE).sigstore, roots.of_policy(MADE, NONE).openpgp) == (None, None)
+
+
+def test_whoever_a_verifier_names_by_an_id_is_found_by_key_openid_identity_or_uri() -> None:
+    subject = OpenIdSubject("https://accounts.example", "bob@example.org")
+    people = (
+        Named("alice", Class.HUMAN, ssh_keys={"SHA256:abc": ""}, openpgp=("ab" * 20,)),
+        Named("bob", Class.HUMAN, sigstore=(subject,)),
+        Named("claude", Class.AGENT, certificates=("wimse://a.example/agent/*", "**")),
+    )
+    found = directory.build(people, {})
+    assert found.of_id("ssh:SHA256:abc") == found.of_id(f"openpgp:{'ab' * 20}") == frozenset({"alice"})
+    assert found.of_id(principal_id(subject.issuer, subject.identity)) == frozenset({"bob"})
+    assert found.of_id("wimse://a.example/agent/x") == frozenset({"claude"})
+    for other in ("ssh:SHA256:abd", "openpgp:", "sigstore:#", "smime:x/alice"):
+        assert found.of_id(other) == frozenset()

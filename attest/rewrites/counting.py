@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attest import attestation
 from attest.attestation import Accepting, Credential
-from attest.errors import MalformedError
+from attest.errors import MalformedError, Reason, VerificationError
 from attest.query import Query
 from attest.rewrites.reader import Stored
 
@@ -18,7 +18,13 @@ def verify(stored: Stored, object_id: str, query: Query) -> str:
     said = stored.rewrite
     if said.new.object_id != object_id:
         raise MalformedError(f"it is about {said.new.object_id}, another commit")
-    found = attestation.verify(stored.line, Accepting(query.trusted, query.attesters), query.at)
+    try:
+        found = attestation.verify(stored.line, Accepting(query.trusted, query.attesters), query.at)
+    except VerificationError as error:
+        if error.reason is not Reason.KEY_UNKNOWN:
+            raise
+        hint = "--attester-key FILE names the key of a verifier that counts"
+        raise VerificationError(error.step, error.reason, error.message, hint=hint) from None
     if found.said.payload != stored.envelope.payload:
         raise MalformedError("the line holds two statements")
     by = found.by[0]

@@ -91,7 +91,7 @@ class Follower:
         try:
             by = counting.verify(stored, object_id, self._query)
         except Error as error:
-            return Through(stored.sha256, refused=error.message)
+            return Through(stored.sha256, refused=f"{error.message}; {error.hint}" if error.hint else error.message)
         compared, here = self._compared(said)
         known = Through(
             record=stored.sha256,

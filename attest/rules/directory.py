@@ -29,10 +29,7 @@ class Directory:
 
     def of_certificate(self, who: Principal) -> frozenset[str]:
         """By the URI in a certificate of our authorities."""
-        found = self.by_uri.get(who.id)
-        if found is not None:
-            return found
-        return frozenset(name for pattern, name in self.wild if patterns.matches(pattern, who.id))
+        return self.of_uri(who.id)
 
     def of_signer(self, signer: Signer, vouched: Vouched) -> frozenset[str]:
         """By the key, the OpenID identity, or the address that whoever issued a certificate vouches for."""
@@ -42,6 +39,27 @@ class Directory:
             return _all(self.by_email.get(fold(address)) for address in vouched.addresses)
         key = signer.key.lower() if signer.kind is SignerKind.OPENPGP else signer.key
         return self.by_key.get(key, _NOBODY)
+
+    def of_id(self, identifier: str) -> frozenset[str]:
+        """By the id that a verifier gives whoever it proves: a certificate's URI, a key, an OpenID identity.
+
+        Whom an authority of S/MIME or SSH certificates vouches for by an address has an id of that authority's, and is
+        not found by it.
+        """
+        scheme, _, rest = identifier.partition(":")
+        if scheme in ("ssh", "openpgp"):
+            return self.by_key.get(rest, _NOBODY)
+        if scheme == "sigstore":
+            issuer, _, identity = rest.partition("#")
+            return self.by_subject.get((unquote(issuer), unquote(identity)), _NOBODY)
+        return _NOBODY if scheme == "smime" else self.of_uri(identifier)
+
+    def of_uri(self, uri: str) -> frozenset[str]:
+        """By the URI in a certificate of our authorities."""
+        found = self.by_uri.get(uri)
+        if found is not None:
+            return found
+        return frozenset(name for pattern, name in self.wild if patterns.matches(pattern, uri))
 
     def of_address(self, address: str) -> frozenset[str]:
         """By an address that an object's own line claims."""

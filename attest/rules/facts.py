@@ -16,8 +16,8 @@ from attest.policy import Case
 from attest.row import Signer, SignerKind
 from attest.rules.directory import Directory
 from attest.rules.model import Class, Format, Kind
-from attest.through import Original, Through, Who
-from attest.types import Authentication, Identity, Principal, PrincipalKind, StepStatus
+from attest.through import Original, Through
+from attest.types import Identity, PrincipalKind, StepStatus
 
 FORMATS = {
     SignerKind.BRIDGE: Format.NOTME,
@@ -76,9 +76,11 @@ class Facts:
         actor, represented = original.actor, original.represented
         if actor is None:
             return frozenset(), frozenset(), None
-        names = self.directory.of_certificate(_principal(actor))
-        behalf = self.directory.of_certificate(_principal(represented)) if represented is not None else frozenset[str]()
-        return names, behalf, _CLASSES.get(actor.kind)
+        names = self.directory.of_id(actor.id)
+        behalf = self.directory.of_id(represented.id) if represented is not None else frozenset[str]()
+        # As `class_` has it: of a key the policy says what its owner is.
+        of_key = names and actor.id.partition(":")[0] in ("ssh", "openpgp", "sigstore")
+        return names, behalf, self.directory.class_of(names) if of_key else _CLASSES.get(actor.kind)
 
     @cached_property
     def identity(self) -> Identity | None:
@@ -165,7 +167,3 @@ class Facts:
         """Lower-case names of all lines that look like a trailer, wherever they stand."""
         message = self.parsed.message if isinstance(self.parsed, Commit | Tag) else b""
         return frozenset(name.decode("ascii").lower() for name in _LINE.findall(message))
-
-
-def _principal(who: Who) -> Principal:
-    return Principal(who.id, who.kind, "", who.name, who.email, Authentication.SELF_ASSERTED)
