@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,10 @@ from attest.keys import PublicKey
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
 from attest.trust import Trust
-from attest.verifier import attester_keys_option, verifier_options
+from attest.verifier import attester_keys_option, identities_option, verifier_options
+
+if TYPE_CHECKING:
+    from attest.keyless.verify import Identity
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -42,8 +45,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
 @click.option("--policy", type=_FILE, help="Who may attest what: [[attesters]] of this policy.")
 @click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
-@click.option("--certificate-identity", metavar="ID", help="Whose Sigstore statements count, with --sigstore[-root].")
-@click.option("--certificate-oidc-issuer", metavar="URL", help="The provider that vouches for that identity.")
+@identities_option
 @json_option
 def command(
     targets: tuple[str, ...],
@@ -58,8 +60,7 @@ def command(
     address: str | None,
     policy: Path | None,
     threshold: int,
-    certificate_identity: str | None,
-    certificate_oidc_issuer: str | None,
+    identities: tuple[Identity, ...],
     as_json: bool,
 ) -> int:
     """Verify what was attested about an object.
@@ -75,7 +76,7 @@ def command(
     del profile
     at = datetime.now(UTC)
     known = trusted.foreign.witnesses if trusted.foreign is not None else ()
-    accepting = Accepting(trusted, attesters, known, _identities(certificate_identity, certificate_oidc_issuer))
+    accepting = Accepting(trusted, attesters, known, identities)
     who = _attesters(accepting, policy, threshold, trusted)
     wanted = Wanted(levels, address, ref)
     reports = []
@@ -90,16 +91,6 @@ def command(
                 click.echo(line)
     statuses = {STATUS[judged.outcome] for _, _, judged in reports}
     return 1 if 1 in statuses else max(statuses)
-
-
-def _identities(identity: str | None, issuer: str | None) -> tuple[Any, ...]:
-    if (identity is None) is not (issuer is None):
-        raise UsageError("--certificate-identity and --certificate-oidc-issuer go together")
-    if identity is None or issuer is None:
-        return ()
-    from attest.keyless.verify import Identity
-
-    return (Identity(identity, issuer),)
 
 
 def _attesters(accepting: Accepting, policy: Path | None, threshold: int, trusted: Trust) -> Attesters:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from attest import dsse, home, location, repository, stamps, statement, store, verify
+from attest import home, location, repository, stamps, store, verify
 from attest.command import complain
 from attest.commands import VERIFYING, Commands
 from attest.errors import (
@@ -23,14 +23,11 @@ from attest.errors import (
     REJECTED,
     UNCHECKED,
     Error,
-    MalformedError,
     UnavailableError,
     UsageError,
     exit_status,
 )
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
-from attest.instants import rfc3339
-from attest.keys import PublicKey
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.report import data, text
@@ -62,7 +59,6 @@ _LOCATION = frozenset(
         "GIT_NAMESPACE",
     }
 )
-_UNVERIFIED = {"verified": False, "error": None, "predicateType": None, "result": None, "signer": None}
 STATUS = {
     Outcome.ACCEPTED: ACCEPTED,
     Outcome.ACCEPTED_TIME_UNPROVEN: ACCEPTED,
@@ -140,76 +136,6 @@ def verify_signature(
     verdict = verify.judge(examination, policy, Context(), at=at)
     print_verdicts([verdict], as_json=as_json, single=True)
     return STATUS[verdict.outcome]
-
-
-@cli.command()
-@click.argument("rev")
-@repository_option
-@trust_options
-@click.option(
-    "--witness-key",
-    "witnesses",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="PEM public key of a server whose witness statements count. May be repeated.",
-)
-@click.option(
-    "--layout", type=click.Choice(["gitsign", "notes"]), help="Read where that tool keeps them: docs/storage.md."
-)
-@click.option("--notes", "with_notes", is_flag=True, help="Show also what git-ai and Agent Trace noted, as claims.")
-@json_option
-def show(
-    rev: str,
-    directory: Path | None,
-    anchors: tuple[Path, ...],
-    profile: str | None,
-    bundle: Path | None,
-    witnesses: tuple[Path, ...],
-    layout: str | None,
-    with_notes: bool,
-    as_json: bool,
-) -> int:
-    """Show and verify the statements stored for REV.
-
-    What servers saw arrive is shown where one of their keys is named. Notes are unsigned, and decide nothing.
-
-    Exits 0 when there is at least one and every one verifies, 1 otherwise.
-    """
-    # The hooks that make such statements are no part of what every call of this program loads.
-    from attest import noteclaims, signing_key
-    from attest.receive import witness
-
-    at = datetime.now(UTC)
-    known = tuple(signing_key.load_public(path) for path in witnesses)
-    trusted = load_trust(anchors, profile, bundle)
-    repo = open_repository(directory, os.environ)
-    object_id = repo.resolve(rev)
-    lines = [line for line in _stored(repo, object_id, layout) if not stamps.is_stamp(line)]
-    seen = [line for line in lines if witness.is_witness(line)]
-    items = [_statement(line, object_id, trusted, at) for line in lines if line not in seen]
-    if known:
-        items += [_witnessed(line, object_id, known) for line in seen]
-    elif seen:
-        hint = "name the server's key with --witness-key"
-        click.echo(f"{len(seen)} witness statement(s) are not shown: {hint}", err=True)
-    claims = noteclaims.read(repo, object_id) if with_notes else []
-    if as_json:
-        click.echo(json.dumps([*items, *claims], indent=2, ensure_ascii=False))
-    else:
-        _print_blocks([*map(_statement_lines, items), *(map(text.printable, noteclaims.shown(c)) for c in claims)])
-    if not items and not as_json:
-        program = click.get_current_context().find_root().info_name
-        hint = "notme-git attest makes one, sync fetches them"
-        click.echo(f"{program}: no statement is stored for {object_id} ({hint})", err=True)
-    return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
-
-
-def _stored(repo: Repository, object_id: str, layout: str | None) -> list[bytes]:
-    if layout is None:
-        return store.read(repo, object_id)
-    from attest import layouts
-
-    return layouts.read(repo, layouts.Layout(layout), object_id)
 
 
 def open_repository(directory: Path | None, environ: Mapping[str, str]) -> Repository:
@@ -337,70 +263,16 @@ def print_verdicts(verdicts: list[Verdict], *, as_json: bool, single: bool) -> N
     if as_json:
         _print_json([data.verdict_data(v) for v in verdicts], single=single)
     else:
-        _print_blocks(text.verdict_lines(v) for v in verdicts)
+        print_blocks(text.verdict_lines(v) for v in verdicts)
         for warning in sorted({w for v in verdicts for w in v.warnings}):
             click.echo(f"warning: {text.printable(warning)}", err=True)
-
-
-def _statement(line: bytes, object_id: str, trusted: Trust, at: datetime) -> dict[str, Any]:
-    """One stored line: what it says, and whether it verifies for this object."""
-    try:
-        verified = dsse.verify_bundle(dsse.parse_bundle(line), trusted, at)
-        if verified.self_attested:
-            raise MalformedError("it is self-attested: signed by an agent, not by a verifier")
-        said = statement.read(verified.payload, object_id)
-        if object_id not in said.subject_digests.values():
-            raise MalformedError("the statement is about another object")
-    except Error as error:
-        return {**_UNVERIFIED, "error": error.message}
-    return {
-        "verified": True,
-        "error": None,
-        "predicateType": said.predicate_type,
-        "result": said.result,
-        "signer": {"identity": verified.signer.uri, "issuer": verified.issuer, "kind": verified.actor_kind},
-        "signedAt": rfc3339(int(verified.time.timestamp())),
-        "statement": json.loads(verified.payload),
-    }
-
-
-def _witnessed(line: bytes, object_id: str, known: tuple[PublicKey, ...]) -> dict[str, Any]:
-    """The same for what a server says it saw arrive."""
-    from attest.receive import witness
-
-    try:
-        said = witness.verify(line, object_id, known)
-    except Error as error:
-        return {**_UNVERIFIED, "error": error.message}
-    return {
-        "verified": True,
-        "error": None,
-        "predicateType": witness.PREDICATE_TYPE,
-        "result": f"{said.ref} came to {said.new}" if said.new else f"{said.ref} was deleted",
-        "signer": {"identity": said.witness, "issuer": said.key.key_id, "kind": "witness"},
-        "signedAt": said.received_at,
-        "statement": json.loads(said.payload),
-    }
-
-
-def _statement_lines(item: dict[str, Any]) -> Iterable[str]:
-    if not item["verified"]:
-        yield f"statement NOT verified: {text.printable(item['error'])}"
-        return
-    yield f"statement {item['predicateType']}: {text.printable(str(item['result']))}"
-    yield f"  signed by {text.printable(item['signer']['identity'])} at {text.printable(item['signedAt'])}"
-    identity = item["statement"]["predicate"].get("identity") or {}
-    for role in ("actor", "representedPrincipal"):
-        who = identity.get(role)
-        if isinstance(who, dict):
-            yield f"  {role} {text.printable(json.dumps(who, ensure_ascii=False))}"
 
 
 def _print_json(items: list[dict[str, Any]], *, single: bool) -> None:
     click.echo(json.dumps(items[0] if single and items else items, indent=2, ensure_ascii=False))
 
 
-def _print_blocks(blocks: Iterable[Iterable[str]]) -> None:
+def print_blocks(blocks: Iterable[Iterable[str]]) -> None:
     for number, block in enumerate(blocks):
         if number:
             click.echo()

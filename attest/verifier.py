@@ -125,6 +125,29 @@ def attester_keys_option(command: F) -> F:
     return wrapped  # type: ignore[no-any-return]  # what click's decorators return
 
 
+def identities_option(command: F) -> F:
+    """--certificate-identity with --certificate-oidc-issuer: whose keyless statements count; `identities`."""
+
+    @functools.wraps(command)
+    def called(*args: Any, certificate_identity: str | None, certificate_oidc_issuer: str | None, **kwargs: Any) -> Any:
+        if (certificate_identity is None) is not (certificate_oidc_issuer is None):
+            raise UsageError("--certificate-identity and --certificate-oidc-issuer go together")
+        found: tuple[Any, ...] = ()
+        if certificate_identity is not None and certificate_oidc_issuer is not None:
+            from attest.keyless.verify import Identity
+
+            found = (Identity(certificate_identity, certificate_oidc_issuer),)
+        return command(*args, identities=found, **kwargs)
+
+    wrapped: Any = called
+    for option in (
+        click.option("--certificate-oidc-issuer", metavar="URL", help="The provider that vouches for that identity."),
+        click.option("--certificate-identity", metavar="ID", help="Whose keyless statements count."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]  # what click's decorators return
+
+
 def load_roots(
     *,
     allowed_signers: Path | None = None,

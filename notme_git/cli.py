@@ -493,8 +493,7 @@ def attest(
     return attest_cli.exit_status_of((verdict for _, verdict in pairs), unread)
 
 
-for command in ("verify-signature", "show"):
-    cli.add_command(attest_cli.cli.commands[command])
+cli.add_command(attest_cli.verify_signature)
 for added in DIALECT_COMMANDS:
     cli.add_command(added)
 

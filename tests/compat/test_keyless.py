@@ -355,6 +355,17 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     stored = run(peer("git"), "log", "-p", "refs/attestations/notme", cwd=repo, environ=environ).stdout
     assert "dsseEnvelope" in stored
     assert token not in stored
+    root = ("--sigstore-root", str(instance.root_file))
+    whom = ("--certificate-identity", SUBJECT, "--certificate-oidc-issuer", ISSUER)
+    (shown,) = json.loads(notme("show", "HEAD", "--json", *root, *whom).stdout)
+    assert (shown["verified"], shown["result"], shown["signer"]["identity"]) == (True, "FAILED", WHO.uri)
+    for less in (root, whom, (*root, "--certificate-identity", "x", *whom[2:])):
+        done = notme("show", "HEAD", *less)
+        assert (done.returncode, done.stdout.splitlines()[0][:22]) == (1, "statement NOT verified")
+    done = notme("verify-attestation", "HEAD", "--json", *root, *whom)
+    (judged,) = json.loads(done.stdout)[0]["attestations"]
+    assert judged["attesters"][0]["uri"] == WHO.uri
+
     seen = (tmp_path / "seen").read_text()
     assert "NOTME_HOME=" in seen
     assert token not in seen
