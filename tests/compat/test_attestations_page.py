@@ -21,9 +21,13 @@ CHECKS = {
     "sigstore-js-key": ("sigstore-js", "verified: https://notme.bot/provenance/commit/v0.1"),
     "in-toto": ("git", "https://notme.bot/provenance/commit/v0.1 {'gitCommit': 'COMMIT'}"),
     "openssl": ("openssl", "URI:wimse://"),
+    "commit-time-stamp": ("openssl", "Verification: OK"),
 }
 """Block, peer, and what is printed among other things; `COMMIT` is its id."""
 
+
+UNTOLD = ("in-toto", "openssl", "commit-time-stamp")
+"""Those that are not told what commit to expect."""
 
 VARIABLES = ("TYPE", "ALG", "DIGEST", "IDENTITY", "ISSUER")
 
@@ -66,7 +70,23 @@ def test_a_check_of_the_page_accepts_what_the_page_makes(reader: Reader, name: s
     assert says.replace("COMMIT", reader.sandbox.rev("HEAD")) in reader.follows(name)
 
 
-@pytest.mark.parametrize("name", [name for name in CHECKS if name not in ("in-toto", "openssl")])
+@pytest.mark.parametrize("name", [name for name in CHECKS if name not in UNTOLD])
 def test_a_check_of_the_page_refuses_it_for_another_commit(reader: Reader, name: str) -> None:
     peer(CHECKS[name][0])
     reader.follows(name, DIGEST="1" * 40, status=1)
+
+
+def test_openssl_refuses_the_time_stamp_of_a_commit_for_another_signature_and_under_other_anchors(
+    reader: Reader,
+) -> None:
+    peer("openssl")
+    last = blocks()["commit-time-stamp"].splitlines()[-1]
+    lines = {
+        last.replace("-data commit.signature", "-data commit.tst"): "message imprint mismatch",
+        last.replace("-CAfile anchors.pem", "-CAfile leaf.pem"): "certificate verify error",
+    }
+    reader.follows("openssl")
+    reader.follows("commit-time-stamp")
+    for line, says in lines.items():
+        done = reader.sandbox.run(peer("bash"), "-euc", line, status=1)
+        assert says in done.err
