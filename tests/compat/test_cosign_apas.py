@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from attest.apas import dispatch_read, dispatch_statement, handoff_statement
 from attest.apas.dispatch import PREDICATE_TYPE as DISPATCH
 from attest.apas.dispatch_statement import Entry
 from attest.apas.handoff import PREDICATE_TYPE as HANDOFF
 from attest.apas.handoff_statement import Document
+from attest.attester import KeyAttester
+from attest.keys import from_cryptography
+from attest.signing_key import SigningKey
 from notme_git import attesting
 from tests.compat.attested import anchors
 from tests.compat.signed import run
@@ -20,6 +25,10 @@ from tests.peers import peer
 from tests.world import World
 
 RELAXED = ("--insecure-ignore-tlog=true", "--insecure-ignore-sct", "--use-signed-timestamps")
+
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
+KEY = SigningKey(from_cryptography(PRIVATE.public_key()), PRIVATE)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         attester = attesting.HomeAttester.enroll(authority, world.trust(), world.now)
         for name, payload in stated.items():
             (folder / name).write_bytes(attester.sign(payload, world.now))
+        (folder / "key.json").write_bytes(KeyAttester(KEY, "urn:o").sign(stated["handoff.json"], world.now))
+        shown = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (folder / "key.pub").write_bytes(shown)
         (folder / "root.json").write_bytes(anchors(authority)["root.json"])
         issuer = authority.url
     (folder / "plan.md").write_bytes(plan.data)
@@ -71,6 +83,13 @@ def test_a_handoff_is_accepted_for_its_document_and_for_no_other(desk: Desk) -> 
     assert not refused
     assert "do not match digests in statement" in says
     assert not desk.ask("handoff.json", DISPATCH, "plan.md")[0]
+
+
+def test_a_handoff_that_an_orchestrators_key_signed_is_accepted_for_its_document_and_for_no_other(desk: Desk) -> None:
+    asked = ("verify-blob-attestation", "--bundle", "key.json", "--key", "key.pub", "--type", HANDOFF, RELAXED[0])
+    statuses = [run(peer("cosign"), *asked, file, cwd=desk.folder).returncode for file in ("plan.md", "other.md")]
+    assert statuses[0] == 0
+    assert statuses[1] != 0
 
 
 def test_a_dispatch_is_accepted_for_each_of_its_commits_and_for_no_other(desk: Desk) -> None:
