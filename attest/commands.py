@@ -14,6 +14,7 @@ VERIFYING: dict[str, str] = {
     "audit": "attest.audit.cli:audit",
     "bundle": "attest.bundle_cli:bundle",
     "check": "attest.check_cli:command",
+    "envelope": "attest.envelope_cli:envelope",
     "examine": "attest.history_cli:examine",
     "handoff": "attest.apas.handoff_cli:handoff",
     "hook": "attest.receive.cli:hook",

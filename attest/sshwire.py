@@ -80,6 +80,11 @@ def ed25519_key(raw: bytes) -> bytes:
     return string(ED25519) + string(raw)
 
 
+def p256_key(point: bytes) -> bytes:
+    """The public key blob around an uncompressed point of P-256 (RFC 5656 section 3.1)."""
+    return string("ecdsa-sha2-nistp256") + string("nistp256") + string(point)
+
+
 def ed25519_signature(raw: bytes) -> bytes:
     """The signature blob around 64 bytes R and S (RFC 8709 section 6)."""
     return string(ED25519) + string(raw)
