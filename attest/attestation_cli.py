@@ -23,7 +23,7 @@ from attest.keys import PublicKey
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
 from attest.trust import Trust
-from attest.verifier import attester_keys_option, identities_option, verifier_options
+from attest.verifier import attester_keys_option, examiner_options, identities_option
 
 if TYPE_CHECKING:
     from attest.keyless.verify import Identity
@@ -36,7 +36,7 @@ _FILE = click.Path(path_type=Path)
 @click.command(name="verify-attestation")
 @click.argument("targets", nargs=-1, required=True, metavar="FILE|REV...")
 @repository_option
-@verifier_options
+@examiner_options
 @attester_keys_option
 @click.option("--subject", metavar="REV|DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
 @click.option("--type", "types", multiple=True, metavar="URI", help="A predicate type that has to be there.")
@@ -77,6 +77,11 @@ def command(
     at = datetime.now(UTC)
     known = trusted.foreign.witnesses if trusted.foreign is not None else ()
     accepting = Accepting(trusted, attesters, known, identities)
+    if policy is None and not (trusted.anchors or attesters or known or accepting.identities):
+        raise UnavailableError(
+            "nobody is named whose attestations would count",
+            hint="name an authority with --anchor, or a key with --attester-key",
+        )
     who = _attesters(accepting, policy, threshold, trusted)
     wanted = Wanted(levels, address, ref)
     reports = []

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from attest import dsse, sshwire
-from attest.keys import PublicKey
+from attest.keys import KeyAlgorithm, PublicKey
 
 Stamp = Callable[[bytes, datetime], bytes]
 """Has somebody time-stamp bytes: given them and the time now, returns a DER TimeStampResp (RFC 3161)."""
@@ -78,9 +78,10 @@ def uri_of(key: PublicKey) -> str:
 
 
 def name_of(key: PublicKey) -> str:
-    """The key id of an Ed25519 key in DSSE: its OpenSSH fingerprint.
+    """The key id of a key in DSSE: its OpenSSH fingerprint.
 
     cosign and sigstore-go (securesystemslib's DSSE) pass over a signature that has another id than this one, without
     trying the key; and a bundle's hint has to be the envelope's id (protobuf-specs, sigstore_bundle.proto).
     """
-    return sshwire.fingerprint(sshwire.ed25519_key(key.raw))
+    of_kind = sshwire.ed25519_key if key.algorithm is KeyAlgorithm.ED25519 else sshwire.p256_key
+    return sshwire.fingerprint(of_kind(key.raw))

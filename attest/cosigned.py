@@ -10,11 +10,11 @@ import base64
 import binascii
 from dataclasses import replace
 
-from attest import dsse, keys, said, sshwire
-from attest.attester import KeyAttester
+from attest import dsse, keys, said
+from attest.attester import KeyAttester, name_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import MalformedError, RefusedError, UsageError, VerificationError
-from attest.keys import MAX_ECDSA_DER_SIZE, KeyAlgorithm, PublicKey
+from attest.keys import MAX_ECDSA_DER_SIZE, PublicKey
 
 MAX_SIGNATURE_BYTES = 1024
 """In base64, with line ends."""
@@ -35,15 +35,6 @@ def signature_of(data: bytes) -> bytes:
         raise MalformedError(
             f"the signature is {len(data)} bytes and not base64", hint="give 64 bytes (Ed25519), or DER (P-256)"
         ) from None
-
-
-def name_of(key: PublicKey) -> str:
-    """The key id that an envelope gives a key: its fingerprint as OpenSSH shows it.
-
-    It is a hint and decides nothing; cosign passes over signatures that have another (securesystemslib's DSSE).
-    """
-    of_kind = sshwire.ed25519_key if key.algorithm is KeyAlgorithm.ED25519 else sshwire.p256_key
-    return sshwire.fingerprint(of_kind(key.raw))
 
 
 def around(statement: bytes) -> Envelope:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 
 from attest import cosigned, dsse, said, signing_key
-from attest.attester import KeyAttester
+from attest.attester import KeyAttester, name_of
 from attest.attester_options import Named, attester_options, chosen
 from attest.cli import read_file
 from attest.dsse import Envelope, EnvelopeSignature
@@ -59,7 +59,7 @@ def assemble(
         if others.payload != begun.payload:
             raise UsageError(f"{add_to} is around another statement than {statement}")
         begun = others
-    made = EnvelopeSignature(_read(signature, cosigned.signature_of), cosigned.name_of(key))
+    made = EnvelopeSignature(_read(signature, cosigned.signature_of), name_of(key))
     done = cosigned.add(begun, made, key)
     _write(dsse.KeyBundle((), done).encode() if bundle else done.encode(), output)
     _say(begun, done, key)
@@ -101,7 +101,7 @@ def _say(begun: Envelope, done: Envelope, key: PublicKey) -> None:
     about = ", ".join(digest for subject in stated.subjects for digest in subject.digests.values())
     click.echo(f"{printable(stated.predicate_type)} about {printable(about)}", err=True)
     what = "signed before" if done == begun else "signed now"
-    click.echo(f"{what} by {cosigned.name_of(key)}; signatures: {len(done.signatures)}", err=True)
+    click.echo(f"{what} by {name_of(key)}; signatures: {len(done.signatures)}", err=True)
 
 
 def _write(line: bytes, output: Path | None) -> None:

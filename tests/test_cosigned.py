@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest import cosigned, dsse, keys, sshwire
+from attest.attester import name_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, RefusedError, UsageError
 from attest.keys import PublicKey
@@ -28,7 +29,7 @@ TO_SIGN = dsse.pae(dsse.PAYLOAD_TYPE, STATEMENT)
 
 
 def made(number: int) -> EnvelopeSignature:
-    return EnvelopeSignature(SIGNERS[number].sign(TO_SIGN), cosigned.name_of(PUBLIC[number]))
+    return EnvelopeSignature(SIGNERS[number].sign(TO_SIGN), name_of(PUBLIC[number]))
 
 
 def signed_by(numbers: Sequence[int]) -> Envelope:
@@ -56,7 +57,7 @@ def test_a_key_of_p256_signs_beside_one_of_ed25519() -> None:
 def test_a_key_is_named_as_openssh_names_it() -> None:
     for key, private in ((PUBLIC[0], SIGNERS[0]), (P256_PUBLIC, P256)):
         line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        assert cosigned.name_of(key) == sshwire.fingerprint(base64.b64decode(line.split()[1]))
+        assert name_of(key) == sshwire.fingerprint(base64.b64decode(line.split()[1]))
 
 
 def test_what_others_signed_stays_whatever_it_is() -> None:

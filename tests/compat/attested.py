@@ -45,9 +45,9 @@ NAMES = (COMMIT, *GOLDEN)
 _BLOCK = re.compile(r"^```(?:sh|js|python) (?P<name>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks() -> dict[str, str]:
-    """The named code blocks of the page, in its order."""
-    found = [(each["name"], each["text"]) for each in _BLOCK.finditer(PAGE.read_text("utf-8"))]
+def blocks(page: Path = PAGE) -> dict[str, str]:
+    """The named code blocks of a page, in its order."""
+    found = [(each["name"], each["text"]) for each in _BLOCK.finditer(page.read_text("utf-8"))]
     assert len(dict(found)) == len(found)
     return dict(found)
 
