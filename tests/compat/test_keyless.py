@@ -160,6 +160,25 @@ def test_cosign_takes_it_and_refuses_what_was_altered(made: Made) -> None:
         assert cosign(made, "altered.json") != 0
 
 
+def sigstore_go(made: Made, line: bytes, *, identity: str = SUBJECT, digest: str = COMMIT) -> int:
+    made.write("go.json", line)
+    return run(
+        peer("sigstore-go"),
+        *("-trustedrootJSONpath", "trusted_root.json", "-expectedSAN", identity, "-expectedIssuer", ISSUER),
+        *("-artifact-digest", digest, "-artifact-digest-algorithm", "gitCommit", "go.json"),
+        cwd=made.folder,
+    ).returncode
+
+
+def test_sigstore_go_takes_it_and_refuses_what_was_altered(made: Made) -> None:
+    peer("sigstore-go")
+    assert sigstore_go(made, made.line) == 0
+    assert sigstore_go(made, made.line, identity="https://example.org/other") != 0
+    assert sigstore_go(made, made.line, digest="2" * 40) != 0
+    for altered in (tampered(made), unlogged(made)):
+        assert sigstore_go(made, altered) != 0
+
+
 def npm(made: Made, line: bytes, identity: str = SUBJECT) -> str:
     bundle = made.write("npm.json", line)
     script = made.folder / JS.name
