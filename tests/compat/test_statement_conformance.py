@@ -8,6 +8,7 @@ import json
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc3161_client
@@ -56,7 +57,23 @@ TYPED = {
     "https://slsa.dev/verification_summary/v1": vsa_pb2.VerificationSummary,
     "https://in-toto.io/attestation/test-result/v0.1": test_result_pb2.TestResult,
 }
-"""The predicates of ours that in-toto has a message for: every field has to be one of its."""
+"""The predicates of ours that in-toto has a message for."""
+
+MISTYPED = {"verifiedLevels"}
+"""A list in SLSA's specification and in every example; a single string in in-toto's message (0.9.3)."""
+
+EXTENSIONS = {"annotations"}
+"""What in-toto's messages do not have: beside the digest of each attestation that a VSA goes by, its commit."""
+
+
+def unread(said: Any, read: Any) -> set[str]:
+    """The names of fields that are said and were not read, and of those that were read otherwise than they are said."""
+    if isinstance(said, dict) and isinstance(read, dict):
+        missing = {name for name, value in said.items() if name not in read and value not in ([], {}, "")}
+        return missing.union(*(unread(value, read[name]) for name, value in said.items() if name in read))
+    if isinstance(said, list) and isinstance(read, list) and len(said) == len(read):
+        return set[str]().union(*map(unread, said, read))
+    return set() if said == read else {f"{said} is read as {read}"}
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -69,8 +86,9 @@ def test_in_toto_attestation_reads_and_validates_the_golden_statements(name: str
     assert json_format.MessageToDict(found.pb)["predicate"] == expected["predicate"]
     message = TYPED.get(expected["predicateType"])
     if message is not None:
-        typed = json_format.ParseDict(expected["predicate"], message())
-        assert json_format.MessageToDict(typed) == expected["predicate"]
+        said = {name: value for name, value in expected["predicate"].items() if name not in MISTYPED}
+        typed = json_format.ParseDict(said, message(), ignore_unknown_fields=True)
+        assert unread(said, json_format.MessageToDict(typed)) <= EXTENSIONS
 
 
 def test_in_toto_attestation_reads_and_validates_a_statement(payload: bytes) -> None:
