@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from attest.errors import Error, MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.foreign.sigstore import SCT_UNCHECKED, SigstoreRoot
-from attest.keyless import merkle
+from attest.keyless import body, merkle
 from attest.keyless.bundle import KeylessBundle
 from attest.keyless.note import Checkpoint
 from attest.keyless.verify import LOG_UNCHECKED, Identity, VerifiedKeyless, verify_identity, verify_keyless
@@ -397,6 +398,34 @@ def test_anything_in_a_bundle_is_a_documented_error_or_the_same_proof(data: st.D
     except Error:
         return
     assert (found.payload, found.identity) == (STATEMENT, ALICE)
+
+
+@given(st.binary(max_size=200) | PIECES.map(lambda piece: json.dumps(piece).encode()))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_a_bundle_or_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        KeylessBundle.parse(data)
+
+
+@given(st.sampled_from([*OLD_KINDS, *NEW_KINDS]), st.data(), PIECES)
+@settings(max_examples=200, deadline=None)
+def test_any_body_is_read_as_what_it_says_or_malformed(
+    kind: tuple[str, str], data: st.DataObject, piece: object
+) -> None:
+    made = Signing(kind, promised=False).data()
+    found = json.loads(base64.b64decode(entry_of(made)["canonicalizedBody"]))
+    path = data.draw(st.sampled_from([p for p in strings(found) if len(p) > 1]))
+    below = found
+    for step in path[:-1]:
+        below = below[step]
+    below[path[-1]] = piece
+    entry_of(made)["canonicalizedBody"] = b64(json.dumps(found).encode())
+    try:
+        body.read(KeylessBundle.parse(encode(made)).entries[0])
+    except MalformedError:
+        return
+    # What nobody reads: the digest of the whole envelope, and what sort of key it is.
+    assert path[-2] == "envelopeHash" or path[-1] == "keyDetails" or isinstance(piece, str)
 
 
 def test_the_verifying_side_never_loads_the_package_sigstore() -> None:
