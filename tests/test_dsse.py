@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicNumbers
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +68,28 @@ def test_the_pre_authentication_encoding_is_the_one_of_the_specification() -> No
     assert dsse.pae("http://example.com/HelloWorld", b"hello world") == (
         b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     )
+
+
+def test_the_envelope_of_the_specification_is_read_and_its_signature_is_over_our_encoding() -> None:
+    """DSSE 1.0.2, protocol.md, "Test Vectors". r and s are raw there; Sigstore, and so our envelopes, have DER."""
+    key = EllipticCurvePublicNumbers(
+        46950820868899156662930047687818585632848591499744589407958293238635476079160,
+        5640078356564379163099075877009565129882514886557779369047442380624545832820,
+        SECP256R1(),
+    ).public_key()
+    found = dsse.parse_envelope(
+        b'{"payload":"aGVsbG8gd29ybGQ=","payloadType":"http://example.com/HelloWorld","signatures":[{"sig":'
+        b'"A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}'
+    )
+    (signature,) = found.signatures
+    public = keys.from_cryptography(key)
+    keys.verify_p1363(public, signature.sig, dsse.pae(found.payload_type, found.payload))
+    half = len(signature.sig) // 2
+    r, s = (int.from_bytes(part) for part in (signature.sig[:half], signature.sig[half:]))
+    der = replace(found, signatures=(EnvelopeSignature(encode_dss_signature(r, s)),))
+    assert dsse.verify_envelope(der, [public]) == (public,)
+    with pytest.raises(VerificationError):
+        dsse.verify_envelope(replace(der, payload=b"hello World"), [public])
 
 
 def test_the_pre_authentication_encoding_counts_bytes_of_utf8() -> None:
