@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from attest import signing_key, statement, verify
 from attest.attester import Attester, KeyAttester
+from attest.gitobject import ObjectFormat
 from attest.policy import Context, Policy
 from notme_git import attesting
 from notme_git.authority import trusted_root
@@ -39,8 +40,9 @@ GOLDEN = {
     for path in sorted((ROOT / "tests" / "golden").glob("*.json"))
     if "_type" in json.loads(path.read_bytes())
 }
-NAMES = (COMMIT, *GOLDEN)
-"""A statement about a commit made here, and every golden one: one of each type."""
+COMMITS = {COMMIT: ObjectFormat.SHA1, "commit-sha256": ObjectFormat.SHA256}
+NAMES = (*COMMITS, *GOLDEN)
+"""Statements about commits made here, and every golden one: one of each type."""
 
 _BLOCK = re.compile(r"^```(?:sh|js|python) (?P<name>\S+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -114,7 +116,7 @@ def attested(folder: Path) -> Mapping[str, Judged]:
         attesters: tuple[Attester, ...] = (home, own)
         made = {}
         for name in NAMES:
-            payload = _commit(world) if name == COMMIT else GOLDEN[name].read_bytes()
+            payload = _commit(world, COMMITS[name]) if name in COMMITS else GOLDEN[name].read_bytes()
             bundles = {b: a.sign(payload, world.now) for b, a in zip(BUNDLES, attesters, strict=True)}
             made[name] = Judged({**files, **bundles}, {**told, **expected(payload)})
     return made
@@ -145,8 +147,8 @@ def anchors(authority: Authority) -> dict[str, bytes]:
     }
 
 
-def _commit(world: World) -> bytes:
-    examination = world.examine(world.signed_commit())
+def _commit(world: World, fmt: ObjectFormat) -> bytes:
+    examination = world.examine(world.signed_commit(world.commit(fmt=fmt)), fmt=fmt)
     verdict = verify.judge(examination, Policy(), CONTEXT, at=world.now)
     return statement.build(
         examination,
