@@ -91,16 +91,17 @@ def attester_options(command: F) -> F:
         key: Path | None,
         socket: Path | None,
         verifier_id: str | None,
-        sigstore: bool,
+        signs_keylessly: bool,
         trust_config: Path | None,
         identity_token: Path | None,
         oauth: bool,
         **kwargs: Any,
     ) -> Any:
         named = Keyless(trust_config, identity_token, oauth)
-        if not sigstore and named != Keyless():
+        if not signs_keylessly and named != Keyless():
             raise UsageError("--trust-config, --identity-token and --oauth go with --sigstore")
-        return command(*args, signer=Named(key, verifier_id, named if sigstore else None, socket), **kwargs)
+        keyless = named if signs_keylessly else None
+        return command(*args, signer=Named(key, verifier_id, keyless, socket), **kwargs)
 
     wrapped: Any = called
     for option in (
@@ -116,7 +117,10 @@ def attester_options(command: F) -> F:
             help="With --sigstore: the instance's client trust configuration (default: the public instance).",
         ),
         click.option(
-            "--sigstore", is_flag=True, help="Sign keylessly, through a Sigstore instance (notme-git alone)."
+            "--sigstore",
+            "signs_keylessly",
+            is_flag=True,
+            help="Sign keylessly, through a Sigstore instance (notme-git alone).",
         ),
         *_KEY_OPTIONS,
     ):
@@ -179,10 +183,15 @@ def _keyless(signer: Named) -> Attester:
     return make(signer.keyless)
 
 
-def _of_key(signer: Named) -> KeyAttester:
-    name = signer.id
-    if name is not None and (len(name) > MAX_ID_BYTES or not _URI.fullmatch(name)):
+def checked_id(name: str) -> str:
+    """What --id says; `UsageError` for what is no URI."""
+    if len(name) > MAX_ID_BYTES or not _URI.fullmatch(name):
         raise UsageError(f"--id {name!r} is no URI", hint="for example https://ci.example.org/verifier")
+    return name
+
+
+def _of_key(signer: Named) -> KeyAttester:
+    name = None if signer.id is None else checked_id(signer.id)
     key = _in_agent(signer.socket, signer.key) if signer.socket is not None else _in_file(signer.key)
     return KeyAttester(key, name or uri_of(key.public))
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import click
 
 VERIFYING: dict[str, str] = {
+    "attest": "attest.attest_cli:command",
     "audit": "attest.audit.cli:audit",
     "bundle": "attest.bundle_cli:bundle",
     "check": "attest.check_cli:command",

@@ -15,8 +15,8 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attest import keys, merges, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
@@ -27,13 +27,15 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
-from attest.types import Evidence
+from attest.types import Evidence, Verdict
 from attest.verify import Examination
 
 if TYPE_CHECKING:
     from attest.rewrites.follow import Follower
 
 T = TypeVar("T")
+
+Work: TypeAlias = Callable[["Worker", Sequence[str]], T]
 
 BATCH = 512
 """Objects a process is given at once: a tenth of a second of work, and two processes of git where paths are asked."""
@@ -55,6 +57,13 @@ def results(
     repo: Repository, object_ids: Iterable[str], query: Query, make: Callable[[Iterator[Row]], T], *, jobs: int = 1
 ) -> Iterator[T]:
     """What `make` makes of the rows of each batch, in the order of the ids. `make` runs in the working process."""
+    return each(repo, object_ids, query, lambda worker, batch: make(worker.rows(batch)), jobs=jobs)
+
+
+def each(
+    repo: Repository, object_ids: Iterable[str], query: Query, work: Work[T], *, jobs: int = 1
+) -> Iterator[T]:
+    """What `work` makes of each batch, in the order of the ids. It runs in the working process, with its `Worker`."""
     keys.use_libsodium()
     query = with_sightings(repo, query)
     batches, first = _batches(object_ids), list[list[str]]()
@@ -66,8 +75,8 @@ def results(
     batches = itertools.chain(first, batches)
     if jobs <= 1 or not hasattr(os, "fork"):
         worker = Worker(repo, query)
-        return (make(worker.rows(batch)) for batch in batches)
-    return _spread(repo, batches, query, make, jobs)
+        return (work(worker, batch) for batch in batches)
+    return _spread(repo, batches, query, work, jobs)
 
 
 def with_sightings(repo: Repository, query: Query) -> Query:
@@ -87,11 +96,28 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One commit or tag, examined and judged; or why it could not be read."""
+
+    object_id: str
+    found: tuple[Examination, Verdict] | None
+    error: Error | None = None
+
+
+def by_records(verdict: Verdict, row: Row) -> Verdict:
+    """The verdict with what rewrite records made of its row, where the policy follows them."""
+    if row.outcome is verdict.outcome or row.outcome is None or not row.through:
+        return verdict
+    findings = replace(verdict.findings, findings=row.findings)
+    return replace(verdict, findings=findings, outcome=row.outcome, rule=row.rule, warnings=row.warnings)
+
+
 class Worker:
     """One process's share of a history: an open repository and what it remembers."""
 
     def __init__(self, repo: Repository, query: Query, *, following: bool = True) -> None:
-        self._repo, self._query = repo, query
+        self.repo, self._query = repo, query
         self._follower: Follower | None = None
         self._lane = Lane(repo.object_format)
         self._rules = not isinstance(query.policy, Policy | None)
@@ -104,22 +130,41 @@ class Worker:
 
     def rows(self, batch: Sequence[str]) -> Iterator[Row]:
         """The row of each object of a batch. An id may be anything; an object that is no commit or tag is unread."""
-        lookup = _Lookup(self._repo, self._query, batch, stamped=self._stamped, spooled=self._spooled)
+        lookup = _Lookup(self.repo, self._query, batch, stamped=self._stamped, spooled=self._spooled)
         for object_id in batch:
             try:
-                name, raw = self._repo.read(object_id)
-                kind = _KINDS.get(name)
-                if kind is None:
-                    raise UnavailableError(f"{object_id} is a {name}; only commits and tags carry signatures")
+                kind, raw = self._read(object_id)
             except Error as error:
                 yield unread(object_id, error, judged=self._query.policy is not None)
                 continue
             row = self._row(object_id, kind, raw, lookup)
             yield self._followed(row, raw, lookup) if self._follows and kind is ObjectKind.COMMIT else row
 
+    def judged(self, batch: Sequence[str]) -> Iterator[Judged]:
+        """Each object of a batch with all that was found of it, which no row holds. The query has a policy."""
+        lookup = _Lookup(self.repo, self._query, batch, stamped=self._stamped, spooled=self._spooled)
+        for object_id in batch:
+            try:
+                kind, raw = self._read(object_id)
+            except Error as error:
+                yield Judged(object_id, None, error)
+                continue
+            query = self._query
+            seen = query.sightings.of(object_id) if query.sightings is not None else None
+            tokens = lookup.timestamps(object_id) if self._stampers or _SSH_BEGIN in raw else ()
+            found = _noted(self._examine(object_id, kind, raw, tokens, seen), lookup, query)
+            yield Judged(object_id, (found, self._verdict(found, kind, raw, lookup)))
+
+    def _read(self, object_id: str) -> tuple[ObjectKind, bytes]:
+        name, raw = self.repo.read(object_id)
+        kind = _KINDS.get(name)
+        if kind is None:
+            raise UnavailableError(f"{object_id} is a {name}; only commits and tags carry signatures")
+        return kind, raw
+
     def _row(self, object_id: str, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Row:
         query = self._query
-        noted = lookup.notes(object_id) if query.notes else ()
+        noted = query.notes and bool(lookup.notes(object_id))
         paths = lookup.paths_of(object_id) if self._rules else no_paths
         seen = query.sightings.of(object_id) if query.sightings is not None else None
         tokens = lookup.timestamps(object_id) if self._stampers else ()
@@ -128,10 +173,7 @@ class Worker:
             return made
         if not self._stampers and _SSH_BEGIN in raw:
             tokens = lookup.timestamps(object_id)
-        found = self._examine(object_id, kind, raw, tokens, seen)
-        for note in noted:
-            said = notes.find_in_note(note, object_id, found.parsed, found.identity)
-            found = replace(found, contradictions=(*found.contradictions, *said))
+        found = _noted(self._examine(object_id, kind, raw, tokens, seen), lookup, query)
         row = self._judged(found, paths)
         if alike and self._lane.learns(found):
             # What a witness says is of this object alone.
@@ -146,7 +188,7 @@ class Worker:
         return verify.examine(
             raw,
             kind,
-            self._repo.object_format,
+            self.repo.object_format,
             object_id,
             query.trusted,
             at=query.at,
@@ -161,13 +203,22 @@ class Worker:
             decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
         return row_of(found, decided, query.trusted)
 
+    def _verdict(self, found: Examination, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Verdict:
+        query = self._query
+        assert query.policy is not None
+        paths = lookup.paths_of(found.object_id) if self._rules else no_paths
+        verdict = verify.judge(found, query.policy, query.context, at=query.at, paths=paths)
+        if not self._follows or kind is not ObjectKind.COMMIT:
+            return verdict
+        return by_records(verdict, self._followed(self._judged(found, paths), raw, lookup))
+
     def _followed(self, row: Row, raw: bytes, lookup: _Lookup) -> Row:
         """The row with what rewrite records say of the commit, and judged by them where the policy follows records."""
         lines = lookup.lines(row.object_id)
         if not lines:
             return row
         if self._follower is None:
-            self._follower = follower(self._repo, self._query)
+            self._follower = follower(self.repo, self._query)
         tokens = lookup.timestamps(row.object_id) if self._stampers or _SSH_BEGIN in raw else ()
         return self._follower.row(row, raw, lines, tokens, lookup.paths_of(row.object_id))
 
@@ -179,6 +230,14 @@ def follower(repo: Repository, query: Query) -> Follower:
     # What leads on from old commits is the follower's own to see.
     originals = Worker(repo, replace(query, policy=query.policy or Policy()), following=False)
     return Follower(repo, query, lambda ids: list(originals.rows(ids)))
+
+
+def _noted(found: Examination, lookup: _Lookup, query: Query) -> Examination:
+    """With what tools noted of the object and its signature contradicts, where the query asks for it."""
+    for note in lookup.notes(found.object_id) if query.notes else ():
+        said = notes.find_in_note(note, found.object_id, found.parsed, found.identity)
+        found = replace(found, contradictions=(*found.contradictions, *said))
+    return found
 
 
 class _Lookup:
@@ -263,28 +322,28 @@ def _broken(error: Error) -> Iterator[list[str]]:
 
 
 _worker: Worker | None = None
-_make: Callable[[Iterator[Row]], object] | None = None
+_to_do: Work[object] | None = None
 
 
-def _begin(repo: Repository, query: Query, make: Callable[[Iterator[Row]], object]) -> None:
+def _begin(repo: Repository, query: Query, work: Work[object]) -> None:
     """In each new process. Ctrl-C is for the first one to answer."""
-    global _worker, _make
+    global _worker, _to_do
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker, _make = Worker(repo.again(), query), make
+    _worker, _to_do = Worker(repo.again(), query), work
 
 
 def _work(batch: list[str]) -> object:
     assert _worker is not None
-    assert _make is not None
-    return _make(_worker.rows(batch))
+    assert _to_do is not None
+    return _to_do(_worker, batch)
 
 
 def _spread(
-    repo: Repository, batches: Iterator[list[str]], query: Query, make: Callable[[Iterator[Row]], T], jobs: int
+    repo: Repository, batches: Iterator[list[str]], query: Query, work: Work[T], jobs: int
 ) -> Iterator[T]:
     # Forked, so that what was asked needs no form in which it can travel: certificates have none.
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(repo, query, make))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(repo, query, work))
     waiting: deque[Future[object]] = deque()
     broken: Error | None = None
     try:
@@ -298,9 +357,9 @@ def _spread(
                 break
             waiting.append(pool.submit(_work, batch))
             if len(waiting) > 2 * jobs:
-                yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
+                yield waiting.popleft().result()  # type: ignore[misc]  # what `work` made
         while waiting:
-            yield waiting.popleft().result()  # type: ignore[misc]  # what `make` made
+            yield waiting.popleft().result()  # type: ignore[misc]  # what `work` made
         if broken is not None:
             raise broken
     finally:

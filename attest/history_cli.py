@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -223,7 +223,7 @@ def verify_command(
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
     wanted = Profile(profile) if profile else None
     query = Query(trusted, at, policy, context, wanted, verifier.home(), notes, rewrites or named.single, attesters)
-    stretches = None if policy_file or voucher else _pinned(repo, named, query)
+    stretches = None if policy_file or voucher else pinned(repo, named, query)
     if named.single and not as_jsonl and not notes and place is None:
         return _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
     run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
@@ -239,7 +239,7 @@ def verify_command(
     return done.status()
 
 
-def _pinned(repo: Repository, named: Revisions, query: Query) -> list[tuple[Query, Iterator[str]]] | None:
+def pinned(repo: Repository, named: Revisions, query: Query) -> list[tuple[Query, Iterator[str]]] | None:
     """What is judged by which policy of the tree, where a start is pinned for this repository; None without a pin.
 
     Raises `UsageError` for a walk that has no one tip: whose policy is in force is known along its first parents alone.
@@ -292,11 +292,7 @@ def _by_records(repo: Repository, query: Query, verdict: Verdict) -> tuple[Verdi
     if verdict.findings.object_kind != "commit" or not store.exists(repo):
         return verdict, ()
     [row] = history.rows(repo, [verdict.findings.object_id], query)
-    if row.outcome is verdict.outcome or row.outcome is None or not row.through:
-        return verdict, row.through
-    findings = replace(verdict.findings, findings=row.findings)
-    judged = replace(verdict, findings=findings, outcome=row.outcome, rule=row.rule, warnings=row.warnings)
-    return judged, row.through
+    return history.by_records(verdict, row), row.through
 
 
 def _form(as_json: bool, as_jsonl: bool, quiet: bool) -> str:

@@ -14,3 +14,8 @@ def instant(seconds: int) -> datetime:
 def rfc3339(seconds: int) -> str:
     """Unix seconds as RFC 3339 in UTC."""
     return "%04d-%02d-%02dT%02d:%02d:%02dZ" % gmtime(seconds)[:6]  # noqa: UP031  # three times as fast as strftime
+
+
+def text(when: datetime) -> str:
+    """An aware datetime as RFC 3339 in UTC, whole seconds."""
+    return rfc3339(int(when.timestamp()))

@@ -34,7 +34,7 @@ _CHECKED = frozenset({SignatureFormat.X509, SignatureFormat.SSH})
 def row_of(examination: Examination, decided: Decision | None, trusted: Trust) -> Row:
     """The row of an examined object, judged where something was decided."""
     made, fmt, parsed = examination.signed or examination.foreign, examination.signature_format, examination.parsed
-    integrity, signer = _integrity(examination), _signer(examination)
+    integrity, signer = _integrity(examination), signer_of(examination)
     if parsed is None and examination.kind in (ObjectKind.COMMIT, ObjectKind.TAG):
         raw, kind, objects = examination.payload, ObjectKind(examination.kind), ObjectFormat(examination.object_format)
         said, found = remains.said(raw, kind, objects), remains.signature(raw, kind, objects, trusted)
@@ -130,7 +130,8 @@ def _integrity(examination: Examination) -> bool | None:
     return examination.finding(Step.INTEGRITY).status is StepStatus.PROVEN
 
 
-def _signer(examination: Examination) -> Signer | None:
+def signer_of(examination: Examination) -> Signer | None:
+    """Who made the signature, by what it says of itself; proven as far as the findings say."""
     if examination.signed is not None:
         return _signer_of(examination.signed, examination.chain)
     if examination.foreign is not None:

@@ -72,7 +72,7 @@ def last_paragraph(message: bytes, encoding: str | None) -> list[Trailer]:
         key, colon, value = line.partition(b": ")
         if not colon or not key or not _TOKEN.issuperset(key):
             return []
-        found.append(Trailer(key.decode("ascii"), _decode(value.strip(), encoding)))
+        found.append(Trailer(key.decode("ascii"), decode(value.strip(), encoding)))
     return found
 
 
@@ -96,16 +96,17 @@ def _claims(message: bytes, encoding: str | None) -> Iterator[Claim]:
             return
         key, value, said = found.groups()
         if key is None:
-            text = _decode(said[:MAX_CLAIM_BYTES], encoding)
+            text = decode(said[:MAX_CLAIM_BYTES], encoding)
             # The name ends where a link, an address or a remark begins.
             yield Claim(GENERATED, text.strip(), re.split(r"[\](<,:]", text, maxsplit=1)[0].strip(" ."), "")
             continue
-        text = _decode(value[:MAX_CLAIM_BYTES].strip(), encoding)
+        text = decode(value[:MAX_CLAIM_BYTES].strip(), encoding)
         name, mark, rest = text.partition("<")
         yield Claim(key.decode("ascii").lower(), text, name.strip(), rest.partition(">")[0].strip() if mark else "")
 
 
-def _decode(value: bytes, encoding: str | None) -> str:
+def decode(value: bytes, encoding: str | None) -> str:
+    """Text of a commit that declares `encoding`; what cannot be decoded becomes replacement signs."""
     try:
         return value.decode(encoding or "utf-8", "replace")
     except LookupError:

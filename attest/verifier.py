@@ -27,10 +27,11 @@ MAX_FILE_BYTES = 8 * 1024 * 1024
 """An allowed signers file of 50,000 keys has 6 MiB."""
 
 _FILE = click.Path(path_type=Path)
+_GITSIGN = "Let signatures of gitsign count, under Sigstore's public root."
 _OPTIONS = (
     click.option("--allowed-signers", type=_FILE, help="Let the SSH keys in this file count (ssh-keygen)."),
     click.option("--revoked-keys", type=_FILE, help="SSH keys that count no longer, as gpg.ssh.revocationFile."),
-    click.option("--sigstore", is_flag=True, help="Let signatures of gitsign count, under Sigstore's public root."),
+    click.option("--sigstore", "--gitsign", "sigstore", is_flag=True, help=_GITSIGN),
     click.option("--sigstore-root", type=_FILE, help="The same under the trusted root in this file."),
     click.option("--smime-ca", type=_FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
     click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys that it trusts fully count."),
@@ -52,6 +53,11 @@ _OPTIONS = (
         help="PEM public key of a server whose statements of what arrived count. May be repeated.",
     ),
 )
+_BESIDE_ATTESTER = tuple(
+    click.option("--gitsign", "sigstore", is_flag=True, help=_GITSIGN) if option is _OPTIONS[2] else option
+    for option in _OPTIONS
+)
+"""Where `attester_options` are as well, `--sigstore` says by whom to sign."""
 
 
 def verifier_options(command: F) -> F:
@@ -59,12 +65,17 @@ def verifier_options(command: F) -> F:
     return _with_trust(command, anybody=False)
 
 
+def judging_attester_options(command: F) -> F:
+    """The same for a command that takes `attester_options` too."""
+    return _with_trust(command, anybody=False, options=_BESIDE_ATTESTER)
+
+
 def examiner_options(command: F) -> F:
     """The same for a command that judges nothing: it does without anybody to trust."""
     return _with_trust(command, anybody=True)
 
 
-def _with_trust(command: F, *, anybody: bool) -> F:
+def _with_trust(command: F, *, anybody: bool, options: Sequence[Callable[[Any], Any]] = _OPTIONS) -> F:
     @functools.wraps(command)
     def called(
         *args: Any,
@@ -97,7 +108,7 @@ def _with_trust(command: F, *, anybody: bool) -> F:
         return command(*args, trusted=replace(trusted, foreign=roots), profile=profile, **kwargs)
 
     wrapped: Any = called
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return trust_options(wrapped)  # type: ignore[no-any-return]  # what click's decorators return
 

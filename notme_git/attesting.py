@@ -6,25 +6,15 @@ signed a commit.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import click
 
-from attest import dsse, home, stamps, statement, store, timestamp
-from attest.attester import Attester
-from attest.errors import UnavailableError
+from attest import dsse, home, timestamp
 from attest.keys import PublicKey
-from attest.policy import Context
 from attest.profile import Profile
-from attest.repository import Repository
 from attest.trust import Trust
-from attest.types import Outcome, Verdict
-from attest.verify import Examination
 from notme_git.authority import epochs, grants
 from notme_git.authority.embedded import Authority, opened
 from notme_git.config import Config
@@ -86,66 +76,3 @@ def of_home(at: datetime) -> HomeAttester:
     authority: Authority = click.get_current_context().with_resource(opened(config.home))
     epochs.catch_up(authority)
     return HomeAttester.enroll(authority, home.read_trust(config.home), at)
-
-
-@dataclass(frozen=True, slots=True)
-class Attested:
-    """One stored statement: about which object, with what result, signed by whom (URI)."""
-
-    object_id: str
-    result: str
-    signer: str
-    bundle: bytes
-
-    def data(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"object": self.object_id, "result": self.result, "signer": {"identity": self.signer}}
-
-
-def attest(
-    attester: Attester,
-    place: Path,
-    repository: Repository,
-    pairs: Sequence[tuple[Examination, Verdict]],
-    context: Context,
-    at: datetime,
-) -> list[Attested]:
-    """Sign and store a statement for each judged object; what could not be checked gets none.
-
-    The time-stamps that the home `place` kept of those objects go with them, for verifiers elsewhere.
-    """
-    made = [_sign(attester, *pair, context, at) for pair in pairs if stated(pair)]
-    if made:
-        lines = {item.object_id: [item.bundle, *_spooled(place, item.object_id)] for item in made}
-        store.append(repository, lines, at=at)
-    return made
-
-
-def stated(pair: tuple[Examination, Verdict]) -> bool:
-    """Whether there is something to state of it: what could not be checked is passed over."""
-    return pair[1].outcome is not Outcome.COULD_NOT_CHECK
-
-
-def _spooled(place: Path, object_id: str) -> list[bytes]:
-    return [stamps.encode(object_id, token) for token in stamps.spooled(place, object_id)]
-
-
-def _sign(
-    attester: Attester, examination: Examination, verdict: Verdict, context: Context, at: datetime
-) -> Attested:
-    payload = statement.build(
-        examination, verdict, verifier_id=attester.id, repository=context.repository, ref=context.ref, at=at
-    )
-    result = "PASSED" if verdict.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN) else "FAILED"
-    return Attested(examination.object_id, result, attester.id, attester.sign(payload, at))
-
-
-def write_out(path: Path, bundle: bytes) -> None:
-    """Write one bundle to `path`, whole or not at all."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        temporary.write_bytes(bundle if bundle.endswith(b"\n") else bundle + b"\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UnavailableError(f"cannot write {path}: {error.strerror}") from None

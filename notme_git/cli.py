@@ -14,18 +14,17 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import attester_options, home, verify
+from attest import attester_options, home
 from attest import cli as attest_cli
 from attest.attester import Attester
 from attest.certificate import Anchor
-from attest.cli import json_option, repository_option
+from attest.cli import json_option
 from attest.commands import VERIFYING, Commands
-from attest.errors import Error, UnavailableError, UsageError
+from attest.errors import UnavailableError, UsageError
 from attest.instants import rfc3339
-from attest.policy import Policy
 from attest.profile import Profile
 from attest.report import text
-from attest.types import Grant, Outcome
+from attest.types import Grant
 from notme_git import sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants
 from notme_git.authority.embedded import Authority, opened
@@ -437,60 +436,6 @@ def epoch_recover(recovery_key: Path, since: str | None, as_json: bool) -> None:
     _print_json({"epoch": new.number}) if as_json else click.echo(
         f"epoch {new.number} has begun; the one before is retired"
     )
-
-
-@cli.command()
-@click.argument("rev")
-@repository_option
-@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
-@click.option("--repository", "address", help="The repository's address (default: remote origin).")
-@click.option("--out", type=click.Path(path_type=Path), help="Also write the one bundle to this file.")
-@attester_options.attester_options
-@json_option
-def attest(
-    rev: str,
-    directory: Path | None,
-    ref: str | None,
-    address: str | None,
-    out: Path | None,
-    signer: attester_options.Named,
-    as_json: bool,
-) -> int:
-    """Verify REV and store a signed statement.
-
-    REV is a commit, a tag, or a range A..B.
-
-    Exits like verify. Nothing is stored for an object that could not be checked.
-    """
-    from notme_git import attesting
-
-    config = Config.read()
-    if out is not None and ".." in rev:
-        raise UsageError(
-            "--out takes one bundle; a range makes several", hint="leave --out away, or name one commit"
-        )
-    repo = attest_cli.open_repository(directory, config.environ)
-    context = attest_cli.read_context(repo, rev, ref, address)
-    trusted, unread = home.read_trust(config.home), list[Error]()
-    pairs = [
-        (examination, verify.judge(examination, Policy(), context, at=config.at))
-        for examination in attest_cli.examinations(repo, rev, trusted, None, config.at, unread)
-    ]
-    # Asked for once there is something to state: what a Sigstore instance certifies is public for ever.
-    attester = attester_options.chosen(signer, config.at) if any(map(attesting.stated, pairs)) else None
-    made = attesting.attest(attester, config.home, repo, pairs, context, config.at) if attester else []
-    if out is not None and made:
-        attesting.write_out(out, made[0].bundle)
-    if as_json:
-        _print_json([item.data() for item in made])
-    else:
-        for item in made:
-            click.echo(f"{item.object_id} {item.result}: stored, signed by {item.signer}")
-        for _, verdict in pairs:
-            if verdict.outcome is Outcome.COULD_NOT_CHECK:
-                for line in text.verdict_lines(verdict):
-                    click.echo(line, err=True)
-    return attest_cli.exit_status_of((verdict for _, verdict in pairs), unread)
 
 
 cli.add_command(attest_cli.verify_signature)

@@ -98,6 +98,7 @@ def test_what_the_object_says_is_told_apart_from_what_the_certificate_proves(for
             {"key": "Dispatch", "value": "d-42", "source": "trailer"},
             {"key": "On-Behalf-Of", "value": "mallory@example.org", "source": "trailer"},
         ],
+        "mergeTags": [],
     }
     assert predicate["identity"] == {
         "actor": {
@@ -134,6 +135,9 @@ def test_signature_and_certificate_are_named_by_their_digests(forge: Forge, leaf
         "algorithm": "ed25519",
         "digestAlgorithm": "sha512",
         "cmsSigningTime": "2026-11-23T13:58:10Z",
+        "header": "gpgsig",
+        "signedAttributes": True,
+        "anomalies": [],
     }
     section = predicate["certificate"]
     spki = hashlib.sha256(bytes.fromhex("302a300506032b6570032100") + leaf.key.public_key().public_bytes_raw())  # type: ignore[union-attr]

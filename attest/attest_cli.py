@@ -1,0 +1,244 @@
+"""`attest`: judge, and sign what was found, as statements of the types that are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from attest import dsse, history, verifier
+from attest.apas import dispatch_options
+from attest.apas.dispatch import sections
+from attest.attester import Attester
+from attest.attester_options import Named, attester_options, brought, checked_id, chosen
+from attest.cli import (
+    STATUS,
+    VOUCHERS,
+    json_option,
+    nothing_named,
+    open_repository,
+    read_context,
+    read_file,
+    repository_option,
+)
+from attest.command import complain
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError, UsageError
+from attest.history_cli import pinned
+from attest.predicates import maker
+from attest.predicates.asked import Asked, predicate_options
+from attest.predicates.maker import COMMIT, DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
+from attest.predicates.run import Run, Told
+from attest.predicates.sink import Nowhere, Signed, Sink, ToBeSigned
+from attest.profile import Profile
+from attest.query import Query
+from attest.report.text import printable
+from attest.repository import Repository
+from attest.revisions import Revisions
+from attest.trust import Trust
+from attest.types import Outcome, Voucher
+from attest.verifier import judging_attester_options
+
+Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
+
+_FILE = click.Path(path_type=Path)
+_SAID = 20
+"""Objects that could not be checked of which it is said one by one."""
+
+
+@click.command(name="attest", context_settings={"ignore_unknown_options": True})
+@click.argument("revisions", metavar="REV|A..B", nargs=-1, required=True, type=click.UNPROCESSED)
+@predicate_options
+@attester_options
+@click.option("--out", type=_FILE, help="Write the statements to this file, too (.intoto.jsonl): one a line.")
+@click.option("--no-store", is_flag=True, help="Keep nothing in the repository; goes with --out.")
+@click.option(
+    "--to-be-signed",
+    "folder",
+    metavar="DIR",
+    type=_FILE,
+    help="Sign nothing: write each statement and the bytes to sign (DSSE's encoding) into DIR, for a key elsewhere.",
+)
+@click.option("--self-attest", is_flag=True, help="Let the key that signed a commit state what it is, marked so.")
+@dispatch_options.dispatch_options
+@repository_option
+@judging_attester_options
+@click.option("--policy", "policy_file", type=_FILE, help="Judge under the policy in this file.")
+@click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
+@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--repository", "address", help="The repository's address (default: remote origin).")
+@click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")
+@json_option
+def command(
+    revisions: tuple[str, ...],
+    asked: Asked,
+    signer: Named,
+    out: Path | None,
+    no_store: bool,
+    folder: Path | None,
+    self_attest: bool,
+    dispatch_file: Path | None,
+    work_item_hash: str | None,
+    directory: Path | None,
+    trusted: Trust,
+    profile: str | None,
+    policy_file: Path | None,
+    require_time: str | None,
+    ref: str | None,
+    address: str | None,
+    jobs: int | None,
+    as_json: bool,
+) -> int:
+    """Judge REV and store signed statements of what was found.
+
+    REV is a commit, a tag, a range A..B, or what verify takes. It is judged as verify judges it. Statements are signed
+    with --key, or as the verifier of the home (notme-git), never with the key that signed the commit.
+
+    Exits like verify. Nothing is stated of an object that could not be checked. A type other than commit, test-result
+    and vsa states only what was accepted.
+    """
+    at = datetime.now(UTC)
+    _check(asked, signer, out, folder, no_store=no_store, self_attest=self_attest, told=dispatch_file is not None)
+    dispatch = dispatch_options.load(dispatch_file, work_item_hash)
+    repo = open_repository(directory, os.environ)
+    named = Revisions(repo, revisions)
+    context = read_context(repo, revisions[0] if named.single else "", ref, address)
+    voucher = Voucher(require_time) if require_time else None
+    policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
+    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())
+
+    def stretches() -> Stretches:
+        return (None if policy_file or voucher else pinned(repo, named, query)) or [(query, named.objects())]
+
+    tip = _tip(repo, named) if asked.types & {VSA, PROVENANCE} else ""
+    # What is certified for a signer, by an authority or a Sigstore instance, is certified for something to sign.
+    certified = signer.keyless is not None or brought(click.get_current_context()) is not None
+    nobody = folder is not None or (not signer.of_key and certified and not _is_any(repo, stretches()))
+    attester = None if nobody else chosen(signer, at)
+    wanted = Wanted(
+        types=asked.types,
+        verifier_id=attester.id if attester is not None else checked_id(signer.id) if signer.id else "",
+        context=context,
+        at=at,
+        tip=tip,
+        self_attested=self_attest,
+        signer_keys=maker.fingerprints(attester.public if attester is not None else None),
+        documents=asked.documents,
+        push=asked.push(repo, tip, context.ref, trusted.foreign.witnesses if trusted.foreign else ()),
+        orchestrated={} if dispatch is None else sections(dispatch),
+        related=_related(dispatch_file, asked),
+    )
+    sink = _sink(attester, folder, repo if not no_store else None, out)
+    run = Run(repo, wanted, sink, jobs or history.cores(), dispatch, asked.levels)
+    try:
+        run.walk(stretches())
+        sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise
+    where = f"written to {folder}, to be signed" if attester is None else "stored" if not no_store else "written"
+    _say(run, where, attester, as_json=as_json)
+    return _status(run)
+
+
+def _check(
+    asked: Asked, signer: Named, out: Path | None, folder: Path | None, *, no_store: bool, self_attest: bool, told: bool
+) -> None:
+    """What excludes what. Raises `UsageError`."""
+    if folder is not None:
+        if out is not None or no_store or signer.of_key or signer.keyless is not None:
+            raise UsageError("--to-be-signed signs nothing, and no option goes with it that says who signs or where to")
+        if signer.id is None:
+            raise UsageError("a statement names its verifier, and no key does", hint="say who will sign with --id URI")
+    if no_store and out is None:
+        raise UsageError("--no-store goes with --out FILE")
+    if self_attest and not asked.types <= MARKABLE:
+        raise UsageError("only a statement of type commit can say that it is the signer's own (--self-attest)")
+    if DISPATCH in asked.types:
+        if not told:
+            raise UsageError("--type dispatch states what an orchestrator said", hint="name it with --dispatch FILE")
+        if not signer.of_key and signer.keyless is None and folder is None:
+            raise UsageError("a dispatch is the orchestrator's statement", hint="name its key with --key")
+
+
+def _tip(repo: Repository, named: Revisions) -> str:
+    """The one commit that the walk begins at. Raises `UsageError`."""
+    tips = [oid for oid in named.tips() if not oid.startswith("^")]
+    if len(tips) != 1:
+        raise UsageError("a summary, or a push, is about one commit", hint="name one tip, or A..B")
+    return repo.commit_of(tips[0])
+
+
+def _related(dispatch_file: Path | None, asked: Asked) -> tuple[Mapping[str, Any], ...]:
+    """The documents that a commit statement names beside it, by digest."""
+    found = [{"name": "dispatch", **_digest(dispatch_file)}] if dispatch_file is not None else []
+    if REFERENCE not in asked.types:
+        return tuple(found)
+    named = ({"name": d.name, "digest": {d.algorithm: d.digest}, "mediaType": d.media_type} for d in asked.documents)
+    return (*found, *named)
+
+
+def _digest(path: Path) -> dict[str, Any]:
+    data = read_file(path, dsse.MAX_JSON_BYTES)
+    return {"digest": {"sha256": hashlib.sha256(data).hexdigest()}, "mediaType": "application/json"}
+
+
+def _is_any(repo: Repository, stretches: Stretches) -> bool:
+    """Whether there is anything at all that could be checked, and so can be stated."""
+    rows = itertools.chain.from_iterable(history.rows(repo, ids, query) for query, ids in stretches)
+    return any(row.outcome is not Outcome.COULD_NOT_CHECK for row in rows)
+
+
+def _sink(attester: Attester | None, folder: Path | None, repo: Repository | None, out: Path | None) -> Sink:
+    if folder is not None:
+        return ToBeSigned(folder)
+    if attester is None:
+        return Nowhere()
+    return Signed(attester, lambda: datetime.now(UTC), repo, verifier.home(), out)
+
+
+def _say(run: Run, where: str, attester: Attester | None, *, as_json: bool) -> None:
+    """What was stated on stdout, what could not be on stderr."""
+    by = "" if attester is None else f", signed by {printable(attester.id)}"
+    if as_json:
+        click.echo(json.dumps([_data(told, attester) for told in run.told], indent=2, ensure_ascii=False))
+    else:
+        for told in run.told:
+            what = told.result if told.type == COMMIT else f"{told.type} {told.result}".rstrip()
+            click.echo(f"{told.object_id} {what}: {where}{by}")
+    for object_id, why in run.unchecked[:_SAID]:
+        click.echo(f"COULD NOT CHECK {object_id}: {printable(why)}", err=True)
+    for sentence in run.unread[:_SAID]:
+        complain("notme-attest", UnavailableError(sentence))
+    silent = run.wanted.types - {told.type for told in run.told}
+    if silent and run.told:
+        click.echo(f"nothing was stated as {', '.join(sorted(silent))}: docs/statements/ says when", err=True)
+
+
+def _data(told: Told, attester: Attester | None) -> dict[str, Any]:
+    signer = None if attester is None else {"identity": attester.id}
+    return {
+        "object": told.object_id,
+        "type": told.type,
+        "predicateType": told.predicate_type,
+        "result": told.result or None,
+        "signer": signer,
+    }
+
+
+def _status(run: Run) -> int:
+    """As verify has it; and 2 where everything was accepted and nothing could be stated."""
+    if not sum(run.counts.values()):
+        raise nothing_named()
+    statuses = {UNCHECKED if outcome is None else STATUS[outcome] for outcome, count in run.counts.items() if count}
+    if REJECTED in statuses:
+        return REJECTED
+    if not run.told and statuses == {ACCEPTED}:
+        raise UnavailableError("nothing was stated, because there is nothing of that type to say")
+    return max(statuses)

@@ -1,0 +1,1 @@
+"""One predicate a module: what of the findings about a commit is said, and in whose format."""

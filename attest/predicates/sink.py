@@ -1,0 +1,166 @@
+"""Where statements go: signed into the repository and a file, or unsigned to where they will be signed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+from attest import dsse, stamps, store
+from attest.attester import Attester
+from attest.errors import UnavailableError
+from attest.predicates.maker import Stated
+from attest.repository import Repository
+
+FLUSH = 10_000
+"""Lines that are held before they are stored: some 60 MiB."""
+
+
+class Sink(Protocol):
+    """Takes statements as they come; `finish` after the last."""
+
+    def add(self, stated: Stated) -> None:
+        """One more."""
+
+    def finish(self) -> None:
+        """All are there. Raises `UnavailableError` where they cannot be written."""
+
+    def abandon(self) -> None:
+        """There will be no more: leave no half of a file."""
+
+
+class Signed:
+    """Signs, and stores one line a statement beside the object it is about, and in the file `out` if there is one.
+
+    `clock` gives the time of each signature. With `home`, time-stamps of SSH signatures that were kept there are stored
+    with the statements, for verifiers elsewhere.
+    """
+
+    def __init__(
+        self,
+        attester: Attester,
+        clock: Callable[[], datetime],
+        repository: Repository | None,
+        home: Path | None,
+        out: Path | None,
+    ) -> None:
+        self._attester, self._clock, self._repository = attester, clock, repository
+        spooled = home is not None and (home / stamps.FOLDER).is_dir()
+        self._home = home if spooled and repository is not None else None
+        self._file = None if out is None else _WholeFile(out)
+        self._waiting: dict[str, list[bytes]] = {}
+        self._count = 0
+
+    def add(self, stated: Stated) -> None:
+        """As `Sink` has it."""
+        line = self._attester.sign(stated.payload, self._clock())
+        if self._file is not None:
+            self._file.write(line)
+        if self._repository is None:
+            return
+        for object_id in (stated.object_id, *stated.also):
+            if object_id not in self._waiting:
+                self._waiting[object_id] = self._kept(object_id)
+            self._waiting[object_id].append(line)
+            self._count += 1
+        if self._count >= FLUSH:
+            self._store()
+
+    def finish(self) -> None:
+        """As `Sink` has it."""
+        self._store()
+        if self._file is not None:
+            self._file.finish()
+
+    def abandon(self) -> None:
+        """As `Sink` has it."""
+        if self._file is not None:
+            self._file.abandon()
+
+    def _kept(self, object_id: str) -> list[bytes]:
+        token = None if self._home is None else stamps.read_spool(self._home, object_id)
+        return [] if token is None else [stamps.encode(object_id, token)]
+
+    def _store(self) -> None:
+        if self._repository is not None and self._waiting:
+            store.append(self._repository, self._waiting, at=self._clock())
+        self._waiting, self._count = {}, 0
+
+
+class ToBeSigned:
+    """Writes each Statement, and the bytes that a DSSE signature covers. Never an envelope: nothing is signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"cannot make {folder}: {error.strerror}") from None
+
+    def add(self, stated: Stated) -> None:
+        """As `Sink` has it."""
+        name = f"{stated.object_id}-{stated.type}"
+        for ending, data in (
+            ("intoto.json", stated.payload),
+            ("pae", dsse.pae(dsse.PAYLOAD_TYPE, stated.payload)),
+        ):
+            file = _WholeFile(self._folder / f"{name}.{ending}", ending=b"")
+            file.write(data)
+            file.finish()
+
+    def finish(self) -> None:
+        """As `Sink` has it."""
+
+    def abandon(self) -> None:
+        """As `Sink` has it."""
+
+
+class Nowhere:
+    """For a walk in which there is nothing to state."""
+
+    def add(self, stated: Stated) -> None:
+        """As `Sink` has it; nobody is there to sign it."""
+        raise UnavailableError(f"{stated.object_id} came while it was judged; nothing was stated", hint="try again")
+
+    def finish(self) -> None:
+        """As `Sink` has it."""
+
+    def abandon(self) -> None:
+        """As `Sink` has it."""
+
+
+class _WholeFile:
+    """A file that is there with all of its lines, or not at all."""
+
+    def __init__(self, path: Path, *, ending: bytes = b"\n") -> None:
+        self._path, self._ending = path, ending
+        self._temporary = path.with_name(f".{path.name}-{os.getpid()}")
+        self._file: IO[bytes] | None = None
+
+    def write(self, line: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = open(self._temporary, "wb")  # noqa: SIM115  # closed by finish or abandon
+            self._file.write(line + self._ending)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def finish(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+            os.replace(self._temporary, self._path)
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> UnavailableError:
+        self.abandon()
+        return UnavailableError(f"cannot write {self._path}: {error.strerror}")
