@@ -19,7 +19,7 @@ from attest.query import Query
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.trust import Trust
-from attest.verifier import attester_keys_option, verifier_options
+from attest.verifier import attester_keys_option, judging_attester_options
 
 FORMATS = ("text", "json", "github", "markdown", "sarif", "check-run")
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -32,7 +32,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--base", required=True, metavar="REV", help="What it is to be merged into; its policy counts.")
 @click.option("--head", required=True, metavar="REV", help="The last commit that is offered.")
 @repository_option
-@verifier_options
+@judging_attester_options
 @attester_keys_option
 @click.option("--policy", "policy_file", type=_FILE, help="Judge under this file, and not under the base's policy.")
 @click.option("--ref", help="The ref it is offered for (default: BASE itself if it names one).")

@@ -21,10 +21,13 @@ FIELD = re.compile(r"^  (\w+) @\d+ :", re.MULTILINE)
 STRUCT = re.compile(r"^struct (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 GENERATED = (
     "attest/types.py",
-    *(f"schema/gen/json/{name}.schema.json" for name in ("apas", "findings", "grant", "rewrite", "trust", "upstream")),
+    *(
+        f"schema/gen/json/{name}.schema.json"
+        for name in ("apas", "findings", "grant", "predicates", "rewrite", "trust", "upstream")
+    ),
     *(
         f"schema/gen/typescript/{name}.ts"
-        for name in ("apas", "findings", "grant", "protocol", "rewrite", "trust", "upstream")
+        for name in ("apas", "findings", "grant", "predicates", "protocol", "rewrite", "trust", "upstream")
     ),
     "notme_git/authority/http/protocol.schema.json",
 )

@@ -38,7 +38,9 @@ _OPTIONS = (
     click.option(
         "--document", "documents", multiple=True, metavar="URI=FILE", help="reference: FILE, which can be had at URI."
     ),
-    click.option("--previous", metavar="REV", help="source-provenance: what the ref pointed to before (default: a witness's word)."),
+    click.option(
+        "--previous", metavar="REV", help="source-provenance: what the ref pointed to before (or a witness's word)."
+    ),
     click.option("--pusher", metavar="NAME", help="source-provenance: who pushed, as the server knows them."),
     click.option(
         "--control", "controls", multiple=True, metavar="NAME=SINCE", help="source-provenance: a control in force."

@@ -17,14 +17,15 @@ PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 def build(facts: Facts) -> bytes:
     """The Statement, of what was rejected too. Raises as `statement.check`."""
     statement.check(facts.examination, facts.verdict)
+    passed, failed = _named(facts, StepStatus.PROVEN), _named(facts, StepStatus.FAILED)
     return statement.encode(
         statement.subject(facts.examination, facts.repository, facts.ref),
         PREDICATE_TYPE,
         {
             "result": result_of(facts),
             "configuration": [policy(facts.verdict)],
-            "passedTests": _named(facts, StepStatus.PROVEN),
-            "failedTests": _named(facts, StepStatus.FAILED),
+            **({"passedTests": passed} if passed else {}),
+            **({"failedTests": failed} if failed else {}),
         },
     )
 

@@ -13,20 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from attest import statement
+from attest import statement, store
 from attest.dsse import MAX_JSON_BYTES
 from attest.errors import Step, UnavailableError, UsageError
 from attest.gitobject import ObjectKind
 from attest.instants import text
 from attest.predicates.facts import Facts, JsonObject, policy
+from attest.shards import path_of
 
 PREDICATE_TYPE = "https://slsa.dev/verification_summary/v1"
 
 AGENT_COMMITS = "ORG_SOURCE_AGENT_COMMITS_ATTESTED"
 HUMAN_BOUND = "ORG_SOURCE_HUMAN_PRINCIPAL_BOUND"
 
-MAX_COMMITS = 5000
-"""Each is an input attestation of some 190 bytes, and readers take one MiB."""
+MAX_COMMITS = 3000
+"""Each is an input attestation of some 280 bytes, and readers take one MiB."""
 
 _LEVEL = re.compile(r"SLSA_SOURCE_LEVEL_[0-4]|SLSA_SOURCE_TWO_PARTY_REVIEWED|ORG_SOURCE_[A-Z0-9_]{1,80}")
 _STRUCTURE = (Step.OBJECT, Step.SIGNATURE, Step.INTEGRITY, Step.CHAIN, Step.TIME, Step.IDENTITY)
@@ -108,7 +109,7 @@ def build(
             "timeVerified": text(at),
             "resourceUri": statement.address(repository),
             "policy": _policy(parts),
-            "inputAttestations": [_input(part) for part in parts],
+            "inputAttestations": [_input(part, repository) for part in parts],
             "verificationResult": "PASSED" if passed else "FAILED",
             "verifiedLevels": [*levels, *_levels(parts)] if passed else ["FAILED"],
         },
@@ -133,6 +134,7 @@ def _policy(parts: Sequence[Part]) -> JsonObject:
     return first
 
 
-def _input(part: Part) -> JsonObject:
-    """The digest is of the Statement, which is the same in whatever envelope."""
-    return {"digest": {"sha256": part.stated.hex()}, "annotations": {"gitCommit": part.object_id}}
+def _input(part: Part, repository: str) -> JsonObject:
+    """Where the statement is kept, as a SPDX locator. The digest is of its bytes, the same in whatever envelope."""
+    place = f"{statement.address(repository)}@{store.REF}#{path_of(part.object_id)}"
+    return {"uri": place, "digest": {"sha256": part.stated.hex()}}

@@ -25,7 +25,7 @@ from attest.rewrites import maker
 from attest.rewrites.landed import landed
 from attest.rewrites.model import MAX_OLD, Made, Relation, Rewrite
 from attest.trust import Trust
-from attest.verifier import attester_keys_option, verifier_options
+from attest.verifier import attester_keys_option, judging_attester_options, verifier_options
 
 _FILE = click.Path(path_type=Path)
 
@@ -40,7 +40,7 @@ def rewrite() -> None:
 @click.option("--from", "sources", multiple=True, required=True, metavar="REV|A..B", help="Old commits. Repeatable.")
 @click.option("--made", type=click.Choice([m.value for m in Made]), help="What was done (default: found by comparing).")
 @repository_option
-@verifier_options
+@judging_attester_options
 @click.option("--policy", "policy_file", type=_FILE, help="Judge the old commits under the policy in this file.")
 @click.option("--ref", help="The ref that NEW is in (default: NEW itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")

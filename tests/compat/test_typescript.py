@@ -16,6 +16,7 @@ import pytest
 
 from notme_git.authority.http.operations import OPERATIONS
 from tests.peers import NODE_MODULES, ROOT, peer, shared_vectors
+from tests.predicates import EXAMPLES
 from tests.spoken import ERROR, operation, speak, speaking
 
 SCRIPT = Path(__file__).parent / "node" / "schema.mjs"
@@ -96,3 +97,11 @@ def test_zod_takes_the_golden_dispatch_and_handoff(compiled: Path) -> None:
         [((name,), json.loads(path.read_text("utf-8"))["predicate"]) for name, path in golden.items()],
         module="apas",
     )
+
+
+def test_zod_takes_every_golden_predicate(compiled: Path) -> None:
+    noted = [
+        ((struct,), json.loads((ROOT / f"tests/golden/{name}.json").read_text("utf-8"))["predicate"])
+        for name, (_, struct, _) in EXAMPLES.items()
+    ]
+    check(compiled, noted, module="predicates")
