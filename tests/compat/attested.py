@@ -23,10 +23,12 @@ from attest import signing_key, statement, verify
 from attest.attester import Attester, KeyAttester
 from attest.gitobject import ObjectFormat
 from attest.policy import Context, Policy
+from attest.types import Outcome
 from notme_git import attesting
 from notme_git.authority import trusted_root
 from notme_git.authority.embedded import Authority
 from tests.compat.signed import run
+from tests.forge import attach
 from tests.peers import NODE_MODULES, ROOT, SEARCH, peer
 from tests.world import World
 
@@ -148,8 +150,10 @@ def anchors(authority: Authority) -> dict[str, bytes]:
 
 
 def _commit(world: World, fmt: ObjectFormat) -> bytes:
-    examination = world.examine(world.signed_commit(world.commit(fmt=fmt)), fmt=fmt)
+    payload = world.commit(fmt=fmt)
+    examination = world.examine(attach(payload, world.sign(payload), fmt), fmt=fmt)
     verdict = verify.judge(examination, Policy(), CONTEXT, at=world.now)
+    assert verdict.outcome is Outcome.ACCEPTED
     return statement.build(
         examination,
         verdict,
