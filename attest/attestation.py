@@ -60,6 +60,11 @@ class Accepting:
     identities: tuple[Identity, ...] = ()
     agents: bool = False
 
+    @property
+    def anybody(self) -> bool:
+        """Whether anybody's count."""
+        return bool(self.trusted.anchors or self.keys or self.witnesses or self.identities)
+
 
 @dataclass(frozen=True, slots=True)
 class By:

@@ -8,25 +8,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from attest import attestation_judge, lines, stamps, store
+from attest import attestation_judge, lines, stamps
+from attest.accepting import accepting_options
 from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
 from attest.cli import STATUS, json_option, open_repository, read_file, repository_option
 from attest.errors import MalformedError, UnavailableError, UsageError, VerificationError
 from attest.instants import rfc3339
-from attest.keys import PublicKey
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
-from attest.trust import Trust
-from attest.verifier import attester_keys_option, examiner_options, identities_option
-
-if TYPE_CHECKING:
-    from attest.keyless.verify import Identity
+from attest.show_cli import LAYOUTS, stored
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -36,8 +32,8 @@ _FILE = click.Path(path_type=Path)
 @click.command(name="verify-attestation")
 @click.argument("targets", nargs=-1, required=True, metavar="FILE|REV...")
 @repository_option
-@examiner_options
-@attester_keys_option
+@accepting_options
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Read where that tool keeps them: docs/storage.md.")
 @click.option("--subject", metavar="REV|DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
 @click.option("--type", "types", multiple=True, metavar="URI", help="A predicate type that has to be there.")
 @click.option("--level", "levels", multiple=True, help="A level, property or test that has to be stated. Repeatable.")
@@ -45,14 +41,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
 @click.option("--policy", type=_FILE, help="Who may attest what: [[attesters]] of this policy.")
 @click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
-@identities_option
 @json_option
 def command(
     targets: tuple[str, ...],
     directory: Path | None,
-    trusted: Trust,
-    profile: str | None,
-    attesters: tuple[PublicKey, ...],
+    accepting: Accepting,
+    layout: str | None,
     subject: str | None,
     types: tuple[str, ...],
     levels: tuple[str, ...],
@@ -60,7 +54,6 @@ def command(
     address: str | None,
     policy: Path | None,
     threshold: int,
-    identities: tuple[Identity, ...],
     as_json: bool,
 ) -> int:
     """Verify what was attested about an object.
@@ -73,19 +66,16 @@ def command(
 
     Exits 0 where there is enough, 1 where there is not, 2 where that cannot be told.
     """
-    del profile
     at = datetime.now(UTC)
-    known = trusted.foreign.witnesses if trusted.foreign is not None else ()
-    accepting = Accepting(trusted, attesters, known, identities)
-    if policy is None and not (trusted.anchors or attesters or known or accepting.identities):
+    if policy is None and not accepting.anybody:
         raise UnavailableError(
             "nobody is named whose attestations would count",
             hint="name an authority with --anchor, or a key with --attester-key",
         )
-    who = _attesters(accepting, policy, threshold, trusted)
+    who = _attesters(accepting, policy, threshold)
     wanted = Wanted(levels, address, ref)
     reports = []
-    for target, digest, found in _read(targets, directory, subject):
+    for target, digest, found in _read(targets, directory, subject, layout):
         judged = attestation_judge.judge(found, who, at, digest=digest, types=types, wanted=wanted)
         reports.append((target, digest, judged))
     if as_json:
@@ -98,21 +88,23 @@ def command(
     return 1 if 1 in statuses else max(statuses)
 
 
-def _attesters(accepting: Accepting, policy: Path | None, threshold: int, trusted: Trust) -> Attesters:
+def _attesters(accepting: Accepting, policy: Path | None, threshold: int) -> Attesters:
     if policy is None:
         return Attesters(accepting, threshold=threshold)
     from attest.rules import source
 
-    rules = source.load(policy, trusted, None)[0].document.attesters
+    rules = source.load(policy, accepting.trusted, None)[0].document.attesters
     if not rules:
         raise UsageError(f"{policy} names no attesters", hint="write [[attesters]], or leave --policy away")
     if accepting.keys or accepting.identities or threshold != 1:
-        raise UsageError("the policy says who may attest what", hint="leave the options that name attesters away")
+        raise UsageError(
+            "the policy says who may attest what, and no option beside it", hint="leave --policy away, or the others"
+        )
     return Attesters.of_policy(rules, accepting)
 
 
 def _read(
-    targets: Sequence[str], directory: Path | None, subject: str | None
+    targets: Sequence[str], directory: Path | None, subject: str | None, layout: str | None
 ) -> Iterator[tuple[str, str | None, list[bytes]]]:
     """Each target with the digest that its statements have to be about, and its lines."""
     for target in targets:
@@ -125,7 +117,7 @@ def _read(
                 raise UsageError(f"{target} is no file, and --subject goes with files")
             with open_repository(directory, os.environ) as repo:
                 oid = repo.resolve(target)
-                yield target, oid, [line for line in store.read(repo, oid) if not stamps.is_stamp(line)]
+                yield target, oid, [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
 
 
 def _digest(subject: str, directory: Path | None) -> str:

@@ -16,6 +16,7 @@ from attest.types import Outcome
 COMMIT = "https://notme.bot/provenance/commit/v0.1"
 VSA = "https://slsa.dev/verification_summary/v1"
 SVR = "https://in-toto.io/attestation/svr/v0.2"
+WITNESS = "https://notme.bot/provenance/witness/v0.1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 
 PASSED = "PASSED"
@@ -55,6 +56,17 @@ def repositories(said: Said) -> tuple[str, ...]:
     else:
         names = [subject.name for subject in said.subjects]
     return tuple(dict.fromkeys(name.removeprefix("git+").partition("@")[0] for name in names if name))
+
+
+def result(said: Said) -> str | None:
+    """What it says in a word or two, None of types that have no result."""
+    if said.predicate_type == WITNESS:
+        ref, new = said.at("ref"), said.at("new")
+        oid = next(iter(new.values()), "") if isinstance(new, dict) else ""
+        return f"{ref} came to {oid}" if oid else f"{ref} was deleted"
+    path = {COMMIT: ("verification", "result"), VSA: ("verificationResult",), TEST_RESULT: ("result",)}
+    value = said.at(*path[said.predicate_type]) if said.predicate_type in path else None
+    return value if isinstance(value, str) else None
 
 
 def _commit(said: Said, wanted: Wanted) -> None:

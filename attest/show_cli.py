@@ -1,98 +1,66 @@
-"""`show`: what was stated about an object, by whom, and whether that holds."""
+"""`show`: what is stored about an object, and whose word it is."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from attest import attestation, noteclaims, signing_key, stamps, statement, store
-from attest.attestation import Accepting
-from attest.cli import json_option, load_trust, open_repository, print_blocks, repository_option, trust_options
+from attest import attestation, attestation_types, noteclaims, stamps, store
+from attest.accepting import accepting_options
+from attest.attestation import Accepting, Attestation, By, Credential
+from attest.cli import json_option, open_repository, repository_option
 from attest.errors import ACCEPTED, REJECTED, Error, MalformedError, Reason, VerificationError
 from attest.instants import rfc3339
-from attest.keys import PublicKey
+from attest.layouts import Layout
+from attest.layouts import read as read_layout
 from attest.receive import witness
-from attest.report import text
+from attest.report.text import printable
 from attest.repository import Repository
-from attest.verifier import attester_keys_option, identities_option, load_roots
 
-if TYPE_CHECKING:
-    from attest.keyless.verify import Identity
-
-_FILE = click.Path(path_type=Path)
-_UNVERIFIED = {"verified": False, "error": None, "predicateType": None, "result": None, "signer": None}
 _KEYLESS = "if it is keyless, name --sigstore-root, --certificate-identity and --certificate-oidc-issuer"
+LAYOUTS = [layout.value for layout in Layout]
+_UNVERIFIED = {"verified": False, "error": None, "predicateType": None, "result": None, "signer": None}
 
 
 @click.command(name="show")
 @click.argument("rev")
 @repository_option
-@trust_options
-@attester_keys_option
-@click.option("--sigstore-root", type=_FILE, help="Trusted root of the Sigstore instance of keyless statements.")
-@identities_option
-@click.option(
-    "--witness-key",
-    "witnesses",
-    multiple=True,
-    type=_FILE,
-    help="PEM public key of a server whose witness statements count. May be repeated.",
-)
-@click.option(
-    "--layout", type=click.Choice(["gitsign", "notes"]), help="Read where that tool keeps them: docs/storage.md."
-)
+@accepting_options
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Read where that tool keeps them: docs/storage.md.")
 @click.option("--notes", "with_notes", is_flag=True, help="Show also what git-ai and Agent Trace noted, as claims.")
 @json_option
 def command(
-    rev: str,
-    directory: Path | None,
-    anchors: tuple[Path, ...],
-    profile: str | None,
-    bundle: Path | None,
-    attesters: tuple[PublicKey, ...],
-    sigstore_root: Path | None,
-    identities: tuple[Identity, ...],
-    witnesses: tuple[Path, ...],
-    layout: str | None,
-    with_notes: bool,
-    as_json: bool,
+    rev: str, directory: Path | None, accepting: Accepting, layout: str | None, with_notes: bool, as_json: bool
 ) -> int:
     """Show and verify the statements stored for REV.
 
-    Those of verifiers under the pinned authorities hold, and those of whoever else is named. What servers saw arrive is
-    shown where one of their keys is named. Notes are unsigned, and decide nothing.
+    What servers saw arrive is shown where one of their keys is named. Notes are unsigned, and decide nothing.
 
-    Exits 0 when there is at least one and every one verifies, 1 otherwise.
+    Exits 0 when there is at least one and every one verifies, 1 otherwise. Whether they are enough, verify-attestation
+    tells.
     """
     at = datetime.now(UTC)
-    known = tuple(signing_key.load_public(path) for path in witnesses)
-    named = bool(attesters or identities)
-    trusted = replace(
-        load_trust(anchors, profile, bundle, others=named), foreign=load_roots(sigstore_root=sigstore_root)
-    )
-    accepting = Accepting(trusted, attesters, identities=identities)
     repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
-    lines = [line for line in _stored(repo, object_id, layout) if not stamps.is_stamp(line)]
+    lines = [line for line in stored(repo, object_id, layout) if not stamps.is_stamp(line)]
     seen = [line for line in lines if witness.is_witness(line)]
-    items = [_statement(line, object_id, accepting, at) for line in lines if line not in seen]
-    if known:
-        items += [_witnessed(line, object_id, known) for line in seen]
-    elif seen:
+    if seen and not accepting.witnesses:
+        lines = [line for line in lines if line not in seen]
         hint = "name the server's key with --witness-key"
         click.echo(f"{len(seen)} witness statement(s) are not shown: {hint}", err=True)
+    items = [_shown(line, object_id, accepting, at) for line in lines]
     claims = noteclaims.read(repo, object_id) if with_notes else []
     if as_json:
         click.echo(json.dumps([*items, *claims], indent=2, ensure_ascii=False))
     else:
-        print_blocks([*map(_lines, items), *(map(text.printable, noteclaims.shown(c)) for c in claims)])
+        blocks = [*map(_text, items), *(map(printable, noteclaims.shown(claim)) for claim in claims)]
+        click.echo("\n\n".join("\n".join(block) for block in blocks), nl=bool(blocks))
     if not items and not as_json:
         program = click.get_current_context().find_root().info_name
         hint = "notme-git attest makes one, sync fetches them"
@@ -100,66 +68,60 @@ def command(
     return ACCEPTED if items and all(item["verified"] for item in items) else REJECTED
 
 
-def _stored(repo: Repository, object_id: str, layout: str | None) -> list[bytes]:
-    if layout is None:
-        return store.read(repo, object_id)
-    from attest import layouts
-
-    return layouts.read(repo, layouts.Layout(layout), object_id)
+def stored(repo: Repository, object_id: str, layout: str | None) -> list[bytes]:
+    """The lines about an object, of our own ref or where another tool keeps them."""
+    return store.read(repo, object_id) if layout is None else read_layout(repo, Layout(layout), object_id)
 
 
-def _statement(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> dict[str, Any]:
+def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> dict[str, Any]:
     """One stored line: what it says, and whether it verifies for this object."""
     try:
         found = attestation.verify(line, accepting, at)
         if found.said.about(object_id) is None:
             raise MalformedError("the statement is about another object")
-        said = statement.read(found.said.payload, object_id)
-    except VerificationError as error:
-        if error.reason is Reason.ANCHOR_UNKNOWN and not accepting.identities:
-            return {**_UNVERIFIED, "error": f"{error.message}; {_KEYLESS}"}
-        return {**_UNVERIFIED, "error": error.message}
     except Error as error:
-        return {**_UNVERIFIED, "error": error.message}
-    first = found.by[0]
+        unknown = isinstance(error, VerificationError) and error.reason is Reason.ANCHOR_UNKNOWN
+        hint = f"; {_KEYLESS}" if unknown and not accepting.identities else ""
+        return {**_UNVERIFIED, "error": f"{error.message}{hint}"}
+    signers = [_signer(by, found) for by in found.by]
     return {
         "verified": True,
         "error": None,
-        "predicateType": said.predicate_type,
-        "result": said.result,
-        "signer": {"identity": first.uri, "issuer": first.issuer, "kind": first.kind},
-        "signedAt": rfc3339(int(found.time.timestamp())) if found.time is not None else None,
+        "predicateType": found.said.predicate_type,
+        "result": attestation_types.result(found.said),
+        "signer": signers[0],
+        "signers": signers,
+        "signedAt": _signed_at(found),
         "statement": json.loads(found.said.payload),
     }
 
 
-def _witnessed(line: bytes, object_id: str, known: tuple[PublicKey, ...]) -> dict[str, Any]:
-    """The same for what a server says it saw arrive."""
-    try:
-        said = witness.verify(line, object_id, known)
-    except Error as error:
-        return {**_UNVERIFIED, "error": error.message}
-    return {
-        "verified": True,
-        "error": None,
-        "predicateType": witness.PREDICATE_TYPE,
-        "result": f"{said.ref} came to {said.new}" if said.new else f"{said.ref} was deleted",
-        "signer": {"identity": said.witness, "issuer": said.key.key_id, "kind": "witness"},
-        "signedAt": said.received_at,
-        "statement": json.loads(said.payload),
-    }
+def _signer(by: By, found: Attestation) -> dict[str, str]:
+    """Whoever named a bare key takes its owner's word for what he is called."""
+    if by.key is None:
+        return {"identity": by.uri, "issuer": by.issuer, "kind": by.kind}
+    return {"identity": found.said.verifier or by.uri, "issuer": by.key.key_id, "kind": by.kind}
 
 
-def _lines(item: dict[str, Any]) -> Iterable[str]:
+def _signed_at(found: Attestation) -> str | None:
+    if found.time is not None:
+        return rfc3339(int(found.time.timestamp()))
+    # A witness says itself when it saw what it states.
+    received = found.said.at("receivedAt") if found.by[0].credential is Credential.WITNESS else None
+    return received if isinstance(received, str) else None
+
+
+def _text(item: dict[str, Any]) -> Iterator[str]:
     if not item["verified"]:
-        yield f"statement NOT verified: {text.printable(item['error'])}"
+        yield f"statement NOT verified: {printable(item['error'])}"
         return
-    result = f": {text.printable(str(item['result']))}" if item["result"] is not None else ""
-    yield f"statement {text.printable(item['predicateType'])}{result}"
-    when = f" at {text.printable(item['signedAt'])}" if item["signedAt"] is not None else ""
-    yield f"  signed by {text.printable(item['signer']['identity'])}{when}"
+    result = f": {item['result']}" if item["result"] is not None else ""
+    yield f"statement {printable(item['predicateType'] + result)}"
+    for signer in item["signers"]:
+        at = f" at {item['signedAt']}" if item["signedAt"] is not None else ""
+        yield f"  signed by {printable(signer['identity'] + at)}"
     identity = item["statement"].get("predicate", {}).get("identity")
     for role in ("actor", "representedPrincipal"):
         who = identity.get(role) if isinstance(identity, dict) else None
         if isinstance(who, dict):
-            yield f"  {role} {text.printable(json.dumps(who, ensure_ascii=False))}"
+            yield f"  {role} {printable(json.dumps(who, ensure_ascii=False))}"
