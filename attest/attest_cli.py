@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import click
 
 from attest import dsse, history, verifier
-from attest.apas import dispatch_options
+from attest.apas import dispatch_options, dispatch_statement
 from attest.apas.dispatch import sections
 from attest.attester import Attester
 from attest.attester_options import Named, attester_options, brought, checked_id, chosen
@@ -85,6 +85,7 @@ def command(
     self_attest: bool,
     dispatch_file: Path | None,
     work_item_hash: str | None,
+    scoped: bool,
     directory: Path | None,
     trusted: Trust,
     profile: str | None,
@@ -106,6 +107,10 @@ def command(
     at = datetime.now(UTC)
     _check(asked, signer, out, folder, no_store=no_store, self_attest=self_attest, told=dispatch_file is not None)
     dispatch = dispatch_options.load(dispatch_file, work_item_hash)
+    if DISPATCH in asked.types and dispatch is not None:
+        dispatch_statement.check(dispatch)
+    if scoped and not no_store:
+        raise UsageError("--scoped goes with --no-store and --out FILE: what is stored is read by everyone who fetches")
     repo = open_repository(directory, os.environ)
     named = Revisions(repo, revisions)
     context = read_context(repo, revisions[0] if named.single else "", ref, address)
@@ -121,6 +126,7 @@ def command(
     certified = signer.keyless is not None or brought(click.get_current_context()) is not None
     nobody = folder is not None or (not signer.of_key and certified and not _is_any(repo, stretches()))
     attester = None if nobody else chosen(signer, at)
+    key = attester.public if attester is not None else None
     wanted = Wanted(
         types=asked.types,
         verifier_id=attester.id if attester is not None else checked_id(signer.id) if signer.id else "",
@@ -128,14 +134,14 @@ def command(
         at=at,
         tip=tip,
         self_attested=self_attest,
-        signer_keys=maker.fingerprints(attester.public if attester is not None else None),
+        signer_keys=maker.fingerprints(key),
         documents=asked.documents,
         push=asked.push(repo, tip, context.ref, trusted.foreign.witnesses if trusted.foreign else ()),
         orchestrated={} if dispatch is None else sections(dispatch),
         related=_related(dispatch_file, asked),
     )
     sink = _sink(attester, folder, repo if not no_store else None, out)
-    run = Run(repo, wanted, sink, jobs or history.cores(), dispatch, asked.levels)
+    run = Run(repo, wanted, sink, jobs or history.cores(), dispatch, asked.levels, key, scoped)
     try:
         run.walk(stretches())
         sink.finish()

@@ -1,4 +1,4 @@
-"""--dispatch and --work-item-hash: what commands that make statements are told of a dispatch."""
+"""--dispatch, --work-item-hash and --scoped: what commands that make statements are told of a dispatch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def dispatch_options(command: F) -> F:
-    """The two options, as the parameters `dispatch_file` and `work_item_hash`; `load` reads them."""
+    """The options, as the parameters `dispatch_file` and `work_item_hash`, which `load` reads, and `scoped`."""
     hashed = click.option(
         "--work-item-hash",
         metavar="sha256:HEX",
@@ -31,7 +31,12 @@ def dispatch_options(command: F) -> F:
         metavar="FILE",
         help="What the orchestrator says of the dispatch: .rsry-dispatch.json, or a dispatch/v1 predicate.",
     )
-    return file(hashed(command))
+    scoped = click.option(
+        "--scoped",
+        is_flag=True,
+        help="Let the dispatch name the sources of content and paths; for a file whose readers may know them.",
+    )
+    return file(hashed(scoped(command)))
 
 
 def load(dispatch_file: Path | None, work_item_hash: str | None) -> Dispatch | None:

@@ -11,6 +11,7 @@ from attest import history
 from attest.apas import dispatch_statement
 from attest.apas.dispatch import PREDICATE_TYPE, Dispatch
 from attest.errors import RefusedError, UnavailableError, UsageError
+from attest.keys import PublicKey
 from attest.predicates import maker, vsa
 from attest.predicates.maker import COMMIT, DISPATCH, VSA, Made, Stated, Wanted
 from attest.predicates.sink import Sink
@@ -35,6 +36,7 @@ class Told:
 class Run:
     """`dispatch` is what an orchestrator said, `levels` those that the caller vouches for in a summary.
 
+    `signer` is the key that signs, where it lasts; `scoped` as `dispatch_statement.assemble` has it.
     `told`, `counts`, `unread` and `unchecked` grow while it walks.
     """
 
@@ -44,6 +46,8 @@ class Run:
     jobs: int
     dispatch: Dispatch | None = None
     levels: tuple[str, ...] = ()
+    signer: PublicKey | None = None
+    scoped: bool = False
     told: list[Told] = field(default_factory=list)
     counts: Counter[Outcome | None] = field(default_factory=Counter)
     unread: list[str] = field(default_factory=list)
@@ -119,6 +123,8 @@ class Run:
             repository=self.wanted.context.repository,
             ref=self.wanted.context.ref,
             statements=self._payloads,
+            signer=self.signer,
+            scoped=self.scoped,
         )
         first, *others = (one.object_id for one in self._examined)
         self._emit(Stated(first, DISPATCH, "", PREDICATE_TYPE, payload, tuple(others)))
