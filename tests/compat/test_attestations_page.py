@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from attest import dsse
 from tests.compat.attested import blocks, put_scripts
 from tests.compat.conftest import Sandbox, copy, stop_daemons
 from tests.peers import peer
@@ -39,10 +42,9 @@ class Reader:
     sandbox: Sandbox
     expected: Mapping[str, str]
 
-    def follows(self, name: str, *, status: int = 0, **expected: str) -> str:
-        done = self.sandbox.run(
-            peer("bash"), "-euc", blocks()[name], environ={**self.expected, **expected}, status=status
-        )
+    def follows(self, name: str, *, folder: Path | None = None, status: int = 0, **expected: str) -> str:
+        told = {**self.expected, **expected}
+        done = self.sandbox.run(peer("bash"), "-euc", blocks()[name], cwd=folder, environ=told, status=status)
         return done.out.decode() + done.err
 
 
@@ -67,7 +69,7 @@ def test_every_block_of_the_page_is_run_here() -> None:
 def test_a_check_of_the_page_accepts_what_the_page_makes(reader: Reader, name: str) -> None:
     program, says = CHECKS[name]
     peer(program)
-    assert says.replace("COMMIT", reader.sandbox.rev("HEAD")) in reader.follows(name)
+    assert says.replace("COMMIT", reader.expected["DIGEST"]) in reader.follows(name)
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if name not in UNTOLD])
@@ -90,3 +92,42 @@ def test_openssl_refuses_the_time_stamp_of_a_commit_for_another_signature_and_un
     for line, says in lines.items():
         done = reader.sandbox.run(peer("bash"), "-euc", line, status=1)
         assert says in done.err
+
+
+STATED = {
+    "commit": (),
+    "vsa": (),
+    "svr": (),
+    "test-result": (),
+    "gitsign": (),
+    "source-provenance": ("--previous", "HEAD~1"),
+    "reference": ("--document", "https://example.org/anchors.pem=anchors.pem"),
+}
+"""What `attest` can state of a range without an orchestrator, and what it has to be told for that."""
+
+
+@pytest.fixture(scope="module")
+def stated(reader: Reader) -> Mapping[str, bytes]:
+    """The bundle of each type, by its predicate type."""
+    asked = [word for name, more in STATED.items() for word in ("--type", name, *more)]
+    about = ("--repository", "https://git.example/app", "--ref", "refs/heads/main", "--out", "all.intoto.jsonl")
+    reader.sandbox.commit("two")
+    reader.sandbox.notme("attest", "HEAD~1..HEAD", *asked, *about)
+    lines = (reader.sandbox.repo / "all.intoto.jsonl").read_bytes().splitlines()
+    return {json.loads(dsse.parse_bundle(line).envelope.payload)["predicateType"]: line for line in lines}
+
+
+def test_every_type_is_stated(stated: Mapping[str, bytes]) -> None:
+    assert len(stated) == len(STATED)
+
+
+def test_what_attest_states_of_any_type_is_accepted_for_its_commit_alone(
+    reader: Reader, stated: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    peer("cosign")
+    (tmp_path / "root.json").write_bytes((reader.sandbox.repo / "root.json").read_bytes())
+    head, before = reader.sandbox.rev("HEAD"), reader.sandbox.rev("HEAD~1")
+    for predicate_type, line in stated.items():
+        (tmp_path / "bundle.json").write_bytes(line)
+        reader.follows("cosign", folder=tmp_path, TYPE=predicate_type, DIGEST=head)
+        reader.follows("cosign", folder=tmp_path, TYPE=predicate_type, DIGEST=before, status=1)
