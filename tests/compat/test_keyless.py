@@ -378,7 +378,8 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     whom = ("--certificate-identity", SUBJECT, "--certificate-oidc-issuer", ISSUER)
     (shown,) = json.loads(notme("show", "HEAD", "--json", *root, *whom).stdout)
     assert (shown["verified"], shown["result"], shown["signer"]["identity"]) == (True, "FAILED", WHO.uri)
-    for less in (root, whom, (*root, "--certificate-identity", "x", *whom[2:])):
+    assert notme("show", "HEAD", *whom).returncode == 64
+    for less in (root, (*root, "--certificate-identity", "x", *whom[2:])):
         done = notme("show", "HEAD", *less)
         assert (done.returncode, done.stdout.splitlines()[0][:22]) == (1, "statement NOT verified")
     done = notme("verify-attestation", "HEAD", "--json", *root, *whom)

@@ -1,0 +1,118 @@
+"""`verify-attestation` as a user calls it: stored attestations, files, keys, policies, and each exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attest.attestation_types import COMMIT
+from tests.compat.conftest import Sandbox, copy, stop_daemons
+from tests.peers import peer
+
+ACCEPTED, REJECTED, UNCHECKED, USAGE = 0, 1, 2, 64
+
+
+@pytest.fixture(scope="module")
+def attested(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One signed and attested commit, its bundle in a file, and one commit that nobody attested."""
+    folder = tmp_path_factory.mktemp("attested")
+    made = copy(template, folder / "machine")
+    made.commit("one")
+    made.notme("attest", "HEAD", "--out", bundle(made))
+    made.git("branch", "one")
+    made.commit("two")
+    yield made
+    stop_daemons(folder)
+
+
+def bundle(machine: Sandbox) -> Path:
+    return machine.root / "one.intoto.jsonl"
+
+
+def test_what_is_stored_counts_by_the_homes_own_authority(attested: Sandbox) -> None:
+    [said] = attested.attest("verify-attestation", "one", "--json").json
+    assert said["outcome"] == "accepted"
+    [item] = said["attestations"]
+    assert (item["counts"], item["predicateType"], item["rules"]) == (True, COMMIT, ["built-in"])
+    assert item["statement"]["subject"][0]["digest"] == {"gitCommit": attested.rev("one")}
+    text = attested.attest("verify-attestation", "one").text
+    assert "ACCEPTED" in text
+    assert "counts" in text
+
+
+def test_what_nobody_attested_is_rejected_and_says_so(attested: Sandbox) -> None:
+    done = attested.attest("verify-attestation", "HEAD", status=REJECTED)
+    assert "no attestation counts" in done.text
+
+
+def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> None:
+    for subject in ("one", attested.rev("one"), f"gitCommit:{attested.rev('one')}"):
+        attested.attest("verify-attestation", bundle(attested), "--subject", subject)
+    attested.attest("verify-attestation", bundle(attested), "--subject", "HEAD", status=REJECTED)
+    done = attested.attest("verify-attestation", bundle(attested), status=USAGE)
+    assert "--subject" in done.err
+    attested.attest("verify-attestation", "-", "--subject", "one", stdin=bundle(attested).read_bytes())
+
+
+def test_other_anchors_and_altered_files_are_refused(attested: Sandbox, tmp_path: Path) -> None:
+    line = bundle(attested).read_bytes()
+    changed = tmp_path / "changed.jsonl"
+    top = json.loads(line)
+    payload = top["dsseEnvelope"]["payload"]
+    top["dsseEnvelope"]["payload"] = payload[:-8] + ("A" if payload[-8] != "A" else "B") + payload[-7:]
+    changed.write_text(json.dumps(top, indent=2))
+    attested.attest("verify-attestation", changed, "--subject", "one", status=REJECTED)
+    changed.write_bytes(b"what is no attestation\n" + line + b"\n")
+    done = attested.attest("verify-attestation", changed, "--subject", "one")
+    assert "does not count" in done.text
+
+
+def test_a_key_of_openssl_counts_where_it_is_named_and_where_a_policy_names_it(
+    attested: Sandbox, tmp_path: Path
+) -> None:
+    openssl, key, public = peer("openssl"), tmp_path / "key.pem", tmp_path / "public.pem"
+    attested.run(openssl, "genpkey", "-algorithm", "ed25519", "-out", key)
+    attested.run(openssl, "pkey", "-in", key, "-pubout", "-out", public)
+    made = tmp_path / "made.intoto.jsonl"
+    attested.attest("attest", "one", "--key", key, "--id", "https://ci.example/v", "--no-store", "--out", made)
+    asked = ("verify-attestation", made, "--subject", "one")
+    attested.attest(*asked, status=REJECTED)
+    attested.attest(*asked, "--attester-key", public)
+    spki = "".join(public.read_text().splitlines()[1:-1])
+    policy = tmp_path / "policy.toml"
+    for ids, status in (('["https://ci.example/*"]', ACCEPTED), ('["https://other.example/*"]', REJECTED)):
+        policy.write_text(f'version = 1\n[[attesters]]\nname = "ci"\nkeys = ["{spki}"]\nids = {ids}\n')
+        attested.attest(*asked, "--policy", policy, status=status)
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param(("--type", COMMIT), ACCEPTED, id="its type"),
+        pytest.param(("--type", "https://slsa.dev/verification_summary/v1"), REJECTED, id="another type"),
+        pytest.param(("--threshold", "2"), REJECTED, id="two attesters"),
+        pytest.param(("--ref", "refs/heads/elsewhere"), REJECTED, id="another ref"),
+        pytest.param(("--repository", "https://elsewhere.example"), REJECTED, id="another repository"),
+        pytest.param(("--level", "X"), REJECTED, id="levels of what has none"),
+        pytest.param(("--certificate-identity", "x"), USAGE, id="half an identity"),
+        pytest.param(("--attester-key", "/nowhere"), UNCHECKED, id="a key that is not there"),
+        pytest.param(("--policy", "/nowhere"), UNCHECKED, id="a policy that is not there"),
+    ],
+)
+def test_options_ask_for_more(attested: Sandbox, options: tuple[str, ...], status: int) -> None:
+    done = attested.attest("verify-attestation", "one", *options, status=status)
+    assert status < UNCHECKED or done.err.startswith("notme-attest: ") or "Usage" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_policy_without_attesters_is_no_answer_to_who_may_attest(attested: Sandbox, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('version = 1\n[[rules]]\nname = "x"\n')
+    attested.attest("verify-attestation", "one", "--policy", policy, status=USAGE)
+    policy.write_text('version = 1\n[[attesters]]\nname = "home"\ncertificates = ["**"]\n')
+    attested.attest("verify-attestation", "one", "--policy", policy)
+    policy.write_text('version = 1\n[[attesters]]\nname = "home"\ncertificates = ["wimse://elsewhere.example/**"]\n')
+    attested.attest("verify-attestation", "one", "--policy", policy, status=REJECTED)
