@@ -62,6 +62,7 @@ TYPED = {
 MISTYPED = {"verifiedLevels"}
 """A list in SLSA's specification and in every example; a single string in in-toto's message (0.9.3)."""
 
+
 def unread(said: Any, read: Any) -> set[str]:
     """The names of fields that are said and were not read, and of those that were read otherwise than they are said."""
     if isinstance(said, dict) and isinstance(read, dict):
