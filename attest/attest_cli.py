@@ -223,8 +223,10 @@ def _say(run: Run, where: str, attester: Attester | None, *, as_json: bool) -> N
     for sentence in run.unread[:_SAID]:
         complain("notme-attest", UnavailableError(sentence))
     silent = run.wanted.types - {told.type for told in run.told}
-    if silent and run.told:
-        click.echo(f"nothing was stated as {', '.join(sorted(silent))}: docs/statements/ says when", err=True)
+    rejected = run.counts[Outcome.REJECTED]
+    if silent:
+        why = f"{rejected} rejected, and verify says why" if rejected else "there is nothing of that type to say"
+        click.echo(f"nothing was stated as {', '.join(sorted(silent))}: {why}", err=True)
 
 
 def _data(told: Told, attester: Attester | None) -> dict[str, Any]:
@@ -246,5 +248,5 @@ def _status(run: Run) -> int:
     if REJECTED in statuses:
         return REJECTED
     if not run.told and statuses == {ACCEPTED}:
-        raise UnavailableError("nothing was stated, because there is nothing of that type to say")
+        return UNCHECKED
     return max(statuses)

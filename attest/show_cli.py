@@ -19,6 +19,7 @@ from attest.errors import ACCEPTED, REJECTED, Error, MalformedError, Reason, Ver
 from attest.instants import rfc3339
 from attest.layouts import Layout
 from attest.layouts import read as read_layout
+from attest.predicates import gist
 from attest.receive import witness
 from attest.report.text import printable
 from attest.repository import Repository
@@ -120,7 +121,10 @@ def _text(item: dict[str, Any]) -> Iterator[str]:
     for signer in item["signers"]:
         at = f" at {item['signedAt']}" if item["signedAt"] is not None else ""
         yield f"  signed by {printable(signer['identity'] + at)}"
-    identity = item["statement"].get("predicate", {}).get("identity")
+    predicate = item["statement"].get("predicate") or {}
+    for line in gist.lines(item["predicateType"], predicate):
+        yield f"  {printable(line)}"
+    identity = predicate.get("identity")
     for role in ("actor", "representedPrincipal"):
         who = identity.get(role) if isinstance(identity, dict) else None
         if isinstance(who, dict):

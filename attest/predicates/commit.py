@@ -11,10 +11,10 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from attest import gitobject, trailers
+from attest import gitobject, instants, trailers
 from attest.foreign.vouched import ForeignSigned
 from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
-from attest.instants import rfc3339, text
+from attest.instants import text
 from attest.predicates import who
 from attest.types import Evidence, Finding, Outcome, StepStatus, Verdict
 from attest.verify import Examination
@@ -105,7 +105,7 @@ def _tag_section(examination: Examination, tag: Tag) -> JsonObject:
 
 
 def _ident(ident: Ident) -> JsonObject:
-    return {"name": ident.name, "email": ident.email, "claimedAt": rfc3339(ident.seconds), "source": _HEADER}
+    return {"name": ident.name, "email": ident.email, "claimedAt": instants.again(ident.seconds), "source": _HEADER}
 
 
 def _trailers(message: bytes, encoding: str | None) -> list[JsonObject]:
@@ -160,8 +160,8 @@ def _authority_section(examination: Examination) -> JsonObject:
 
 def _evidence(item: Evidence) -> JsonObject:
     return {
-        "notBefore": rfc3339(item.not_before),
-        "notAfter": rfc3339(item.not_after),
+        "notBefore": instants.again(item.not_before),
+        "notAfter": instants.again(item.not_after),
         "voucher": str(item.voucher),
         "source": item.source,
     }

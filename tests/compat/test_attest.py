@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from attest import dsse, keys, signing_key
+from attest import dsse, keys, signing_key, store
+from attest.predicates import svr, vsa
 from attest.predicates.maker import TYPES
+from attest.receive import witness
+from attest.receive.updates import Update
+from attest.repository import open_repository
 from tests.compat.conftest import SCRIPTS, Done, Sandbox, copy, stop_daemons
+from tests.dispatches import MANIFEST
 from tests.peers import peer
 
 URL = "https://git.example/app"
@@ -214,3 +220,55 @@ def test_both_programs_know_every_type(machine: Sandbox) -> None:
     for program in ("notme-git", "notme-attest"):
         text = machine.run(SCRIPTS / program, "attest", "--help").text
         assert all(name in "".join(text.split()) for name in TYPES)
+
+
+def test_show_and_verify_attestation_read_every_type_back(template: Sandbox, key: Path, tmp_path: Path) -> None:
+    sandbox = copy(template, tmp_path / "shown")
+    sandbox.git("remote", "add", "origin", URL)
+    sandbox.commit("one")
+    manifest, log = sandbox.root / "dispatch.json", sandbox.root / "log.txt"
+    manifest.write_text(json.dumps(MANIFEST))
+    log.write_text("passed\n")
+    words = [word for name in TYPES for word in ("--type", name)]
+    words += ["--dispatch", str(manifest), "--work-item-hash", "sha256:" + "a" * 64, "--document", f"https://x/log={log}"]
+    sandbox.attest("attest", "HEAD", *words, "--ref", "refs/heads/main", "--key", key)
+    public = sandbox.root / "public.pem"
+    sandbox.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", public)
+    shown = sandbox.attest("show", "HEAD", "--attester-key", public).text
+    assert shown.count("statement https://") == len(TYPES)
+    for line in (
+        f"PASSED: {vsa.AGENT_COMMITS}, {vsa.HUMAN_BOUND} of git+{URL}",
+        "proven: APAS_COMMIT_SIGNED_BY_BRIDGE_CERT, ",
+        "PASSED: passed object, signature, ",
+        "refs/heads/main came here",
+        "text/plain at https://x/log",
+        "statement https://gitsign.sigstore.dev/predicate/git/v0.1",
+        "statement https://notme.bot/provenance/dispatch/v1",
+    ):
+        assert line in shown
+    [commit] = [item for item in sandbox.attest("show", "HEAD", "--attester-key", public, "--json").json
+                if item["predicateType"].endswith("commit/v0.1")]  # fmt: skip
+    related = commit["statement"]["predicate"]["related"]
+    assert related[0]["digest"] == {"sha256": hashlib.sha256(manifest.read_bytes()).hexdigest()}
+    types = ("--type", vsa.PREDICATE_TYPE, "--type", svr.PREDICATE_TYPE)
+    sandbox.attest("verify-attestation", "HEAD", "--attester-key", public, *types)
+
+
+def test_a_witness_says_what_was_before(template: Sandbox, key: Path, tmp_path: Path) -> None:
+    sandbox = copy(template, tmp_path / "witnessed")
+    sandbox.git("remote", "add", "origin", URL)
+    sandbox.commit("one")
+    sandbox.commit("two")
+    old, new, server = sandbox.rev("HEAD~1"), sandbox.rev("HEAD"), signing_key.load(key)
+    at = datetime.now(UTC)
+    kinds = {old: "commit", new: "commit"}
+    payload = witness.build(Update("refs/heads/main", old, new), kinds, "https://git.example/", URL, None, at)
+    with open_repository(sandbox.repo, sandbox.environ) as repo:
+        store.append(repo, {new: [witness.sign(payload, server)]}, at)
+    public, out = sandbox.root / "public.pem", sandbox.root / "push.jsonl"
+    sandbox.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", public)
+    words = ("--type", "source-provenance", "--ref", "refs/heads/main", "--out", out)
+    attest(sandbox, key, "HEAD", *words, "--witness-key", public)
+    assert statements(out, key)[0]["predicate"]["prev_commit"] == old
+    attest(sandbox, key, "HEAD", *words)
+    assert "prev_commit" not in statements(out, key)[0]["predicate"]
