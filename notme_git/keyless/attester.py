@@ -93,12 +93,12 @@ class KeylessAttester:
     def _renew(self) -> None:
         if not self.token.in_validity_period():
             raise UnavailableError(
-                "the identity token has ended before everything was signed; nothing was stored",
+                "the identity token has ended before everything was signed",
                 hint="attest shorter ranges, or have the provider give tokens that last longer",
             )
         self.signer, certificate = _certified(self.context, self.token)
         if _identity(certificate) != self.identity:
-            raise UnavailableError("the instance certified another identity than before; nothing was stored")
+            raise UnavailableError("the instance certified another identity than before")
         self.ends = certificate.not_valid_after_utc
 
     def _verify(self, line: bytes, payload: bytes) -> None:
@@ -108,14 +108,14 @@ class KeylessAttester:
         except Error as error:
             raise UnavailableError(
                 f"what the instance made does not verify under its own trusted root: {error.message}",
-                hint="nothing was stored; ask who runs the instance",
+                hint="it was not stored; ask who runs the instance",
             ) from None
         if (proven.payload, proven.identity) != (payload, self.identity) or b"\n" in line:
-            raise UnavailableError("the instance signed something else than was asked for; nothing was stored")
+            raise UnavailableError("the instance signed something else than was asked for")
         # The package goes on without a time-stamp that it did not get.
         if len(bundle.bundle.timestamps) < self.stamps:
             raise UnavailableError(
-                "the instance's time-stamping authority gave no time-stamp; nothing was stored", hint="try again later"
+                "the instance's time-stamping authority gave no time-stamp", hint="it was not stored; try again later"
             )
 
 

@@ -21,7 +21,7 @@ SECONDS = 120
 """For one call. Rekor version 2 answers when an entry is in the log, some seconds later; the package sets no bound."""
 
 INSTALL = "pip install 'notme-git[sigstore]'"
-_RETRY = "nothing was stored; try again, or name the instance with --trust-config"
+_RETRY = "what was not signed is not stored; try again, or name the instance with --trust-config"
 
 
 def load(name: str) -> ModuleType:

@@ -248,6 +248,12 @@ def replaying() -> Callable[[Answer], Answer]:
     return spoil
 
 
+def failing_after(first: int) -> Callable[[Answer], Answer]:
+    """Answers so often, and then no more."""
+    left = iter(range(first))
+    return lambda answer: answer if next(left, None) is not None else (503, b"")
+
+
 def entry_changed(**changes: object) -> Callable[[Answer], Answer]:
     def spoil(answer: Answer) -> Answer:
         made = json.loads(answer[1])
@@ -343,7 +349,8 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     git("config", "user.name", "Alice")
     git("config", "user.email", "alice@example.org")
     assert notme("init", "--human", "Alice <alice@example.org>").returncode == 0
-    git("commit", "-q", "--allow-empty", "--no-gpg-sign", "-m", "one")
+    for message in ("one", "two", "three"):
+        git("commit", "-q", "--allow-empty", "--no-gpg-sign", "-m", message)
     refs = git("for-each-ref")
     asked = ("attest", "HEAD", "--sigstore", "--trust-config", str(instance.config))
 
@@ -359,6 +366,12 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
             assert (done.returncode, done.stdout) == (2, ""), done
             assert said in done.stderr
             assert given not in done.stderr
+    with broken(instance, REKOR, failing_after(1)) as url:
+        down = instance.moved(url, tmp_path / "down.json")
+        out = ("--out", str(tmp_path / "out.jsonl"))
+        done = notme("attest", "HEAD~2..HEAD", "--sigstore", "--trust-config", str(down), *out, SIGSTORE_ID_TOKEN=token)
+        assert done.returncode == 2
+        assert not (tmp_path / "out.jsonl").exists()
     assert git("for-each-ref") == refs
 
     watched = tmp_path / "watched"
@@ -378,10 +391,10 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     whom = ("--certificate-identity", SUBJECT, "--certificate-oidc-issuer", ISSUER)
     (shown,) = json.loads(notme("show", "HEAD", "--json", *root, *whom).stdout)
     assert (shown["verified"], shown["result"], shown["signer"]["identity"]) == (True, "FAILED", WHO.uri)
-    assert notme("show", "HEAD", *whom).returncode == 64
     for less in (root, (*root, "--certificate-identity", "x", *whom[2:])):
         done = notme("show", "HEAD", *less)
         assert (done.returncode, done.stdout.splitlines()[0][:22]) == (1, "statement NOT verified")
+    assert notme("show", "HEAD", *whom).returncode == 64
     done = notme("verify-attestation", "HEAD", "--json", *root, *whom)
     (judged,) = json.loads(done.stdout)[0]["attestations"]
     assert judged["attesters"][0]["uri"] == WHO.uri
