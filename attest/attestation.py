@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest import dsse, lines, said, stamps
+from attest import dsse, lines, said, stamps, witnessed
 from attest.attester import uri_of
 from attest.dsse import Envelope
 from attest.errors import MalformedError, Reason, Step, VerificationError
@@ -106,12 +106,10 @@ def verify(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
     Raises `MalformedError` for what is no attestation, `VerificationError` where nobody who counts signed it, and
     `UnavailableError` where that cannot be told: without a time-stamp, or with a clock that is behind.
     """
-    from attest.receive import witness
-
     if stamps.is_stamp(line):
         raise MalformedError("it is a time-stamp, and states nothing")
     top = dsse.read_json(line)
-    if top.get("mediaType") == witness.MEDIA_TYPE:
+    if top.get("mediaType") == witnessed.MEDIA_TYPE:
         return _witnessed(line, accepting)
     if "dsseEnvelope" not in top:
         return _enveloped(dsse.parse_envelope(line), accepting)
@@ -172,11 +170,9 @@ def _checked(made: Attestation, accepting: Accepting) -> Attestation:
 
 
 def _witnessed(line: bytes, accepting: Accepting) -> Attestation:
-    from attest.receive import witness
-
     envelope = lines.envelope_of(dsse.read_json(line))
     statement = said.read(envelope.payload)
     oid = next(iter(statement.subjects[0].digests.values()))
-    found = witness.verify(line, oid, accepting.witnesses)
+    found = witnessed.verify(line, oid, accepting.witnesses)
     by = By(Credential.WITNESS, uri_of(found.key), key=found.key, kind="witness")
     return Attestation(statement, (by,))

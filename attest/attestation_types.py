@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attest.errors import Reason, Step, VerificationError
+from attest.predicates.svr import PREDICATE_TYPE as SVR
+from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
+from attest.predicates.vsa import PREDICATE_TYPE as VSA
 from attest.said import Said
+from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.types import Outcome
-
-COMMIT = "https://notme.bot/provenance/commit/v0.1"
-VSA = "https://slsa.dev/verification_summary/v1"
-SVR = "https://in-toto.io/attestation/svr/v0.2"
-WITNESS = "https://notme.bot/provenance/witness/v0.1"
-TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+from attest.witnessed import PREDICATE_TYPE as WITNESS
 
 PASSED = "PASSED"
 STEPS = 8

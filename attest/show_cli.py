@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from attest import attestation, attestation_types, noteclaims, stamps, store
+from attest import attestation, attestation_types, noteclaims, stamps, store, witnessed
 from attest.accepting import accepting_options
 from attest.attestation import Accepting, Attestation, By, Credential
 from attest.cli import json_option, open_repository, repository_option
@@ -20,7 +20,6 @@ from attest.instants import rfc3339
 from attest.layouts import Layout
 from attest.layouts import read as read_layout
 from attest.predicates import gist
-from attest.receive import witness
 from attest.report.text import printable
 from attest.repository import Repository
 
@@ -50,7 +49,7 @@ def command(
     repo = open_repository(directory, os.environ)
     object_id = repo.resolve(rev)
     lines = [line for line in stored(repo, object_id, layout) if not stamps.is_stamp(line)]
-    seen = [line for line in lines if witness.is_witness(line)]
+    seen = [line for line in lines if witnessed.is_witness(line)]
     if seen and not accepting.witnesses:
         lines = [line for line in lines if line not in seen]
         hint = "name the server's key with --witness-key"

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from attest import refwriter, store
+from attest import refwriter, store, witnessed
 from attest.errors import Error, MalformedError, UnavailableError
 from attest.evidence import WITNESS
 from attest.gitobject import ObjectKind, parse_tag
 from attest.keys import PublicKey
-from attest.receive import witness
 from attest.repository import Repository
 from attest.types import Evidence, Voucher
 
@@ -73,7 +72,7 @@ def _stated(repo: Repository, trusted: tuple[PublicKey, ...]) -> dict[str, Evide
         if count > MAX_STATEMENTS:
             raise UnavailableError(f"more than {MAX_STATEMENTS} witness statements are stored", hint="name no witness")
         with contextlib.suppress(Error):
-            said = witness.verify(line, about, trusted)
+            said = witnessed.verify(line, about, trusted)
             seen = Evidence(0, read_time(said.received_at), Voucher.RECEIVER, f"{WITNESS}:{said.key.key_id}")
             # Of a deletion the old tip is all there is: it was there until then.
             tip = repo.check_id(said.new or said.old or "")
@@ -84,7 +83,7 @@ def _stated(repo: Repository, trusted: tuple[PublicKey, ...]) -> dict[str, Evide
 def _lines(repo: Repository) -> Iterator[tuple[str, bytes]]:
     with contextlib.suppress(MalformedError):  # what stands in the place of a file; absence is no evidence
         for about, lines in store.read_all(repo):
-            for line in filter(witness.is_witness, lines):
+            for line in filter(witnessed.is_witness, lines):
                 yield about, line
 
 

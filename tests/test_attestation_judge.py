@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 from attest import attestation_judge, dsse, keys
 from attest.attestation import Accepting
 from attest.attestation_judge import Attesters
-from attest.attestation_types import COMMIT, SVR, TEST_RESULT, VSA, Wanted
+from attest.attestation_types import Wanted
 from attest.attester import KeyAttester, uri_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import MalformedError, Reason, VerificationError
+from attest.predicates.svr import PREDICATE_TYPE as SVR
+from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
+from attest.predicates.vsa import PREDICATE_TYPE as VSA
 from attest.rules import document
 from attest.signing_key import SigningKey
+from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.trust import Trust
 from attest.types import Outcome
 from tests.forge import NOW, Forge

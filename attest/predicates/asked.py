@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from attest import store
+from attest import store, witnessed
 from attest.cli import read_file
 from attest.errors import Error, UsageError
 from attest.keys import PublicKey
@@ -18,7 +18,6 @@ from attest.predicates import vsa
 from attest.predicates.maker import COMMIT, PROVENANCE, REFERENCE, TYPES, VSA
 from attest.predicates.provenance import Control, Push
 from attest.predicates.reference import Document
-from attest.receive import witness
 from attest.repository import Repository
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -119,10 +118,10 @@ def _witnessed(repo: Repository, tip: str, ref: str, known: tuple[PublicKey, ...
     """Where `ref` came from by the word of a server; empty where none says so, `UsageError` where several do."""
     found = set[str]()
     for line in store.read(repo, tip):
-        if not witness.is_witness(line):
+        if not witnessed.is_witness(line):
             continue
         try:
-            said = witness.verify(line, tip, known)
+            said = witnessed.verify(line, tip, known)
         except Error:
             continue
         if said.ref == ref and said.new == tip and said.old is not None:

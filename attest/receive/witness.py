@@ -10,49 +10,25 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest import dsse, keys, statement
-from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
+from attest import dsse, statement
+from attest.errors import UnavailableError
 from attest.gitobject import ObjectKind
 from attest.instants import rfc3339
-from attest.keys import PublicKey
 from attest.receive.signedpush import Received, sha256
 from attest.receive.updates import Update
 from attest.repository import Repository
 from attest.signing_key import SigningKey
-
-PREDICATE_TYPE = "https://notme.bot/provenance/witness/v0.1"
-"""Proposed by this project. Compared literally and never fetched."""
-
-MEDIA_TYPE = "application/vnd.notme.witness.v0.1+json"
+from attest.witnessed import HEAD, PREDICATE_TYPE
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 """Of a push certificate that is kept whole, in the statement of each of its refs: one of a hundred refs has that many
 bytes. A longer one is named by its digest."""
 
-_HEAD = f'{{"mediaType":"{MEDIA_TYPE}","dsseEnvelope":'.encode()
 _DIGESTS = {ObjectKind.COMMIT.value: "gitCommit", ObjectKind.TAG.value: "gitTag", "tree": "gitTree", "blob": "gitBlob"}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Witnessed:
-    """A witness statement that holds: `key` signed that `ref` went from `old` to `new`, None where there is none.
-
-    `payload` are the Statement's bytes, `received_at` is RFC 3339 in UTC, as it was written.
-    """
-
-    payload: bytes
-    key: PublicKey
-    witness: str
-    ref: str
-    old: str | None
-    new: str | None
-    received_at: str
-    signed_push: bool
 
 
 def lines(
@@ -113,40 +89,7 @@ def sign(payload: bytes, key: SigningKey) -> bytes:
     """The line that is stored: a DSSE envelope (protocol 1.0.2) under a media type that says what it is."""
     signature = key.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
     made = dsse.EnvelopeSignature(signature, key.public.key_id)
-    return _HEAD + dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,)).encode() + b"}"
-
-
-def is_witness(line: bytes) -> bool:
-    """Whether a stored line claims to be a witness statement, and so is no bundle."""
-    return line.startswith(_HEAD)
-
-
-def verify(line: bytes, oid: str, trusted: tuple[PublicKey, ...]) -> Witnessed:
-    """What a stored line about the object `oid` proves, if one of the `trusted` keys signed it.
-
-    Raises `MalformedError` for what is no witness statement, `VerificationError` where nobody who is trusted signed.
-    """
-    top = dsse.read_json(line)
-    if top.get("mediaType") != MEDIA_TYPE:
-        raise MalformedError("not a witness statement")
-    envelope = dsse.parse_envelope(_encode(top.get("dsseEnvelope")).encode())
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
-        raise MalformedError("the envelope holds no in-toto Statement")
-    key = _signer(envelope, trusted)
-    said = statement.read(envelope.payload)
-    if said.predicate_type != PREDICATE_TYPE or oid not in said.subject_digests.values():
-        raise MalformedError("the statement is of another kind, or about another object")
-    found = said.predicate
-    return Witnessed(
-        payload=envelope.payload,
-        key=key,
-        witness=_text(_dict(found, "witness"), "id"),
-        ref=_text(found, "ref"),
-        old=_tip(found, "old"),
-        new=_tip(found, "new"),
-        received_at=_text(found, "receivedAt"),
-        signed_push=found.get("pushCertificate") is not None,
-    )
+    return HEAD + dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,)).encode() + b"}"
 
 
 def _kinds(repo: Repository, moved: Sequence[Update]) -> dict[str, str]:
@@ -161,21 +104,6 @@ def _kinds(repo: Repository, moved: Sequence[Update]) -> dict[str, str]:
     return found
 
 
-def _signer(envelope: dsse.Envelope, trusted: tuple[PublicKey, ...]) -> PublicKey:
-    """Key ids are hints that nobody signed: every trusted key is tried."""
-    message = dsse.pae(envelope.payload_type, envelope.payload)
-    for key in trusted:
-        for made in envelope.signatures:
-            try:
-                keys.verify_signature(key, made.sig, message)
-            except VerificationError:
-                continue
-            return key
-    raise VerificationError(
-        Step.INTEGRITY, Reason.KEY_UNKNOWN, "no key that is trusted as a witness signed the statement"
-    )
-
-
 def _certificate(received: Received) -> dict[str, Any]:
     found = {
         "digest": {"gitBlob": received.blob, "sha256": sha256(received)},
@@ -187,26 +115,3 @@ def _certificate(received: Received) -> dict[str, Any]:
 
 def _digest(oid: str | None, kinds: Mapping[str, str]) -> dict[str, str] | None:
     return {_DIGESTS[kinds[oid]]: oid} if oid is not None else None
-
-
-def _dict(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = found.get(name)
-    if not isinstance(value, dict):
-        raise MalformedError(f"{name} is missing or not an object")
-    return value
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    if not isinstance(value, str):
-        raise MalformedError(f"{name} is missing or not a string")
-    return value
-
-
-def _tip(found: Mapping[str, Any], name: str) -> str | None:
-    if found.get(name) is None:
-        return None
-    values = list(_dict(found, name).values())
-    if len(values) != 1 or not isinstance(values[0], str):
-        raise MalformedError(f"{name} is not one digest")
-    return values[0]

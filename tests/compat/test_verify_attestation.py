@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attest.attestation_types import COMMIT
+from attest.statement import PREDICATE_TYPE as COMMIT
 from tests.compat.conftest import Sandbox, copy, stop_daemons
 from tests.peers import peer
 
