@@ -18,6 +18,7 @@ VERIFYING: dict[str, str] = {
     "envelope": "attest.envelope_cli:envelope",
     "examine": "attest.history_cli:examine",
     "handoff": "attest.apas.handoff_cli:handoff",
+    "extract": "attest.extract_cli:command",
     "hook": "attest.receive.cli:hook",
     "origins": "attest.apas.origins_cli:command",
     "policy": "attest.rules.cli:policy",

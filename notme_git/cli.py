@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,9 @@ from attest.commands import VERIFYING, Commands
 from attest.errors import UnavailableError, UsageError
 from attest.instants import rfc3339
 from attest.profile import Profile
+from attest.receive import stamping
 from attest.report import text
+from attest.repository import Repository
 from attest.types import Grant
 from notme_git import sshfiles, sshtrust
 from notme_git.authority import epochs, founding, grants
@@ -52,6 +55,7 @@ _ELSEWHERE = {
     "run": "notme_git.session.cli:run_command",
     "sessions": "notme_git.session.cli:sessions",
     "setup": "notme_git.setup_cli:setup_command",
+    "timestamp": "notme_git.tsa.cli:command",
     "token": "notme_git.token_cli:command",
     "whoami": "notme_git.whoami_cli:command",
 }
@@ -68,12 +72,19 @@ def cli(context: click.Context) -> None:
     environment()  # takes secrets out of it, before any program is started
     attester_options.bring(context, _verifier_of_home)
     attester_options.bring_keyless(context, _keyless)
+    stamping.bring(context, _stamp_pushed)
 
 
 def _verifier_of_home(at: datetime) -> Attester:
     from notme_git import attesting  # what only signing statements needs
 
     return attesting.of_home(at)
+
+
+def _stamp_pushed(repo: Repository, object_ids: Iterator[str]) -> str:
+    from notme_git.tsa import batch  # what only pushing where it is configured needs
+
+    return batch.stamp_pushed(Config.read(), repo, object_ids)
 
 
 def _keyless(wanted: attester_options.Keyless) -> Attester:

@@ -126,15 +126,19 @@ def _ask(request: Request, config: Config) -> Reply:
 
 
 def _answer_here(request: Request, config: Config) -> Reply:
+    from notme_git.config import environment
     from notme_git.daemon import hardening
     from notme_git.daemon.credential import Signer
     from notme_git.remote import ambient, source
+    from notme_git.tsa.always import Always
 
     hardening.harden()
     ambient.keep(os.environ)
     dialect = DIALECTS[request.dialect.removeprefix(AUTO)]
     with source.opened(config.home) as opening:
-        reply: Reply = dialect.answer(request, Signer(config.home, opening), os.getpid(), config.at)
+        reply: Reply = dialect.answer(
+            request, Signer(config.home, opening, Always.of(config.home, environment())), os.getpid(), config.at
+        )
         return reply
 
 

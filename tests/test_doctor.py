@@ -42,6 +42,7 @@ from notme_git.doctor.facts import (
 )
 from notme_git.doctor.finding import CODES, Finding, Fix, Severity
 from notme_git.remote import place as remote
+from notme_git.tsa.missed import Missed
 from tests.forge import NOW
 from tests.peers import ROOT
 from tests.world import AGENT, World
@@ -314,6 +315,10 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
      "2.41"),
     ("git-expired-good", "ssh", "2.54 and merges", lambda f: version(on(f, {"merge.verifySignatures": "1"}), 2, 54),
      "notme-attest verify"),
+    ("tsa-setting", "x509", "nobody", lambda f: part(f, "tsa", problem="nobody is named", remedy="git config"), ""),
+    ("tsa-hook", "x509", "not installed", lambda f: part(f, "tsa", hook_missing=True), "hook install --client"),
+    ("tsa-missed", "x509", "three", lambda f: part(f, "tsa", missed=Missed(3, 1, 2, "/r", "http://t", "gone")),
+     "timestamp --repo /r"),
     ("min-trust-level", "x509", "fully", lambda f: on(f, {"gpg.minTrustLevel": "FULLY"}), "minTrustLevel marginal"),
 ]  # fmt: skip
 

@@ -42,7 +42,7 @@ MAX_ENTRIES = 4
 
 _ESS_V1, _ESS_V2 = "1.2.840.113549.1.9.16.2.12", asn1.SIGNING_CERTIFICATE_V2.dotted_string
 _DIGESTS = {"2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
-_GENERALIZED_TIME = b"\x18"
+_GENERALIZED_TIME, _INTEGER = b"\x18", b"\x02"
 MAX_ACCURACY = timedelta(minutes=5)
 
 
@@ -101,6 +101,39 @@ def verify_token(der: bytes, stamped: bytes, stampers: Sequence[Stamper]) -> tup
     RFC 3161 section 2.4.2 and RFC 5816: the token names the certificate that signed it, which is for time-stamping
     alone and leads to a root of one of `stampers`.
     """
+    opened = _open(der, stamped, stampers)
+    return _led(opened, stampers)
+
+
+def verify_answer(der: bytes, stamped: bytes, nonce: int, stampers: Sequence[Stamper]) -> datetime:
+    """As `verify_token`, of a token that was asked for with this nonce and its certificate; returns its time.
+
+    With no `stampers` everything is checked but whose it is.
+    """
+    opened = _open(der, stamped, ())
+    if opened.info.nonce != nonce:
+        raise MalformedError("the time-stamp's nonce is not the one that was asked with: it may be an old one")
+    if stampers:
+        _led(opened, stampers)
+    elif not opened.signer.not_valid_before_utc <= opened.info.time <= opened.signer.not_valid_after_utc:
+        raise MalformedError(_OUTSIDE)
+    return opened.info.time
+
+
+_OUTSIDE = "the time-stamp's time is outside its certificate's validity"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A token that its signer's certificate bears out. Whose that is has not been asked."""
+
+    info: _TstInfo
+    signer: x509.Certificate
+    key_id: str
+    others: tuple[x509.Certificate, ...]
+
+
+def _open(der: bytes, stamped: bytes, stampers: Sequence[Stamper]) -> _Opened:
     message = cmsdata.parse(der)
     if message.content_type != cmsdata.TST_INFO or message.content is None:
         raise MalformedError("not a time-stamp token")
@@ -114,18 +147,23 @@ def verify_token(der: bytes, stamped: bytes, stampers: Sequence[Stamper]) -> tup
     _check_named(message, signer.der)
     _check_purpose(signer.library)
     included = [cmscerts.read(der).library for der in message.certificates]
-    others = [c for c in included if c is not None and c != signer.library]
+    others = tuple(c for c in included if c is not None and c != signer.library)
+    return _Opened(info, signer.library, signer.facts.key_id, others)
+
+
+def _led(opened: _Opened, stampers: Sequence[Stamper]) -> tuple[int, str]:
+    info, signer = opened.info, opened.signer
     seconds = int(info.time.timestamp())
     for stamper in stampers:
         if not stamper.begins <= seconds <= (seconds if stamper.ends is None else stamper.ends):
             continue
         try:
-            cmscerts.verify_chain(signer.library, [*others, *stamper.chain[:-1]], stamper.chain[-1:], info.time)
+            cmscerts.verify_chain(signer, [*opened.others, *stamper.chain[:-1]], stamper.chain[-1:], info.time)
         except VerificationError:
             continue
-        if not signer.library.not_valid_before_utc <= info.time <= signer.library.not_valid_after_utc:
-            raise MalformedError("the time-stamp's time is outside its certificate's validity")
-        return int((info.time + info.accuracy).timestamp()), f"rfc3161:{signer.facts.key_id}"
+        if not signer.not_valid_before_utc <= info.time <= signer.not_valid_after_utc:
+            raise MalformedError(_OUTSIDE)
+        return int((info.time + info.accuracy).timestamp()), f"rfc3161:{opened.key_id}"
     raise MalformedError("the time-stamp is by nobody who was named")
 
 
@@ -167,6 +205,7 @@ class _TstInfo:
     imprint: bytes
     time: datetime
     accuracy: timedelta
+    nonce: int | None
 
     @classmethod
     def read(cls, data: bytes) -> _TstInfo:
@@ -182,13 +221,16 @@ class _TstInfo:
             accuracy = _accuracy(fields[5])
         if b"." in fields[4].content:
             accuracy += timedelta(seconds=1)  # the fraction was cut off
-        return cls(_DIGESTS[digest], fields[2].children[1].content, when, accuracy)
+        nonces = [cmsdata.read_integer(field) for field in fields[5:] if field.tag == _INTEGER]
+        return cls(
+            _DIGESTS[digest], fields[2].children[1].content, when, accuracy, nonces[0] if len(nonces) == 1 else None
+        )
 
 
 def _accuracy(value: ber.Value) -> timedelta:
     """Seconds; milliseconds and microseconds are rounded up to one."""
-    seconds = sum(cmsdata.read_integer(v) for v in value.children if v.tag == b"\x02")
-    total = timedelta(seconds=seconds + any(v.tag != b"\x02" for v in value.children))
+    seconds = sum(cmsdata.read_integer(v) for v in value.children if v.tag == _INTEGER)
+    total = timedelta(seconds=seconds + any(v.tag != _INTEGER for v in value.children))
     if not timedelta(0) <= total <= MAX_ACCURACY:
         raise MalformedError("the time-stamp's accuracy is out of range")
     return total

@@ -12,10 +12,11 @@ import click
 
 from attest import history
 from attest.cli import open_repository
-from attest.errors import REJECTED, UnavailableError, UsageError
-from attest.receive import message, push, settings, updates
+from attest.errors import ACCEPTED, REJECTED, UnavailableError, UsageError
+from attest.receive import message, push, settings, stamping, updates
 from attest.receive.calling import FILE, chain, hook_options, read_input, say, tell, then_option, trust_of
 from attest.receive.policies import Policies
+from attest.receive.settings import Settings
 from attest.receive.updates import Update
 from attest.repository import Repository
 from attest.types import Severity
@@ -37,7 +38,11 @@ def pre_push(file: Path | None, then: Path | None, remote: str, url: str) -> int
             wanted = [_seen(repo, update) for update in updates.parse_outgoing(data, repo.object_format)]
         else:
             remote, url, wanted = _of_framework(repo, os.environ)
-        status = _send(repo, wanted, file, remote, at)
+        asked = settings.read(repo)
+        known = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
+        status = _send(repo, wanted, file, remote, asked, known, at)
+        if status == ACCEPTED:
+            stamping.push(repo, wanted, asked, known)
     return status or chain(then, (remote, url), data)
 
 
@@ -60,11 +65,17 @@ def commit_msg(then: Path | None, file: Path) -> int:
     return chain(then, (str(file),), b"")
 
 
-def _send(repo: Repository, wanted: Sequence[Update], file: Path | None, remote: str, at: datetime) -> int:
-    asked = settings.read(repo)
+def _send(
+    repo: Repository,
+    wanted: Sequence[Update],
+    file: Path | None,
+    remote: str,
+    asked: Settings,
+    known: Sequence[str],
+    at: datetime,
+) -> int:
     default = updates.tip_of(repo, f"refs/remotes/{remote}/HEAD")
     rules = Policies(repo, trust_of(asked), default, file or asked.policy)
-    known = [oid for oid, _ in updates.refs(repo, f"refs/remotes/{remote}/")][: updates.MAX_KNOWN]
     return tell(push.judge_push(repo, wanted, asked, rules.of, lambda _: known, at, jobs=history.cores()), ())
 
 

@@ -18,7 +18,9 @@ from attest.repository import Repository
 SERVER = ("pre-receive", "post-receive")
 """Not `update`: it sees one ref at a time and judges again what `pre-receive` has judged."""
 
-CLIENT = ("pre-push", "commit-msg")
+PUSH = "pre-push"
+
+CLIENT = (PUSH, "commit-msg")
 
 REWRITE = "post-rewrite"
 """On the client, too, where there is something to sign records with."""

@@ -12,7 +12,7 @@ import click
 from attest import attester_options
 from attest.cli import json_option, open_repository
 from attest.errors import ACCEPTED, Error, UsageError
-from attest.receive import install, refusal, settings
+from attest.receive import install, refusal, settings, stamping
 from attest.receive.calling import FILE, say, trust_of
 from attest.report.text import printable
 from attest.repository import Repository
@@ -37,8 +37,10 @@ def install_command(
     with open_repository(server, os.environ) as repo:
         hooks = install.folder(repo, shared=shared)
         wanted = names or ((*install.CLIENT, *_rewrite(repo, uninstall)) if client else install.SERVER)
+        networked = _networked(repo, uninstall)
         placed = [
-            install.remove(hooks, name) if uninstall else install.place(hooks, name, _command(name)) for name in wanted
+            install.remove(hooks, name) if uninstall else install.place(hooks, name, _command(name, networked))
+            for name in wanted
         ]
         warning = "" if uninstall or client else _cannot_yet(repo)
     if as_json:
@@ -58,11 +60,18 @@ def _rewrite(repo: Repository, uninstall: bool) -> tuple[str, ...]:
     return (install.REWRITE,) if uninstall or brought or settings.read(repo).verifier_key else ()
 
 
-def _command(name: str) -> tuple[str, ...]:
+def _networked(repo: Repository, uninstall: bool) -> tuple[str, ...]:
+    """The hook that has what is pushed time-stamped by others, where that is configured."""
+    if uninstall or stamping.brought(click.get_current_context()) is None:
+        return ()
+    return (install.PUSH,) if settings.read(repo).stamps_pushes else ()
+
+
+def _command(name: str, networked: tuple[str, ...]) -> tuple[str, ...]:
     """Neither the judged tree, in which hooks run, nor PYTHONPATH may say what `attest` is."""
     brought = attester_options.brought(click.get_current_context()) is not None
-    # Only the other command line has the home's verifier, who signs; the rest is quicker without it.
-    package = "notme_git" if brought and name == install.REWRITE else "attest"
+    # Only the other command line has the home's verifier, who signs, and a network; the rest is quicker without them.
+    package = "notme_git" if (brought and name == install.REWRITE) or name in networked else "attest"
     return (sys.executable, "-E", "-P", "-m", package)
 
 

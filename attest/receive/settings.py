@@ -33,7 +33,8 @@ class Settings:
     that were rewritten here; `attester_keys` are the verifiers' keys whose records count. `anchors`
     and `bundle` stand in for those of the home; the fields after `bundle` say whose other signatures count, as the
     options of `notme-attest verify` do, and `tsa_roots` and `witness_trust` who is believed about the time: roots of
-    time-stamping authorities, keys of servers that state what arrived.
+    time-stamping authorities, keys of servers that state what arrived. `timestamp` says when third parties' time-stamps
+    are asked for (`stamps_pushes`), which is read in full by who asks.
     """
 
     policy: Path | None = None
@@ -47,6 +48,7 @@ class Settings:
     openpgp: bool = False
     tsa_roots: tuple[Path, ...] = ()
     witness_trust: tuple[Path, ...] = ()
+    timestamp: str = ""
     protect: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -57,6 +59,11 @@ class Settings:
     verifier_key: Path | None = None
     verifier: str | None = None
     attester_keys: tuple[Path, ...] = ()
+
+    @property
+    def stamps_pushes(self) -> bool:
+        """Whether what is about to be pushed is time-stamped by third parties."""
+        return "push" in self.timestamp.split()
 
     def protects(self, ref: str) -> bool:
         """Whether `ref`, a full name, is protected."""
@@ -97,6 +104,7 @@ def read(repo: Repository) -> Settings:
         openpgp=_flag(found, "notme.openpgp"),
         tsa_roots=_paths(found, "notme.tsaroot"),
         witness_trust=_paths(found, "notme.witnesstrust"),
+        timestamp=_last(found, "notme.timestamp") or "",
         protect=_patterns("notme.protect", found.get("notme.protect", ())),
         known=_patterns("notme.known", found.get("notme.known", ())),
         ignore=_patterns("notme.ignore", found.get("notme.ignore", ())),

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from attest import home as homes
 from attest import stamps
 from attest.errors import RefusedError, Step, VerificationError
-from attest.gitobject import SignatureFormat
+from attest.gitobject import Signature, SignatureFormat
 from attest.instants import rfc3339
 from attest.profile import LIFETIME
 from attest.signed import GitObject
@@ -35,6 +35,9 @@ from notme_git.enroll.local import Credential
 from notme_git.session import record
 from notme_git.session.record import Entry, Session
 from notme_git.sign import Signed
+
+if TYPE_CHECKING:
+    from notme_git.tsa.always import Always
 
 MARGIN = timedelta(seconds=45)
 """A credential is not used in its last seconds: the signature's time-stamp has to fall into its life."""
@@ -132,10 +135,15 @@ class Embedded:
 
 @dataclass(slots=True)
 class Signer:
-    """Signs for the agents of one home. Not for several threads."""
+    """Signs for the agents of one home. Not for several threads.
+
+    `always` has each signature time-stamped by others where git's configuration asks for it; a broker has none, whose
+    repository is in a sandbox's hands and would choose whom to ask.
+    """
 
     home: Path
     source: Source
+    always: Always | None = None
     signatures: int = 0
     _credentials: dict[tuple[str, ...], tuple[Credential, datetime]] = field(default_factory=dict, repr=False)
     _verifier: tuple[tuple[object, ...], Trust] | None = field(default=None, repr=False)
@@ -174,6 +182,9 @@ class Signer:
                 signed = self._sign(who, parsed, form, replaying, folder, at)
         if form is SignatureFormat.SSH and signed.object_id and signed.token:
             stamps.write_spool(self.home, signed.object_id, signed.token)
+        if self.always is not None and signed.object_id:
+            missing = self.always.stamp(signed.object_id, Signature(form, signed.armour), folder, at)
+            signed = replace(signed, warning="; ".join(filter(None, (signed.warning, missing))))
         self.signatures += 1
         self._note(who.session, signed, form, folder, at)
         return signed

@@ -25,7 +25,7 @@ from typing import Any
 from attest.errors import Error, RefusedError, UsageError, as_error, exit_status
 from attest.instants import rfc3339
 from notme_git import __version__
-from notme_git.config import Config
+from notme_git.config import Config, environment
 from notme_git.daemon import agent_setting, client, ephemeral, hardening, place, protocol, serving
 from notme_git.daemon.credential import Embedded, Signer, Source
 from notme_git.daemon.protocol import Reply, Request
@@ -33,6 +33,7 @@ from notme_git.daemon.server import Peer, Server
 from notme_git.daemon.ssh_agent import SshAgent
 from notme_git.remote import ambient, source
 from notme_git.session import record
+from notme_git.tsa.always import Always
 
 IDLE_S = 30 * 60.0
 """Long enough for an agent that thinks between two commits, short enough that a forgotten daemon is gone by lunch."""
@@ -167,7 +168,7 @@ class Daemon:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        self.signer = Signer(self.config.home, self.source)
+        self.signer = Signer(self.config.home, self.source, Always.of(self.config.home, environment()))
         self.server = Server(idle_s=self.idle_s, sweep=self._sweep)
         self.origin = self._origin()
 

@@ -14,6 +14,7 @@ from notme_git import agents, shimfile, wanted
 from notme_git.authority.store import StoredGrant
 from notme_git.daemon.agent_setting import CURRENT
 from notme_git.daemon.client import BROKER
+from notme_git.tsa.missed import Missed
 
 Mode = Literal["none", "agent", "auto", "blind"]
 
@@ -158,6 +159,16 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Tsa:
+    """Time-stamps by third parties: what is wrong with their setting, what is missing, and whether a hook would ask."""
+
+    problem: str = ""
+    remedy: str = ""
+    missed: Missed | None = None
+    hook_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything. `programs_gone`: remembered programs from before setup that are not there, by their key."""
 
@@ -173,6 +184,7 @@ class Facts:
     ssh: Ssh
     daemon: Daemon
     session: Session
+    tsa: Tsa = Tsa()
 
     @property
     def form(self) -> str:

@@ -119,6 +119,10 @@ CODES: Mapping[str, Code] = {
     "ssh-auth-sock": Code(_ERROR, "`SSH_AUTH_SOCK` is not the daemon's socket."),
     "ssh-certificate-missing": Code(_ERROR, "The agent's certificate file is missing or is no certificate."),
     "ssh-certificate-stale": Code(_ERROR, "The agent's certificate file is of a certificate that has ended."),
+    # time-stamps by third parties
+    "tsa-setting": Code(_ERROR, "`notme.timestamp`, `notme.tsa` or `notme.tsaRoot` makes no sense: nobody is asked."),
+    "tsa-hook": Code(_WARNING, "`notme.timestamp` is `push`, and no hook of ours runs before a push."),
+    "tsa-missed": Code(_WARNING, "Signatures were made without the time-stamp by others that was asked for."),
     # git itself
     "git-too-old": Code(_ERROR, "This git knows no signatures of the format: x509 since 2.19, ssh since 2.34."),
     "git-trust-bug": Code(_WARNING, "`gpg.minTrustLevel` is set, and up to 2.40 git takes no word for any level."),

@@ -89,7 +89,7 @@ class RemoteSource:
             found = GitConfig.find(environment()).in_force([OPTION], Path(folder))
         except Error:
             return False
-        return found.get(OPTION, ("",))[-1:] == ("optional",)
+        return "optional" in (found.get(OPTION) or ("",))[-1].split()
 
     def follow(self) -> bool:
         """See `Source`."""
