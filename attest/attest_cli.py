@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,26 +18,22 @@ from attest.apas.dispatch import sections
 from attest.attester import Attester
 from attest.attester_options import Named, attester_options, brought, checked_id, chosen
 from attest.cli import (
-    STATUS,
     VOUCHERS,
     json_option,
-    nothing_named,
     open_repository,
     read_context,
     read_file,
     repository_option,
 )
-from attest.command import complain
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError, UsageError
+from attest.errors import UsageError
 from attest.history_cli import pinned
-from attest.predicates import maker
+from attest.predicates import maker, telling
 from attest.predicates.asked import Asked, predicate_options
-from attest.predicates.maker import COMMIT, DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
-from attest.predicates.run import Run, Told
+from attest.predicates.maker import DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
+from attest.predicates.run import Run
 from attest.predicates.sink import Nowhere, Signed, Sink, ToBeSigned
 from attest.profile import Profile
 from attest.query import Query
-from attest.report.text import printable
 from attest.repository import Repository
 from attest.revisions import Revisions
 from attest.trust import Trust
@@ -48,8 +43,6 @@ from attest.verifier import judging_attester_options
 Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 
 _FILE = click.Path(path_type=Path)
-_SAID = 20
-"""Objects that could not be checked of which it is said one by one."""
 
 
 @click.command(name="attest", context_settings={"ignore_unknown_options": True})
@@ -149,8 +142,8 @@ def command(
         sink.abandon()
         raise
     where = f"written to {folder}, to be signed" if attester is None else "stored" if not no_store else "written"
-    _say(run, where, attester, as_json=as_json)
-    return _status(run)
+    telling.say(run, where, attester, as_json=as_json)
+    return telling.status(run)
 
 
 def _check(
@@ -207,46 +200,3 @@ def _sink(attester: Attester | None, folder: Path | None, repo: Repository | Non
     if attester is None:
         return Nowhere()
     return Signed(attester, lambda: datetime.now(UTC), repo, verifier.home(), out)
-
-
-def _say(run: Run, where: str, attester: Attester | None, *, as_json: bool) -> None:
-    """What was stated on stdout, what could not be on stderr."""
-    by = "" if attester is None else f", signed by {printable(attester.id)}"
-    if as_json:
-        click.echo(json.dumps([_data(told, attester) for told in run.told], indent=2, ensure_ascii=False))
-    else:
-        for told in run.told:
-            what = told.result if told.type == COMMIT else f"{told.type} {told.result}".rstrip()
-            click.echo(f"{told.object_id} {what}: {where}{by}")
-    for object_id, why in run.unchecked[:_SAID]:
-        click.echo(f"COULD NOT CHECK {object_id}: {printable(why)}", err=True)
-    for sentence in run.unread[:_SAID]:
-        complain("notme-attest", UnavailableError(sentence))
-    silent = run.wanted.types - {told.type for told in run.told}
-    rejected = run.counts[Outcome.REJECTED]
-    if silent:
-        why = f"{rejected} rejected, and verify says why" if rejected else "there is nothing of that type to say"
-        click.echo(f"nothing was stated as {', '.join(sorted(silent))}: {why}", err=True)
-
-
-def _data(told: Told, attester: Attester | None) -> dict[str, Any]:
-    signer = None if attester is None else {"identity": attester.id}
-    return {
-        "object": told.object_id,
-        "type": told.type,
-        "predicateType": told.predicate_type,
-        "result": told.result or None,
-        "signer": signer,
-    }
-
-
-def _status(run: Run) -> int:
-    """As verify has it; and 2 where everything was accepted and nothing could be stated."""
-    if not sum(run.counts.values()):
-        raise nothing_named()
-    statuses = {UNCHECKED if outcome is None else STATUS[outcome] for outcome, count in run.counts.items() if count}
-    if REJECTED in statuses:
-        return REJECTED
-    if not run.told and statuses == {ACCEPTED}:
-        return UNCHECKED
-    return max(statuses)

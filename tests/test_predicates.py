@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -19,10 +21,11 @@ from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
 from attest.gitobject import ObjectFormat, ObjectKind, object_id
 from attest.policy import Context, Policy
-from attest.predicates import gitsign, maker, provenance, reference, svr, testresult, vsa
+from attest.predicates import gist, gitsign, maker, provenance, reference, svr, testresult, vsa
 from attest.predicates.facts import Facts
 from attest.predicates.provenance import Control, Push
 from attest.predicates.reference import Document
+from attest.predicates.sink import Signed
 from attest.predicates.vsa import Part
 from attest.types import Voucher
 from tests import predicates, sshforge
@@ -297,3 +300,32 @@ def test_a_damaged_statement_is_a_documented_error_or_another_statement(name: st
     except MalformedError:
         return
     assert found.payload == bytes(payload)
+
+
+ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=4), st.lists, max_leaves=4)
+
+
+SHOWN = ("verifiedLevels", "verificationResult", "properties", "passedTests", "failedTests", "references", "branch")
+
+
+@given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(st.sampled_from(SHOWN), ANY))
+def test_whatever_shape_a_predicate_has_its_gist_is_text(name: str, predicate: dict[str, Any]) -> None:
+    kind = json.loads((GOLDEN / f"{name}.json").read_bytes())["predicateType"]
+    assert all(isinstance(line, str) for line in gist.lines(kind, predicate))
+
+
+def test_a_file_that_cannot_be_finished_is_not_there(tmp_path: Path) -> None:
+    class Failing:
+        id, public = ID, None
+
+        def sign(self, payload: bytes, _at: datetime) -> bytes:
+            if b"svr" in payload:
+                raise UnavailableError("no signature")
+            return b"line"
+
+    sink = Signed(Failing(), lambda: NOW, None, None, tmp_path / "out")
+    sink.add(maker.Stated("a" * 40, "commit", "PASSED", "x", b"{}"))
+    with pytest.raises(UnavailableError):
+        sink.add(maker.Stated("a" * 40, "svr", "PASSED", "x", b"svr"))
+    sink.abandon()
+    assert list(tmp_path.iterdir()) == []

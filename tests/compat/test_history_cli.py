@@ -171,10 +171,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return repositories.make(tmp_path_factory.mktemp("made") / "ssh", "ssh", 4000)
 
 
-def run(made: Made, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+def run(
+    made: Made, *arguments: str, status: int | None = 0, command: str = "verify"
+) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(made.folder.parent), "NOTME_HOME": str(made.home)}
     done = subprocess.run(
-        [str(SCRIPTS / "notme-attest"), "verify", *arguments, "--repo", str(made.folder), *made.options],
+        [str(SCRIPTS / "notme-attest"), command, *arguments, "--repo", str(made.folder), *made.options],
         env=environ, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert status is None or done.returncode == status, done
@@ -185,6 +187,18 @@ def test_several_processes_say_the_same_in_the_same_order(made: Made) -> None:
     one = run(made, "--all", "--jsonl", "--jobs", "1").stdout
     assert len(one.splitlines()) == 4000
     assert run(made, "--all", "--jsonl", "--jobs", "3").stdout == one
+
+
+def test_several_processes_state_the_same_in_the_same_order(made: Made, tmp_path: Path, key: Path) -> None:
+    options = ("--key", str(key), "--no-store", "--type", "commit", "--type", "svr")
+    told, written = list[str](), list[bytes]()
+    for jobs in ("1", "2"):
+        out = tmp_path / f"{jobs}.intoto.jsonl"
+        words = ("--all", "--max-count=2000", *options, "--out", str(out), "--jobs", jobs)
+        told.append(run(made, *words, command="attest").stdout)
+        written.append(out.read_bytes())
+    assert told[0] == told[1]
+    assert [each.count(b"\n") for each in written] == [told[0].count("\n")] * 2
 
 
 def test_git_says_the_same_of_plain_ssh_keys(made: Made) -> None:
