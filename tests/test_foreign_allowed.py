@@ -108,6 +108,14 @@ def test_options_are_read(option: str) -> None:
     assert only(f"a@b {text} {ALICE.line} laptop") == expected
 
 
+def test_a_file_says_something_else_where_its_times_are_other_instants() -> None:
+    line = f'a@example.org valid-after="20260101" {ALICE.line}\n'.encode()
+    here, there = AllowedSigners.parse(line, UTC), AllowedSigners.parse(line, BERLIN)
+    assert here.sha256 != there.sha256
+    zoned = line.replace(b"20260101", b"20260101Z")
+    assert AllowedSigners.parse(zoned, UTC).sha256 == AllowedSigners.parse(zoned, BERLIN).sha256
+
+
 def test_times_without_a_zone_are_this_machines_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
+from attest import certificate
+from attest.errors import MalformedError
 from attest.foreign.allowed import AllowedSigners
+from attest.foreign.cmstime import Stamper
 from attest.foreign.roots import NONE, Roots
 from attest.foreign.sigstore import principal_id
 from attest.foreign.vouched import Vouched
+from attest.profile import Profile
 from attest.row import Signer, SignerKind
 from attest.rules import directory, document, roots
-from attest.rules.model import Class, Named, OpenIdSubject
+from attest.rules.model import Class, Document, Named, OpenIdSubject
 from attest.types import Authentication, Principal, PrincipalKind
 from tests.forge import Forge
 from tests.test_rules_document import FINGERPRINT, KEY
@@ -121,6 +127,22 @@ def test_the_keys_of_principals_count_for_their_addresses() -> None:
     assert not entry.principals.matches("bob@example.org")
     assert entry.is_for("git")
     assert not entry.is_for("file")
+
+
+def test_who_is_believed_about_the_time_is_added_and_nobody_is_taken_away() -> None:
+    forge = Forge(Profile.NOTME)
+    root, spki = forge.root, forge.trusted.anchors[0].key
+    encoded, key = (b64encode(each).decode() for each in (certificate.der_of(root), spki.spki))
+    said = Document((), tsa_roots=(encoded,), witnesses=(key,))
+    made = roots.of_policy(said, NONE)
+    assert (made.tsa, made.witnesses) == ((Stamper((root,), 0, None),), (spki,))
+    again = roots.of_policy(said, made)
+    assert (len(again.tsa), again.witnesses) == (2, (spki,))
+    assert roots.of_policy(Document(()), made) == made
+    for bad in (Document((), tsa_roots=("MAA=",)), Document((), witnesses=("MAA=",))):
+        with pytest.raises(MalformedError):
+            roots.of_policy(bad, NONE)
+    assert len({Document(()).digest, said.digest, Document((), witnesses=said.witnesses).digest}) == 3
 
 
 def test_they_stand_beside_those_of_the_verifier_and_change_none_of_them() -> None:

@@ -25,6 +25,8 @@ name = "example"
 [trust]
 anchors = ["sha256:{"ab" * 32}"]
 formats = ["notme", "ssh"]
+tsa_roots = ["MAA="]
+witnesses = ["{SPKI}"]
 
 [[principals]]
 name = "alice"
@@ -98,6 +100,7 @@ def test_everything_that_a_policy_can_say_is_read() -> None:
     alice, claude = made.principals
     assert (made.name, made.anchors) == ("example", frozenset({b"\xab" * 32}))
     assert made.formats == frozenset({Format.NOTME, Format.SSH})
+    assert (made.tsa_roots, made.witnesses) == (("MAA=",), (SPKI,))
     assert alice.ssh_keys == {FINGERPRINT: KEY, f"SHA256:{'A' * 43}": ""}
     assert (alice.openpgp, alice.sigstore) == (
         ("ab" * 20,),
@@ -131,6 +134,8 @@ BAD = [
     ("no version", 'name = "x"', "version None"),
     ("a later version", "version = 2", "version 2"),
     ("a version that is true", "version = true", "true or false, not a whole number"),
+    ("a root in PEM", minimal(extra='[trust]\ntsa_roots = ["-----BEGIN"]'), "is no base64 of DER"),
+    ("a witness with blanks", minimal(extra='[trust]\nwitnesses = ["MC ow"]'), "is no base64 of DER"),
     ("an unknown key", minimal(extra="rule = 1"), "'rule' is not known; did you mean 'rules'?"),
     (
         "a mistyped condition",

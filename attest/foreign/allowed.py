@@ -59,6 +59,11 @@ class Entry:
             self.not_after is None or seconds <= self.not_after
         )
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it counts for a time only."""
+        return self.not_before is not None or self.not_after is not None
+
     def is_for(self, namespace: str) -> bool:
         """Whether the line counts for signatures in this namespace."""
         return self.namespaces is None or self.namespaces.matches(namespace)
@@ -66,7 +71,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AllowedSigners:
-    """A whole file. `keys` and `authorities` are by key blob, lines in their order; `sha256` is of the file."""
+    """A whole file. `keys` and `authorities` are by key blob, lines in their order.
+
+    `sha256` is of what the file says: of its text and, where it has them, of its times as they were read, because one
+    without a zone is another instant on another machine.
+    """
 
     sha256: bytes
     keys: dict[bytes, tuple[Entry, ...]]
@@ -83,7 +92,15 @@ class AllowedSigners:
             except MalformedError as error:
                 raise MalformedError(f"allowed signers, line {number}: {error.message}", hint=error.hint) from None
             (authorities if entry.authority else keys).setdefault(entry.key, []).append(entry)
-        return cls(hashlib.sha256(data).digest(), _frozen(keys), _frozen(authorities))
+        return cls(_digest(data, [*keys.values(), *authorities.values()]), _frozen(keys), _frozen(authorities))
+
+
+def _digest(data: bytes, found: list[list[Entry]]) -> bytes:
+    bounds = sorted(
+        (each.line, each.not_before, each.not_after) for entries in found for each in entries if each.is_limited
+    )
+    text = hashlib.sha256(data).digest()
+    return hashlib.sha256(text + repr(bounds).encode()).digest() if bounds else text
 
 
 def _frozen(found: dict[bytes, list[Entry]]) -> dict[bytes, tuple[Entry, ...]]:

@@ -80,8 +80,8 @@ class Signed:
             self._file.abandon()
 
     def _kept(self, object_id: str) -> list[bytes]:
-        token = None if self._home is None else stamps.read_spool(self._home, object_id)
-        return [] if token is None else [stamps.encode(object_id, token)]
+        tokens = [] if self._home is None else stamps.spooled(self._home, object_id)
+        return [stamps.encode(object_id, token) for token in tokens]
 
     def _store(self) -> None:
         if self._repository is not None and self._waiting:

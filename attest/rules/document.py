@@ -52,6 +52,8 @@ def parse(data: bytes) -> Document:
     trust = table.table("trust")
     anchors = trust.parsed("anchors", lambda key, value: _like(trust, key, value, _ANCHOR, "is no sha256:HEX of a key"))
     formats = trust.choices("formats", Format)
+    tsa_roots = trust.parsed("tsa_roots", lambda key, value: _encoded(trust, key, value)) or ()
+    witnesses = trust.parsed("witnesses", lambda key, value: _encoded(trust, key, value)) or ()
     trust.done()
     principals = tuple(_principal(item) for item in table.tables("principals"))
     _check_once(principals)
@@ -66,10 +68,22 @@ def parse(data: bytes) -> Document:
         name=name,
         anchors=None if anchors is None else frozenset(bytes.fromhex(a.removeprefix("sha256:")) for a in anchors),
         formats=formats,
+        tsa_roots=tsa_roots,
+        witnesses=witnesses,
         principals=principals,
         groups=groups,
         attesters=attesting,
     )
+
+
+def _encoded(table: Table, key: str, value: str) -> str:
+    """Base64 of DER, as it stands between the lines of PEM."""
+    try:
+        if base64.b64encode(base64.b64decode(value, validate=True)).decode() == value:
+            return value
+    except (binascii.Error, ValueError):
+        pass
+    raise table.bad(key, value, "is no base64 of DER: join the lines between BEGIN and END of a PEM file")
 
 
 def _principal(table: Table) -> Named:

@@ -179,7 +179,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole policy. `anchors` are SHA-256 of SPKIs; None, like no `formats`, leaves what the verifier goes by."""
+    """A whole policy. `anchors` are SHA-256 of SPKIs; None, like no `formats`, leaves what the verifier goes by.
+
+    `tsa_roots` are certificates and `witnesses` public keys, base64 of DER, that are believed about the time.
+    """
 
     rules: tuple[Rule, ...]
     name: str = ""
@@ -188,13 +191,16 @@ class Document:
     principals: tuple[Named, ...] = ()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     attesters: tuple[Attesting, ...] = ()
+    tsa_roots: tuple[str, ...] = ()
+    witnesses: tuple[str, ...] = ()
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of what it says: the same for two files that differ in spelling alone."""
         plain = asdict(self)
-        if not self.attesters:
-            del plain["attesters"]
+        for later in ("attesters", "tsa_roots", "witnesses"):
+            if not plain[later]:
+                del plain[later]
         for rule in plain["rules"]:
             # What came later, and is not said, leaves the digests of older policies as they were.
             if rule["match"]["through"] is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64decode
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from attest import keys
 from attest.foreign.roots import Roots
 from attest.rules.model import Document, Format
 
@@ -17,7 +19,8 @@ def of_policy(document: Document, base: Roots) -> Roots:
     """`base` with the SSH keys of the policy's principals added, and without the formats that it does not count.
 
     A principal's key is good for the principal's addresses. Fingerprints add nothing: they name keys that `base`
-    holds. Raises `MalformedError` for a key that is none, `UnavailableError` never.
+    holds. Who is believed about the time is added, too. Raises `MalformedError` for a key or certificate that is none,
+    `UnavailableError` never.
     """
     counts = document.formats or frozenset(Format)
     text = "".join(
@@ -30,12 +33,24 @@ def of_policy(document: Document, base: Roots) -> Roots:
     if text and Format.SSH in counts:
         allowed = _with_keys(text.encode(), allowed)
     return replace(
-        base,
+        _believing(document, base),
         allowed_signers=allowed,
         sigstore=base.sigstore if Format.SIGSTORE in counts else None,
         smime=base.smime if Format.SMIME in counts else (),
         openpgp=base.openpgp if Format.OPENPGP in counts else None,
     )
+
+
+def _believing(document: Document, base: Roots) -> Roots:
+    """`base` with those whom the policy believes about the time."""
+    if document.tsa_roots:
+        from attest.asn1 import load_certificate
+        from attest.foreign.cmstime import Stamper
+
+        found = [load_certificate(b64decode(each)) for each in document.tsa_roots]
+        base = replace(base, tsa=(*base.tsa, *(Stamper((each,), 0, None) for each in found)))
+    witnesses = tuple(keys.parse_spki(b64decode(each)) for each in document.witnesses)
+    return replace(base, witnesses=tuple(dict.fromkeys((*base.witnesses, *witnesses))))
 
 
 def _with_keys(text: bytes, base: AllowedSigners | None) -> AllowedSigners:

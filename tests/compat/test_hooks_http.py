@@ -275,6 +275,38 @@ def test_the_server_states_what_arrived_and_a_clone_verifies_it_with_the_servers
     assert "NOT verified" in show("--witness-key", other).stdout
 
 
+def test_what_the_server_saw_is_evidence_for_every_commit_of_the_push(ruled: Server) -> None:
+    clone, witness = ruled.clone, ruled.path.parent.parent / "witness.pub"
+    first = clone.commit({**FILES, "src/app": "seen 1\n", ".notme/policy.toml": RULES}, ruled.main)
+    with unsynced():
+        leaf = ruled.world.stolen()
+    files = {**FILES, "src/app": "seen 2\n", ".notme/policy.toml": RULES}
+    second = clone.commit_by(leaf, files, first, at=now(), timestamped=False)
+    assert ruled.push(f"{second}:refs/heads/witnessed").status == 0
+    clone.git("fetch", "-q", ruled.address, "+refs/attestations/notme:refs/attestations/notme")
+    anchors = ruled.world.home / "authority" / "anchors.pem"
+
+    def verify(*options: str | Path) -> list[tuple[str, list[str]]]:
+        words = ("verify", f"{ruled.main}..{second}", "--anchor", anchors, "--json", *options)
+        command = [SCRIPTS / "notme-attest", *words]
+        done = subprocess.run(command, cwd=clone.path, env=clone.environ, capture_output=True, text=True, check=False)
+        found = json.loads(done.stdout)
+        return [(each["outcome"], [item["voucher"] for item in each["evidence"]]) for each in found]
+
+    assert verify() == [("accepted-time-unproven", ["signer"]), ("accepted", ["signer", "authority"])]
+    assert verify("--witness-key", witness, "--require-time", "receiver") == [
+        ("accepted", ["signer", "receiver"]),
+        ("accepted", ["signer", "authority", "receiver"]),
+    ]
+    policy = ruled.path.parent.parent / "witnessed.toml"
+    said = "".join(witness.read_text().splitlines()[1:-1])
+    rule = '[[rules]]\nname = "r"\nrequire = { evidence = "receiver" }\n'
+    policy.write_text(f'version = 1\n[trust]\nwitnesses = ["{said}"]\n{rule}')
+    assert [outcome for outcome, _ in verify("--policy", policy)] == ["accepted", "accepted"]
+    policy.write_text(f"version = 1\n{rule}")
+    assert [outcome for outcome, _ in verify("--policy", policy)] == ["rejected", "rejected"]
+
+
 def ssh_key(folder: Path, name: str) -> Path:
     path = folder / name
     subprocess.run([peer("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
