@@ -22,6 +22,8 @@ from attest.errors import MalformedError, UnavailableError, UsageError, Verifica
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
+from attest.repository import Repository
+from attest.said import ALGORITHMS
 from attest.show_cli import LAYOUTS, stored
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -34,7 +36,7 @@ _FILE = click.Path(path_type=Path)
 @repository_option
 @accepting_options
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Read where that tool keeps them: docs/storage.md.")
-@click.option("--subject", metavar="REV|DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
+@click.option("--subject", metavar="REV|[ALG:]DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
 @click.option("--type", "types", multiple=True, metavar="URI", help="A predicate type that has to be there.")
 @click.option("--level", "levels", multiple=True, help="A level, property or test that has to be stated. Repeatable.")
 @click.option("--ref", help="The full ref that the statement has to be about.")
@@ -117,15 +119,24 @@ def _read(
                 raise UsageError(f"{target} is no file, and --subject goes with files")
             with open_repository(directory, os.environ) as repo:
                 oid = repo.resolve(target)
-                yield target, oid, [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
+                found = [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
+                yield target, _object(repo, oid), found
 
 
 def _digest(subject: str, directory: Path | None) -> str:
-    value = subject.rpartition(":")[2]
-    if len(value) in (40, 64, 96, 128) and set(value) <= set("0123456789abcdef"):
-        return value
+    """In hex, with the name of its algorithm where that is given; else the id of an object."""
+    algorithm, _, value = subject.rpartition(":")
+    known = not algorithm or algorithm in (*ALGORITHMS, "gitTree", "gitBlob")
+    if known and len(value) in (40, 64, 96, 128) and set(value) <= set("0123456789abcdef"):
+        return subject
     with open_repository(directory, os.environ) as repo:
-        return repo.resolve(subject)
+        return _object(repo, repo.resolve(subject))
+
+
+def _object(repo: Repository, oid: str) -> str:
+    """A tree or blob by the name of its algorithm: statements about commits name their tree beside them."""
+    kind = repo.git("cat-file", "-t", oid).stdout.strip()
+    return {b"tree": f"gitTree:{oid}", b"blob": f"gitBlob:{oid}"}.get(kind, oid)
 
 
 def _of_file(target: str) -> list[bytes]:

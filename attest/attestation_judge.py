@@ -4,18 +4,22 @@ Each line is judged by itself: whose it is, what it is about, what it says, and 
 type that is wanted needs as many different attesters as are asked for. Nothing that is there speaks against another
 line, so leaving one out never makes anything acceptable: the set of what is accepted grows with the lines, and without
 any it is empty. To take back what was attested is for epochs, revocations and the policy.
+
+It is the same with what stands in a statement (in-toto's monotonic principle): a digest, a ref or a subject more hides
+no other, what is required has to be there, and what a type has no place for is not looked at. The one field that speaks
+against its statement is the mark that it is self-attested, which its own attester makes.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from attest import attestation, attestation_types, keys, patterns
 from attest.attestation import Accepting, Attestation, By, Credential
-from attest.attestation_types import Wanted
+from attest.attestation_types import Place, Wanted
 from attest.errors import Error, Reason, Step, UnavailableError, VerificationError
 from attest.keyless.verify import Identity
 from attest.policy import matches_ref
@@ -100,26 +104,23 @@ def _item(
     found: Attestation | None = None
     try:
         found = attestation.verify(line, attesters.accepting, at)
-        _verify_subject(found.said, digest)
+        places = attestation_types.places(found.said, digest, wanted)
         if types and found.said.predicate_type not in types:
             raise _refused("its type was not asked for", Reason.STATEMENT_INSUFFICIENT)
         attestation_types.verify(found.said, wanted)
-        return Item(found, None, _allowed(found, attesters))
+        return Item(found, None, _allowed(found, attesters, places))
     except Error as error:
         return Item(found, error)
 
 
-def _verify_subject(said: Said, digest: str | None) -> None:
-    if digest is not None and said.about(digest) is None:
-        raise VerificationError(Step.OBJECT, Reason.OBJECT_ID_MISMATCH, "it is about something else")
-
-
-def _allowed(found: Attestation, attesters: Attesters) -> tuple[tuple[str, frozenset[str]], ...]:
+def _allowed(
+    found: Attestation, attesters: Attesters, places: Sequence[Place]
+) -> tuple[tuple[str, frozenset[str]], ...]:
     """The rules by which it counts, each with who of its attesters may say so; `VerificationError` without any."""
     if attesters.rules is None:
         rules: dict[str, frozenset[str]] = {BUILT_IN: frozenset(by.uri for by in found.by if _may_call(by, found.said))}
     else:
-        rules = {rule.name: _by_rule(rule, found) for rule in attesters.rules}
+        rules = {rule.name: _by_rule(rule, found, places) for rule in attesters.rules}
     allowed = tuple((name, uris) for name, uris in rules.items() if uris)
     if not allowed:
         who = ", ".join(by.uri for by in found.by)
@@ -132,22 +133,22 @@ def _may_call(by: By, said: Said) -> bool:
     return not said.verifier or said.verifier == by.uri or by.credential in (Credential.KEY, Credential.WITNESS)
 
 
-def _by_rule(rule: Attesting, found: Attestation) -> frozenset[str]:
+def _by_rule(rule: Attesting, found: Attestation, places: Sequence[Place]) -> frozenset[str]:
     said = found.said
     if rule.predicates is not None and said.predicate_type not in rule.predicates:
         return frozenset()
-    refs = tuple(ref for subject in said.subjects for ref in subject.refs)
-    places = attestation_types.repositories(said)
-    if not _all(rule.refs, refs, matches_ref) or not _all(rule.repositories, places, patterns.matches):
+    if not any(_within(rule, place) for place in places):
         return frozenset()
     return frozenset(by.uri for by in found.by if _is_of(rule, by) and _may_call_by(rule, by, said))
 
 
-def _all(wanted: Sequence[str] | None, found: Sequence[str], matches: Callable[[str, str], bool]) -> bool:
-    """Every one within the patterns. One that says nothing of where is not within: to leave it out opens nothing."""
-    if wanted is None:
+def _within(rule: Attesting, place: Place) -> bool:
+    """Whether the rule reaches there. A place that is not named is nowhere: to leave it out opens nothing."""
+    if rule.refs is not None and not any(matches_ref(pattern, ref) for pattern in rule.refs for ref in place.refs):
+        return False
+    if rule.repositories is None:
         return True
-    return bool(found) and all(any(matches(pattern, each) for pattern in wanted) for each in found)
+    return bool(place.repository) and any(patterns.matches(each, place.repository) for each in rule.repositories)
 
 
 def _is_of(rule: Attesting, by: By) -> bool:

@@ -13,7 +13,7 @@ from attest.errors import Reason, Step, VerificationError
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
-from attest.said import Said
+from attest.said import VERIFIERS, Said, Subject
 from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.types import Outcome
 from attest.witnessed import PREDICATE_TYPE as WITNESS
@@ -34,27 +34,49 @@ class Wanted:
     ref: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a subject was when it was stated: the repository's address, or empty, and refs."""
+
+    repository: str
+    refs: tuple[str, ...]
+
+
 def verify(said: Said, wanted: Wanted) -> None:
     """`VerificationError` (step 8) where the statement says less than its type has to say, or than is wanted."""
+    if said.predicate_type in VERIFIERS and not said.verifier:
+        raise _less("it does not name its verifier")
     if (check := _CHECKS.get(said.predicate_type)) is not None:
         check(said, wanted)
     elif wanted.levels:
         raise _less(f"{said.predicate_type} states no levels")
+
+
+def places(said: Said, digest: str | None, wanted: Wanted) -> tuple[Place, ...]:
+    """Where it says that its subject with this digest was, narrowed to what is wanted.
+
+    Of several subjects none lends another its refs. `VerificationError` where it is about something else (step 1), or
+    about another place than is wanted (step 8).
+    """
+    subjects = said.about(digest)
+    if not subjects:
+        raise VerificationError(Step.OBJECT, Reason.OBJECT_ID_MISMATCH, "it is about something else")
+    found = [Place(_repository(said, subject), subject.refs) for subject in subjects]
+    if wanted.repository is not None:
+        found = [place for place in found if place.repository == wanted.repository]
+        if not found:
+            raise _less(f"it is not about the repository {wanted.repository}")
     if wanted.ref is not None:
-        refs = [ref for subject in said.subjects for ref in subject.refs]
-        if wanted.ref not in refs:
+        found = [Place(place.repository, (wanted.ref,)) for place in found if wanted.ref in place.refs]
+        if not found:
             raise _less(f"it is not about {wanted.ref}")
-    if wanted.repository is not None and wanted.repository not in repositories(said):
-        raise _less(f"it is not about the repository {wanted.repository}")
+    return tuple(found)
 
 
-def repositories(said: Said) -> tuple[str, ...]:
-    """The repositories that it names, without `git+`: of a summary its resource, else of the subjects."""
-    if said.predicate_type == VSA:
-        names = [resource] if isinstance(resource := said.at("resourceUri"), str) else []
-    else:
-        names = [subject.name for subject in said.subjects]
-    return tuple(dict.fromkeys(name.removeprefix("git+").partition("@")[0] for name in names if name))
+def _repository(said: Said, subject: Subject) -> str:
+    """Without `git+`: of a summary its resource, else of the subject. Empty where it names none."""
+    name = said.at("resourceUri") if said.predicate_type == VSA else subject.name
+    return name.removeprefix("git+").partition("@")[0] if isinstance(name, str) else ""
 
 
 def result(said: Said) -> str | None:
@@ -70,7 +92,6 @@ def result(said: Said) -> str | None:
 
 def _commit(said: Said, wanted: Wanted) -> None:
     """Result, outcome and the eight steps have to agree: a reader may look at any of them."""
-    _verify_named(said)
     if wanted.levels:
         raise _less("a statement about one commit states no levels")
     outcome, steps = said.at("verification", "outcome"), said.at("verification", "steps")
@@ -88,7 +109,6 @@ def _commit(said: Said, wanted: Wanted) -> None:
 
 def _summary(said: Said, wanted: Wanted) -> None:
     """SLSA, `verification_summary.md`, "How to verify": result, then levels; who signed is known by now."""
-    _verify_named(said)
     if said.at("verificationResult") != PASSED:
         raise _less("its result is not PASSED")
     if not isinstance(said.at("resourceUri"), str) or not isinstance(said.at("policy"), dict):
@@ -97,7 +117,6 @@ def _summary(said: Said, wanted: Wanted) -> None:
 
 
 def _properties(said: Said, wanted: Wanted) -> None:
-    _verify_named(said)
     if not said.at("properties"):
         raise _less("it states no property")
     _verify_listed(said.at("properties"), wanted.levels, "property")
@@ -115,11 +134,6 @@ _CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
     SVR: _properties,
     TEST_RESULT: _test_result,
 }
-
-
-def _verify_named(said: Said) -> None:
-    if not said.verifier:
-        raise _less("it does not name its verifier")
 
 
 def _verify_listed(found: object, wanted: Sequence[str], what: str) -> None:

@@ -20,6 +20,19 @@ MAX_SUBJECTS = 1000
 
 MAX_REFS = 1000
 
+ALGORITHMS = ("gitCommit", "gitTag", "sha1", "sha256", "sha384", "sha512")
+"""Of digests that name a subject. in-toto has others ignored; `sha1` is how older tools name a commit."""
+
+VERIFIERS = {
+    "https://notme.bot/provenance/commit/v0.1": ("verification", "verifier", "id"),
+    "https://notme.bot/provenance/rewrite/v0.1": ("verification", "verifier", "id"),
+    "https://notme.bot/provenance/witness/v0.1": ("witness", "id"),
+    "https://slsa.dev/verification_summary/v1": ("verifier", "id"),
+    "https://in-toto.io/attestation/svr/v0.2": ("verifier", "id"),
+    "https://in-toto.io/attestation/reference/v0.1": ("attester", "id"),
+}
+"""Where a type says who states it. Other types name nobody, whatever stands in them."""
+
 _GIT = ("gitCommit", "gitTag", "gitTree", "gitBlob")
 _REFS = ("sourceRefs", "source_refs", "source_branches")
 _HEX = frozenset("0123456789abcdef")
@@ -34,13 +47,15 @@ class Subject:
     refs: tuple[str, ...] = ()
 
     def has(self, digest: str) -> bool:
-        """Whether it is what has this digest, an object of git by its id.
+        """Whether it is what has this digest: in hex by any of `ALGORITHMS`, or as `ALGORITHM:HEX` by that one.
 
-        Where a commit or tag is named, nothing beside it counts: other commits have the same tree. Any one digest is
-        enough, as in-toto matches them.
+        One digest that is the same is enough, as in-toto matches them, and so one more never hides another. `gitTree`
+        and `gitBlob` have to be asked for by name: other commits have the same tree.
         """
-        named = [self.digests[name] for name in ("gitCommit", "gitTag") if name in self.digests]
-        return digest in (named or self.digests.values())
+        name, _, value = digest.rpartition(":")
+        if name:
+            return self.digests.get(name) == value
+        return any(self.digests.get(algorithm) == value for algorithm in ALGORITHMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +67,9 @@ class Said:
     predicate: Mapping[str, Any]
     subjects: tuple[Subject, ...]
 
-    def about(self, digest: str) -> Subject | None:
-        """The subject that has this digest."""
-        return next((subject for subject in self.subjects if subject.has(digest)), None)
+    def about(self, digest: str | None) -> tuple[Subject, ...]:
+        """The subjects that have this digest; without one, all."""
+        return tuple(subject for subject in self.subjects if digest is None or subject.has(digest))
 
     def at(self, *path: str) -> object | None:
         """What stands at a path of names in the predicate; None where there is nothing."""
@@ -65,11 +80,10 @@ class Said:
 
     @property
     def verifier(self) -> str:
-        """The URI of who says so, as the statement has it; empty where it names nobody."""
-        for path in (("verification", "verifier", "id"), ("verifier", "id"), ("attester", "id"), ("witness", "id")):
-            if isinstance(value := self.at(*path), str):
-                return value
-        return ""
+        """The URI of who says so, where its type has a place for it; empty where nobody is named."""
+        path = VERIFIERS.get(self.predicate_type)
+        value = self.at(*path) if path is not None else None
+        return value if isinstance(value, str) else ""
 
     @property
     def self_attested(self) -> bool:

@@ -77,7 +77,7 @@ def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> d
     """One stored line: what it says, and whether it verifies for this object."""
     try:
         found = attestation.verify(line, accepting, at)
-        if found.said.about(object_id) is None:
+        if not any(found.said.about(f"{name}{object_id}") for name in ("", "gitTree:", "gitBlob:")):
             raise MalformedError("the statement is about another object")
     except Error as error:
         unknown = isinstance(error, VerificationError) and error.reason is Reason.ANCHOR_UNKNOWN

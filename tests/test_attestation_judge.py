@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import attestation_judge, dsse, keys
-from attest.attestation import Accepting
+from attest import attestation, attestation_judge, dsse, keys
+from attest.attestation import Accepting, Attestation, By, Credential
 from attest.attestation_judge import Attesters
 from attest.attestation_types import Wanted
 from attest.attester import KeyAttester, uri_of
@@ -24,6 +24,7 @@ from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
 from attest.rules import document
+from attest.said import read
 from attest.signing_key import SigningKey
 from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.trust import Trust
@@ -196,6 +197,15 @@ name = "home"
 certificates = ["wimse://authority.example/verifier/*"]
 predicates = ["{SVR}"]
 """
+
+
+def beside(said: bytes, digest: dict[str, str]) -> bytes:
+    """The same statement about something on the branch, too."""
+    top = json.loads(said)
+    top["subject"].append({**json.loads(payload())["subject"][0], "digest": digest})
+    return json.dumps(top).encode()
+
+
 RULES = document.parse(POLICY.encode()).attesters
 OWN = {"id": "wimse://authority.example/verifier/verifier"}
 
@@ -210,7 +220,11 @@ BY_POLICY: dict[str, tuple[Callable[[], tuple[bytes, ...]], bool]] = {
     "one of them": (lambda: (line(0),), False),
     "a summary by CI": (lambda: (cosigned(0, 1, said=payload(VSA)),), False),
     "a tag's ref": (lambda: (cosigned(0, 1, said=payload(refs=("refs/tags/v1",))),), False),
-    "a branch and a tag": (lambda: (cosigned(0, 1, said=payload(refs=(REF, "refs/tags/v1"))),), False),
+    "a branch and a tag": (lambda: (cosigned(0, 1, said=payload(refs=(REF, "refs/tags/v1"))),), True),
+    "a tag, and another commit on the branch": (
+        lambda: (cosigned(0, 1, said=beside(payload(refs=("refs/tags/v1",)), {"gitCommit": "2" * 40})),),
+        False,
+    ),
     "no ref at all": (lambda: (cosigned(0, 1, said=payload(refs=())),), False),
     "in another verifier's name": (
         lambda: (cosigned(0, 1, said=payload(**commit(verifier={"id": "https://evil.example"}))),),
@@ -276,15 +290,111 @@ def test_leaving_a_line_out_never_makes_anything_acceptable(
             assert attestation_judge.judge(lines, who, NOW, digest=OID, types=types).outcome is Outcome.ACCEPTED
 
 
-FIELDS = [("verification",), ("verification", "verifier"), ("verification", "result"), ("verification", "steps")]
+def test_a_place_that_is_wanted_has_to_be_one_where_the_attester_may() -> None:
+    who = Attesters.of_policy(RULES, Accepting(FORGE.trusted))
+    both = cosigned(0, 1, said=payload(refs=(REF, "refs/tags/v1")))
+    for ref, accepted in ((REF, True), ("refs/tags/v1", False), ("refs/heads/x", False)):
+        judged = attestation_judge.judge([both], who, NOW, digest=OID, wanted=Wanted(ref=ref))
+        assert (judged.outcome is Outcome.ACCEPTED) is accepted
 
 
-@pytest.mark.parametrize("path", FIELDS, ids=".".join)
-def test_leaving_a_field_out_never_makes_anything_acceptable(path: tuple[str, ...]) -> None:
-    said = json.loads(payload(**commit(result="FAILED", outcome="rejected")))
-    *above, last = path
-    place = said["predicate"]
-    for name in above:
+def test_no_subject_lends_another_its_ref() -> None:
+    two = line(said=beside(payload(refs=("refs/heads/x",)), {"gitCommit": "2" * 40}))
+    assert outcome(two, wanted=Wanted(ref="refs/heads/x")) is Outcome.ACCEPTED
+    assert outcome(two, wanted=Wanted(ref=REF)) is Outcome.REJECTED
+
+
+RECORD, REFERENCE = "https://example.org/record/v1", "https://in-toto.io/attestation/reference/v0.1"
+NAMES = [CI, "https://evil.example", OWN["id"], uri_of(KEYS[0])]
+DIGESTS = [
+    {"gitCommit": OID, "gitTree": "3" * 40}, {"gitCommit": "2" * 40, "gitTree": OID}, {"gitTag": "2" * 40, "sha1": OID},
+    {"gitCommit": "2" * 40, "sha256": OID}, {"foo": OID, "gitBlob": OID},
+]  # fmt: skip
+PLACED = [[], [REF], ["refs/tags/v1", REF], ["refs/tags/v1"]]
+BROKEN = [commit(result="FAILED", outcome="rejected"), commit(steps=FAILED), commit(outcome="accepted", steps=UNPROVEN)]
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> dict[str, Any]:
+    """Of every kind, and in a few things other than one that is enough."""
+    kind = draw(st.sampled_from([*PREDICATES, RECORD, REFERENCE]))
+    said: dict[str, Any] = json.loads(payload(kind))
+    if kind == COMMIT and draw(st.booleans()):
+        said["predicate"] |= draw(st.sampled_from(BROKEN))
+    for path in draw(st.lists(st.sampled_from(["verifier", "attester", "verification"]), max_size=2)):
+        who: dict[str, Any] = {"id": draw(st.sampled_from(NAMES))}
+        if path == "verification":
+            who = {"verifier": who}
+        said["predicate"][path] = {**said["predicate"].get(path, {}), **who}
+    said["subject"] *= draw(st.integers(1, 2))
+    said["subject"] = [{**subject} for subject in said["subject"]]
+    for subject in said["subject"]:
+        if draw(st.booleans()):
+            subject["digest"] = draw(st.sampled_from(DIGESTS))
+        if draw(st.booleans()):
+            subject["name"] = draw(st.sampled_from(["git+https://elsewhere.example/app", ""]))
+        if draw(st.booleans()):
+            names = st.sampled_from(["sourceRefs", "source_refs", "source_branches"])
+            subject["annotations"] = draw(st.dictionaries(names, st.sampled_from(PLACED)))
+    return said
+
+
+def fields(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The paths of all there is to leave out; the list of steps is one whole."""
+    found = list[tuple[str | int, ...]]()
+    for name in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        found.append((*at, name))
+        if name != "steps":
+            found += fields(value[name], (*at, name))
+    return found
+
+
+def without(said: dict[str, Any], path: tuple[str | int, ...]) -> dict[str, Any]:
+    left: dict[str, Any] = json.loads(json.dumps(said))
+    place: Any = left
+    for name in path[:-1]:
         place = place[name]
-    del place[last]
-    assert outcome(line(said=json.dumps(said).encode())) is Outcome.REJECTED
+    del place[path[-1]]
+    return left
+
+
+WANTED = [Wanted(), Wanted(ref=REF), Wanted(repository=REPOSITORY), Wanted(levels=("ORG_SOURCE_A",))]
+PLACES = """
+version = 1
+[[attesters]]
+name = "here"
+keys = ["%s"]
+ids = ["https://ci.example/*"]
+refs = ["main"]
+repositories = ["https://git.example/*"]
+[[attesters]]
+name = "home"
+certificates = ["wimse://authority.example/verifier/*"]
+refs = ["main"]
+"""
+WHO = [
+    Attesters(ALL),
+    Attesters.of_policy(RULES, Accepting(FORGE.trusted)),
+    Attesters.of_policy(document.parse((PLACES % PUBLIC[0]).encode()).attesters, Accepting(FORGE.trusted)),
+]
+BY = [
+    tuple(By(Credential.KEY, uri_of(key), key=key) for key in KEYS[:2]),
+    (By(Credential.CERTIFICATE, OWN["id"]),),
+]
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(statements(), st.sampled_from(BY), st.sampled_from(WHO), st.sampled_from(WANTED))
+def test_leaving_a_field_out_never_makes_anything_acceptable(
+    said: dict[str, Any], by: tuple[By, ...], who: Attesters, wanted: Wanted
+) -> None:
+    def accepted(stated: dict[str, Any]) -> bool:
+        judged = attestation_judge.judge([json.dumps(stated).encode()], who, NOW, digest=OID, wanted=wanted)
+        return judged.outcome is Outcome.ACCEPTED
+
+    with pytest.MonkeyPatch.context() as patch:
+        # Whose signature it is, is another matter: here every line is `by` them.
+        patch.setattr(attestation, "verify", lambda line, *_: Attestation(read(line), by))
+        if not accepted(said):
+            for path in fields(said):
+                assert not accepted(without(said, path)), path

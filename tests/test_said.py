@@ -33,12 +33,23 @@ def payload(**changes: object) -> bytes:
         pytest.param({"sha1": OID}, True, id="as gitsign show names it"),
         pytest.param({"sha256": "0" * 64, "gitCommit": OID}, True, id="with the digest that sigstore insists on"),
         pytest.param({"gitCommit": TREE, "gitTree": OID}, False, id="the tree of another commit"),
-        pytest.param({"gitCommit": TREE, "sha1": OID}, False, id="beside another commit"),
+        pytest.param({"gitCommit": TREE, "sha1": OID}, True, id="by one of two names"),
+        pytest.param({"gitTree": OID}, False, id="a tree, which many commits have"),
+        pytest.param({"sha256": OID, "x": TREE}, True, id="a file"),
+        pytest.param({"gitcommit": OID}, False, id="by an algorithm that is none"),
     ],
 )
 def test_what_a_statement_is_about(digests: dict[str, str], about: bool) -> None:
     found = said.read(payload(subject=[{"name": "app", "digest": digests}]))
-    assert (found.about(OID) is not None) is about
+    assert bool(found.about(OID)) is about
+
+
+def test_a_digest_can_be_asked_for_by_its_algorithm() -> None:
+    found = said.read(payload(subject=[{"digest": {"gitCommit": OID, "gitTree": TREE}}, {"digest": {"sha256": OID}}]))
+    assert found.about(f"gitTree:{TREE}") == found.about(f"gitCommit:{OID}") == found.subjects[:1]
+    assert found.about(f"sha256:{OID}") == found.subjects[1:]
+    assert found.about(f"gitTree:{OID}") == found.about(TREE) == ()
+    assert found.about(OID) == found.about(None) == found.subjects
 
 
 def test_refs_are_read_in_the_spellings_of_slsa_and_of_source_tool() -> None:
@@ -52,17 +63,15 @@ def test_gitsigns_spelling_of_the_type_is_read() -> None:
     assert said.read(json.dumps(changed).encode()).predicate_type == "https://example.com/x"
 
 
-@pytest.mark.parametrize(
-    "predicate",
-    [
-        {"verification": {"verifier": {"id": "https://ci.example"}}},
-        {"verifier": {"id": "https://ci.example"}},
-        {"attester": {"id": "https://ci.example"}},
-        {"witness": {"id": "https://ci.example"}},
-    ],
-)
-def test_who_says_so_stands_in_one_of_four_places(predicate: dict[str, Any]) -> None:
-    assert said.read(payload(predicate=predicate)).verifier == "https://ci.example"
+@pytest.mark.parametrize(("kind", "path"), said.VERIFIERS.items())
+def test_who_says_so_stands_where_the_type_has_it(kind: str, path: tuple[str, ...]) -> None:
+    elsewhere = {"attester": {"id": "https://evil.example"}, "verifier": {"id": "https://evil.example"}}
+    predicate: Any = "https://ci.example"
+    for name in reversed(path):
+        predicate = {**elsewhere, name: predicate}
+    assert said.read(payload(predicateType=kind, predicate=predicate)).verifier == "https://ci.example"
+    assert said.read(payload(predicateType=kind)).verifier == ""
+    assert said.read(payload(predicate=predicate)).verifier == ""
 
 
 @pytest.mark.parametrize(
@@ -101,4 +110,4 @@ def test_any_json_is_a_statement_or_refused(changes: dict[str, Any]) -> None:
         return
     assert found.payload == data
     assert isinstance(found.verifier, str)
-    assert found.about(OID) is None or OID in found.about(OID).digests.values()  # type: ignore[union-attr]
+    assert all(OID in subject.digests.values() for subject in found.about(OID))

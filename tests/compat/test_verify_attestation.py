@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from attest import signing_key
+from attest.attester import KeyAttester
 from attest.statement import PREDICATE_TYPE as COMMIT
 from tests.compat.conftest import Sandbox, copy, stop_daemons
 from tests.peers import peer
@@ -55,6 +58,19 @@ def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> No
     done = attested.attest("verify-attestation", bundle(attested), status=USAGE)
     assert "--subject" in done.err
     attested.attest("verify-attestation", "-", "--subject", "one", stdin=bundle(attested).read_bytes())
+
+
+def test_a_commit_is_not_its_tree_and_the_tree_is_asked_for_by_name(attested: Sandbox, tmp_path: Path) -> None:
+    commit, tree, key = attested.rev("one"), attested.rev("one^{tree}"), tmp_path / "key.pem"
+    attested.run(peer("openssl"), "genpkey", "-algorithm", "ed25519", "-out", key)
+    attested.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", tmp_path / "pub.pem")
+    said = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.org/record/v1"}
+    subject = {"digest": {"gitCommit": commit, "gitTree": tree}}
+    payload = json.dumps({**said, "subject": [subject]}).encode()
+    (tmp_path / "line").write_bytes(KeyAttester(signing_key.load(key), "x:y").sign(payload, datetime.now(UTC)))
+    for asked, status in (("one", ACCEPTED), ("one^{tree}", ACCEPTED), (f"gitTree:{tree}", ACCEPTED), (tree, REJECTED)):
+        given = ("--attester-key", tmp_path / "pub.pem", "--subject", asked)
+        attested.attest("verify-attestation", tmp_path / "line", *given, status=status)
 
 
 def test_other_anchors_and_altered_files_are_refused(attested: Sandbox, tmp_path: Path) -> None:
