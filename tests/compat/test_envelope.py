@@ -137,6 +137,18 @@ def test_of_one_signature_there_can_be_a_bundle(desk: Desk) -> None:
     assert "exclude each other" in desk.notme(*given, "--add-to", "e.json", status=64).stderr
 
 
+@pytest.mark.parametrize("name", ["a", "p"])
+def test_cosign_takes_the_bundle_of_either_kind_of_key_and_no_other(desk: Desk, name: str) -> None:
+    cosign = peer("cosign")
+    given = ("envelope", "assemble", "s.json", "--signature", desk.signature(name), "--public", f"{name}.pub")
+    desk.notme(*given, "--bundle", "-o", "e.json")
+    about = ("--type", "https://example.org/review/v1", "--digestAlg", "gitCommit", "--insecure-ignore-tlog=true")
+    verify = (cosign, "verify-blob-attestation", "--bundle", "e.json", *about)
+    assert "Verified OK" in desk.run(*verify, "--key", f"{name}.pub", "--digest", OID).stderr
+    desk.run(*verify, "--key", "b.pub", "--digest", OID, status=1)
+    desk.run(*verify, "--key", f"{name}.pub", "--digest", "cd" * 20, status=1)
+
+
 def test_what_is_not_signed_by_a_key_is_no_envelope(desk: Desk) -> None:
     (desk.folder / "e.json").write_bytes(b'{"payload":"","payloadType":"x","signatures":[]}')
     assert "a key signs it" in desk.notme("envelope", "sign", "e.json", status=64).stderr

@@ -54,11 +54,15 @@ def follow(desk: Sandbox, name: str, **environ: str) -> str:
 
 
 def test_every_block_of_the_page_is_run_here() -> None:
-    assert list(PAGE) == ["agent", "several"]
+    assert list(PAGE) == ["agent", "elsewhere", "several"]
 
 
 def test_an_ssh_agent_signs_as_the_page_has_it(desk: Sandbox, agent: Path) -> None:
     assert ": ACCEPTED" in follow(desk, "agent", SSH_AUTH_SOCK=str(agent))
+
+
+def test_a_key_elsewhere_signs_as_the_page_has_it(desk: Sandbox) -> None:
+    assert ": ACCEPTED" in follow(desk, "elsewhere")
 
 
 def test_several_sign_as_the_page_has_it(desk: Sandbox) -> None:
