@@ -55,14 +55,6 @@ _MEDIA_TYPES = _CHAIN_MEDIA_TYPES | {
 }
 
 
-# Written by hand, because base64 needs no escaping and `json` would look through all of it.
-_BUNDLE = (
-    b'{"mediaType":%b,"verificationMaterial":{"certificate":{"rawBytes":"%b"},"tlogEntries":[],'
-    b'"timestampVerificationData":{"rfc3161Timestamps":[%b]}},"dsseEnvelope":%b}'
-)
-_KEY_BUNDLE = _BUNDLE.replace(b'"certificate":{"rawBytes":"%b"}', b'"publicKey":{"hint":%b}')
-
-
 @dataclass(frozen=True, slots=True)
 class EnvelopeSignature:
     """One signature of an envelope, raw bytes. `keyid` is whatever the signer wrote."""
@@ -99,13 +91,8 @@ class Bundle:
 
     def encode(self) -> bytes:
         """One line of compact JSON without a line feed, fields in the order of the Sigstore protobufs."""
-        stamps = (b'{"signedTimestamp":"%b"}' % b64encode(stamp) for stamp in self.timestamps)
-        return _BUNDLE % (
-            _quoted(BUNDLE_MEDIA_TYPE),
-            b64encode(self.certificate),
-            b",".join(stamps),
-            self.envelope.encode(),
-        )
+        signer = b'"certificate":{"rawBytes":"%b"}' % b64encode(self.certificate)
+        return _bundled(signer, self.timestamps, self.envelope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +104,8 @@ class KeyBundle:
 
     def encode(self) -> bytes:
         """As `Bundle.encode`."""
-        stamps = (b'{"signedTimestamp":"%b"}' % b64encode(stamp) for stamp in self.timestamps)
-        return _KEY_BUNDLE % (
-            _quoted(BUNDLE_MEDIA_TYPE),
-            _quoted(self.envelope.signatures[0].keyid),
-            b",".join(stamps),
-            self.envelope.encode(),
-        )
+        signer = b'"publicKey":{"hint":%b}' % _quoted(self.envelope.signatures[0].keyid)
+        return _bundled(signer, self.timestamps, self.envelope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +123,15 @@ class VerifiedBundle:
     actor_kind: PrincipalKind
     issuer: str
     self_attested: bool
+
+
+def _bundled(signer: bytes, timestamps: Iterable[bytes], envelope: Envelope) -> bytes:
+    """Written by hand, because base64 needs no escaping and `json` would look through all of it."""
+    stamps = b",".join(b'{"signedTimestamp":"%b"}' % b64encode(stamp) for stamp in timestamps)
+    return (
+        b'{"mediaType":%b,"verificationMaterial":{%b,"tlogEntries":[],'
+        b'"timestampVerificationData":{"rfc3161Timestamps":[%b]}},"dsseEnvelope":%b}'
+    ) % (_quoted(BUNDLE_MEDIA_TYPE), signer, stamps, envelope.encode())
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -178,7 +169,11 @@ def parse_envelope(data: bytes) -> Envelope:
 
 def envelope_of(top: Mapping[str, Any]) -> Envelope:
     """The same for an object that `read_json` returned, or that is within one."""
-    return _envelope(top)
+    signatures = tuple(
+        EnvelopeSignature(sig=_bytes(item, "sig"), keyid=_text(item, "keyid") if "keyid" in item else "")
+        for item in _objects(top, "signatures", most=MAX_SIGNATURES, least=1)
+    )
+    return Envelope(payload=_bytes(top, "payload"), payload_type=_text(top, "payloadType"), signatures=signatures)
 
 
 def parse_bundle(data: bytes) -> Bundle:
@@ -187,25 +182,14 @@ def parse_bundle(data: bytes) -> Bundle:
     Of a chain (v0.1, v0.2) only the leaf, which stands first, is taken: what is above it is pinned here.
     Raises `MalformedError`, also for bundles with a bare public key or over a bare message.
     """
-    top = read_json(data)
-    media_type = _text(top, "mediaType")
-    if media_type not in _MEDIA_TYPES:
-        raise MalformedError(f"{media_type!r} is not a Sigstore bundle of version 0.1 to 0.3")
-    material = _object(top, "verificationMaterial")
+    media_type, material, envelope = _opened(data)
     if "certificate" in material:
         leaf = _object(material, "certificate")
     elif media_type in _CHAIN_MEDIA_TYPES:
         leaf = _objects(_object(material, "x509CertificateChain"), "certificates", most=10, least=1)[0]
     else:
         raise MalformedError("the bundle carries no certificate", hint="Bundles with a bare public key are not read.")
-    envelope = _envelope(_object(top, "dsseEnvelope"))
-    if len(envelope.signatures) != 1:
-        raise MalformedError(f"the bundle's envelope has {len(envelope.signatures)} signatures, not one")
-    return Bundle(
-        certificate=_bytes(leaf, "rawBytes"),
-        timestamps=_timestamps(material),
-        envelope=envelope,
-    )
+    return Bundle(certificate=_bytes(leaf, "rawBytes"), timestamps=_timestamps(material), envelope=envelope)
 
 
 def parse_key_bundle(data: bytes) -> KeyBundle:
@@ -214,15 +198,8 @@ def parse_key_bundle(data: bytes) -> KeyBundle:
     The hint has to be the signature's key id (protobuf-specs, `sigstore_common.proto`, PublicKeyIdentifier); neither
     decides whose key it is.
     """
-    top = read_json(data)
-    media_type = _text(top, "mediaType")
-    if media_type not in _MEDIA_TYPES:
-        raise MalformedError(f"{media_type!r} is not a Sigstore bundle of version 0.1 to 0.3")
-    material = _object(top, "verificationMaterial")
+    _, material, envelope = _opened(data)
     hint = _text(_object(material, "publicKey"), "hint")
-    envelope = _envelope(_object(top, "dsseEnvelope"))
-    if len(envelope.signatures) != 1:
-        raise MalformedError(f"the bundle's envelope has {len(envelope.signatures)} signatures, not one")
     if envelope.signatures[0].keyid != hint:
         raise MalformedError("the bundle's hint is not the key id of its signature")
     return KeyBundle(_timestamps(material), envelope)
@@ -369,12 +346,16 @@ def _marked_self_attested(payload: bytes) -> bool:
     return value is True
 
 
-def _envelope(top: Mapping[str, Any]) -> Envelope:
-    signatures = tuple(
-        EnvelopeSignature(sig=_bytes(item, "sig"), keyid=_text(item, "keyid") if "keyid" in item else "")
-        for item in _objects(top, "signatures", most=MAX_SIGNATURES, least=1)
-    )
-    return Envelope(payload=_bytes(top, "payload"), payload_type=_text(top, "payloadType"), signatures=signatures)
+def _opened(data: bytes) -> tuple[str, JsonObject, Envelope]:
+    """A bundle's media type, verification material and envelope, which has exactly one signature."""
+    top = read_json(data)
+    media_type = _text(top, "mediaType")
+    if media_type not in _MEDIA_TYPES:
+        raise MalformedError(f"{media_type!r} is not a Sigstore bundle of version 0.1 to 0.3")
+    material, envelope = _object(top, "verificationMaterial"), envelope_of(_object(top, "dsseEnvelope"))
+    if len(envelope.signatures) != 1:
+        raise MalformedError(f"the bundle's envelope has {len(envelope.signatures)} signatures, not one")
+    return media_type, material, envelope
 
 
 def _timestamps(material: Mapping[str, Any]) -> tuple[bytes, ...]:

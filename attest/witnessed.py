@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +49,7 @@ def verify(line: bytes, oid: str, trusted: tuple[PublicKey, ...]) -> Witnessed:
     top = dsse.read_json(line)
     if top.get("mediaType") != MEDIA_TYPE:
         raise MalformedError("not a witness statement")
-    envelope = dsse.parse_envelope(json.dumps(top.get("dsseEnvelope")).encode())
+    envelope = dsse.envelope_of(_dict(top, "dsseEnvelope"))
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError("the envelope holds no in-toto Statement")
     key = dsse.verify_envelope(envelope, trusted)[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from attest import dsse, stamps
 from attest.dsse import Envelope
-from attest.errors import Error, MalformedError
+from attest.errors import Error
+from attest.lines import envelope_of as envelope_in
 from attest.rewrites.model import Rewrite
 from attest.rewrites.statement import PREDICATE_TYPE, read
 
@@ -18,7 +18,6 @@ MAX_RECORDS = 64
 """Of one commit: a record for each verifier and way of making it. Whoever may push can add more, unsigned ones too."""
 
 _MARK = PREDICATE_TYPE.encode()
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,4 @@ def envelope_of(line: bytes) -> Envelope | None:
     """The envelope in a line, None for a line that holds none. Raises `MalformedError`."""
     if stamps.is_stamp(line):
         return None
-    top = dsse.read_json(line)
-    envelope = top.get("dsseEnvelope", top)
-    if not isinstance(envelope, dict):
-        raise MalformedError("dsseEnvelope is not an object")
-    return dsse.parse_envelope(_encode(envelope).encode())
+    return envelope_in(dsse.read_json(line))
