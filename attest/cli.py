@@ -25,7 +25,6 @@ from attest.errors import (
     Error,
     UnavailableError,
     UsageError,
-    exit_status,
 )
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
 from attest.policy import Context, Policy
@@ -238,17 +237,6 @@ def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tu
             except Error as error:
                 complain("notme-attest", error)
             yield object_id, tokens
-
-
-def exit_status_of(verdicts: Iterable[Verdict], unread: Iterable[Error]) -> int:
-    """The exit status that goes with all of them together; what could not be read is said on stderr."""
-    statuses = {STATUS[v.outcome] for v in verdicts}
-    for error in unread:
-        complain("notme-attest", error)
-        statuses.add(exit_status(error))
-    if not statuses:
-        raise nothing_named()
-    return REJECTED if REJECTED in statuses else max(statuses)
 
 
 def nothing_named() -> UnavailableError:

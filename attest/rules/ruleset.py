@@ -75,11 +75,6 @@ class Ruleset:
         return any(rule.match.through is not None for rule in self.document.rules)
 
     @cached_property
-    def needs_paths(self) -> bool:
-        """Whether it may ask which paths a commit changes."""
-        return any(r.match.paths is not None or r.match.touches is not None for r in self.document.rules)
-
-    @cached_property
     def directory(self) -> Directory:
         """Who is who in it."""
         return directory.build(self.document.principals, self.document.groups)
