@@ -146,7 +146,7 @@ def test_the_next_handoff_counts_on_from_the_one_before_and_is_of_its_work_item(
     served = handoff.parse(PREDICATE_TYPE, SERVED)
     with pytest.raises(UsageError, match="does not say which phase"):
         handoff_statement.link(plan()[0], served, agent="dev-agent", work_item="acme-17", **nothing)
-    with pytest.raises(UsageError, match="--agent and --work-item not given"):
+    with pytest.raises(UsageError, match="--from-agent and --work-item not given"):
         handoff_statement.link(plan()[0], None, agent="", work_item="", **nothing)
 
 

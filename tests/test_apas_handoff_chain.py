@@ -312,8 +312,8 @@ def build(document: str, output: str, *more: str) -> Result:
 def test_a_chain_is_built_and_checked_and_shown(desk: Path) -> None:
     (desk / "plan.md").write_text("plan", "utf-8")
     (desk / "changes.md").write_text("changes", "utf-8")
-    assert build("plan.md", "0.intoto.jsonl", "--agent", "scout", "--work-item", "acme-17").return_value == 0
-    more = ("--agent", "dev", "--previous", "0.intoto.jsonl", "--changed", "a.py", "--commit", "2a1d" * 10)
+    assert build("plan.md", "0.intoto.jsonl", "--from-agent", "scout", "--work-item", "acme-17").return_value == 0
+    more = ("--from-agent", "dev", "--previous", "0.intoto.jsonl", "--changed", "a.py", "--commit", "2a1d" * 10)
     assert build("changes.md", "1.intoto.jsonl", *more).return_value == 0
     made = run("check", ".", "--attester-key", "key.pub", "--json")
     said = json.loads(made.stdout)
@@ -347,12 +347,12 @@ def test_for_ley_line_an_envelope_is_written_as_it_reads_them(desk: Path) -> Non
 def test_nothing_is_built_on_a_handoff_that_somebody_else_signed(desk: Path) -> None:
     (desk / "plan.md").write_text("plan", "utf-8")
     (desk / "0.dsse.json").write_bytes(envelope(statement(name_of(0), document(0)), STRANGER))
-    more = ("--agent", "dev", "--previous", "0.dsse.json")
+    more = ("--from-agent", "dev", "--previous", "0.dsse.json")
     assert isinstance(build("plan.md", "1.json", *more).exception, VerificationError)
     assert not (desk / "1.json").exists()
     assert build("plan.md", "1.json", *more, "--attester-key", "other.pub").return_value == 0
     (desk / "0.intoto.json").write_bytes(statement(name_of(0), document(0)))
-    unsigned = build("plan.md", "2.json", "--agent", "dev", "--previous", "0.intoto.json")
+    unsigned = build("plan.md", "2.json", "--from-agent", "dev", "--previous", "0.intoto.json")
     assert isinstance(unsigned.exception, UsageError)
 
 

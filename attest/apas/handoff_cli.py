@@ -36,7 +36,7 @@ def handoff() -> None:
 @click.option("--to-phase", required=True, metavar="NAME", help="The phase that begins.")
 @click.option("--document", "path", required=True, type=_FILE, help="What is handed on, for example plan.md.")
 @click.option("--previous", type=_FILE, help="The handoff before this one; phase 0 has none.")
-@click.option("--agent", default="", metavar="NAME", help="Who did the phase that ends.")
+@click.option("--from-agent", "agent", default="", metavar="NAME", help="Who did the phase that ends.")
 @click.option("--work-item", default="", metavar="ID", help="What it is all for (default: as in --previous).")
 @click.option("--changed", "files", multiple=True, metavar="PATH", help="A file that the phase changed. Repeatable.")
 @click.option("--commit", "commits", multiple=True, metavar="ID", help="A commit that it made, in full. Repeatable.")

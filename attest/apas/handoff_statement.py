@@ -96,7 +96,7 @@ def link(
             raise UsageError(f"{document.name} itself says agent, work item, files and commits")
         return _own_link(document, previous)
     work_item = work_item or (previous.work_item if previous is not None else "")
-    missing = [name for name, value in (("--agent", agent), ("--work-item", work_item)) if not value]
+    missing = [name for name, value in (("--from-agent", agent), ("--work-item", work_item)) if not value]
     if missing:
         raise UsageError(f"{' and '.join(missing)} not given: {document.name} does not say what a handoff has to")
     if previous is None:

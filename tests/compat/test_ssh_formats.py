@@ -342,7 +342,7 @@ def test_a_damaged_ref_or_file_hides_no_verdict(stock: Stock) -> None:
     damaged(stock, oid)
     stamps.write_spool(world.home, oid, token_over(credential, armour, world.now))
     done = attested(stock, *verify_it, home=world.home)
-    assert (done.returncode, b"in the place of a file" in done.stderr) == (0, True)
+    assert (done.returncode, b"is not a plain file" in done.stderr) == (0, True)
     spooled = stamps.spool_path(world.home, oid)
     spooled.unlink()
     spooled.mkdir()
