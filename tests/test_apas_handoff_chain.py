@@ -238,7 +238,7 @@ def test_a_folder_without_a_handoff_and_a_file_that_is_none_cannot_be_checked(tm
 lines = st.lists(st.binary(max_size=60) | st.sampled_from([b"{}", document(0), envelope(statement("x", document(0)))]))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(lines.map(b"\n".join))
 def test_any_file_is_checked_or_said_to_be_broken(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
