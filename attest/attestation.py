@@ -3,7 +3,7 @@
 =====================================  ==========================================================================
 a line                                 counts when
 =====================================  ==========================================================================
-Sigstore bundle with a certificate     the certificate leads to a pinned anchor and is a verifier's (`dsse`)
+Sigstore bundle with a certificate     the certificate leads to a pinned anchor and is a verifier's (`bundles`)
 the same, of any Sigstore instance     the identity in it is one of those named, under the root named (`keyless`)
 Sigstore bundle of a bare key          the key is one of those named
 DSSE envelope                          at least one of the keys named signed it; all that did are told
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest import dsse, lines, said, stamps, witnessed
+from attest import bundles, dsse, lines, said, stamps, witnessed
 from attest.attester import uri_of
 from attest.dsse import Envelope
 from attest.errors import MalformedError, Reason, Step, VerificationError
@@ -115,7 +115,7 @@ def verify(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
         return _enveloped(dsse.parse_envelope(line), accepting)
     material = top.get("verificationMaterial")
     if isinstance(material, dict) and "publicKey" in material:
-        return _enveloped(dsse.parse_key_bundle(line).envelope, accepting)
+        return _enveloped(bundles.parse_key_bundle(line).envelope, accepting)
     return _certified(line, accepting, at)
 
 
@@ -130,7 +130,7 @@ def _enveloped(envelope: Envelope, accepting: Accepting) -> Attestation:
 
 def _certified(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
     try:
-        found = dsse.verify_bundle(dsse.parse_bundle(line), accepting.trusted, at)
+        found = bundles.verify_bundle(bundles.parse_bundle(line), accepting.trusted, at)
     except VerificationError as error:
         if error.reason is not Reason.ANCHOR_UNKNOWN or not accepting.identities:
             raise

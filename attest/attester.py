@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from attest import dsse, sshwire
+from attest import bundles, dsse, sshwire
 from attest.keys import KeyAlgorithm, PublicKey
 
 Stamp = Callable[[bytes, datetime], bytes]
@@ -69,7 +69,7 @@ class KeyAttester:
         signature = self.key.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
         made = dsse.EnvelopeSignature(signature, name_of(self.key.public))
         stamps = () if self.stamp is None else (self.stamp(signature, at),)
-        return dsse.KeyBundle(stamps, dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,))).encode()
+        return bundles.KeyBundle(stamps, dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (made,))).encode()
 
 
 def uri_of(key: PublicKey) -> str:

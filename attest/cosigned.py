@@ -10,7 +10,7 @@ import base64
 import binascii
 from dataclasses import replace
 
-from attest import dsse, keys, said
+from attest import bundles, dsse, keys, said
 from attest.attester import KeyAttester, name_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import MalformedError, RefusedError, UsageError, VerificationError
@@ -61,7 +61,7 @@ def opened(data: bytes) -> Envelope:
                 "the file is a bundle with a certificate, which holds one signature and no more",
                 hint="each signer makes a bundle of their own, or signs with a key",
             )
-        envelope = dsse.parse_key_bundle(data).envelope
+        envelope = bundles.parse_key_bundle(data).envelope
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError(f"the payload is {envelope.payload_type[:80]!r}, not an in-toto Statement")
     said.read(envelope.payload)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from attest import cosigned, dsse, said, signing_key
+from attest import bundles, cosigned, dsse, said, signing_key
 from attest.attester import KeyAttester, name_of
 from attest.attester_options import Named, attester_options, chosen
 from attest.cli import read_file
@@ -61,7 +61,7 @@ def assemble(
         begun = others
     made = EnvelopeSignature(_read(signature, cosigned.signature_of), name_of(key))
     done = cosigned.add(begun, made, key)
-    _write(dsse.KeyBundle((), done).encode() if bundle else done.encode(), output)
+    _write(bundles.KeyBundle((), done).encode() if bundle else done.encode(), output)
     _say(begun, done, key)
     return ACCEPTED
 

@@ -1,4 +1,4 @@
-"""What one stored line is about, whoever made it; whether it is true its reader finds out (`dsse`, `stamps`).
+"""What one stored line is about, whoever made it; whether it is true its reader finds out (`attestation`).
 
 A line is a DSSE envelope, bare or in a bundle, around an in-toto Statement about objects of git, or a time-stamp.
 Statements of others are read with their quirks: gitsign's fixtures write `type` for `_type`, and what `gitsign show`

@@ -6,7 +6,7 @@ Beside bundles a file holds the time-stamps of SSH signatures, a line each (`sta
 
 A file is a set of lines, written sorted and without repetition. So two writers, or two clones that
 met later, end with the same bytes whoever came first, and a merge has no conflict to show. Lines are
-only added. Whether a line is a bundle, and what it proves, its reader finds out (`dsse`): refs can be
+only added. Whether a line is a bundle, and what it proves, its reader finds out (`attestation`): refs can be
 rewritten and files deleted by whoever can push, so absence is no evidence and means deny.
 
 Every function takes the ref last: another of the same layout, such as a team's own, is kept the same way.

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import click
 
-from attest import dsse, home, timestamp
+from attest import bundles, dsse, home, timestamp
 from attest.keys import PublicKey
 from attest.profile import Profile
 from attest.trust import Trust
@@ -57,7 +57,7 @@ class HomeAttester:
             self.credential = _enroll(self.authority, self.trusted, at)
         signature = self.credential.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
         # No key id: stock Sigstore verifiers pass over a signature whose id is not their own digest of the key.
-        return dsse.assemble(
+        return bundles.assemble(
             payload,
             signature,
             certificate=self.credential.der,

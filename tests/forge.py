@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import cms, dsse, gitobject, keys, profile, sshcert, sshsig, sshwire, timestamp
+from attest import bundles, cms, dsse, gitobject, keys, profile, sshcert, sshsig, sshwire, timestamp
 from attest.certificate import Anchor
 from attest.claims import Claims
 from attest.gitobject import ObjectFormat, ObjectKind
@@ -228,12 +228,12 @@ class Forge:
         payload = tag_payload(target, name=name, message=message, at=self.at)
         return attach(payload, self.armour(leaf, payload))
 
-    def bundle(self, payload: bytes, leaf: Leaf | None = None, *, at: datetime | None = None) -> dsse.Bundle:
+    def bundle(self, payload: bytes, leaf: Leaf | None = None, *, at: datetime | None = None) -> bundles.Bundle:
         """A bundle over `payload` by `leaf` (default: a verifier's), time-stamped at `at`."""
         signer = leaf or self.verifier(at=at)
         signature = signer.sign(dsse.pae(dsse.PAYLOAD_TYPE, payload))
         response = timestamp.response(self.token(signature, at=at))
-        return dsse.assemble(payload, signature, certificate=signer.der, timestamp_response=response)
+        return bundles.assemble(payload, signature, certificate=signer.der, timestamp_response=response)
 
 
 def sign(key: PrivateKey, data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from attest import dsse, stamps
+from attest import bundles, dsse, stamps
 from attest.dsse import Envelope, EnvelopeSignature
 
 PREDICATE_TYPE = "https://notme.bot/provenance/commit/v0.1"
@@ -27,7 +27,7 @@ def envelope(content: bytes, sig: bytes = b"signature") -> Envelope:
 
 def bundle(oid: str, sig: bytes = b"signature", **changed: Any) -> bytes:
     """A Sigstore bundle about a commit."""
-    return dsse.Bundle(b"certificate", (b"stamp",), envelope(payload({"gitCommit": oid}, **changed), sig)).encode()
+    return bundles.Bundle(b"certificate", (b"stamp",), envelope(payload({"gitCommit": oid}, **changed), sig)).encode()
 
 
 def bare(oid: str, sig: bytes = b"bare") -> bytes:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import dsse
+from attest import bundles, dsse
 from attest.apas import handoff_chain, handoff_files, leyline
 from attest.apas.handoff import parse_document
 from attest.apas.handoff_chain import Asked, Checked
@@ -280,7 +280,7 @@ def test_a_verifier_with_a_certificate_hands_on_where_it_was_named(tmp_path: Pat
     assert (found.status, found.phases[0].signers) == (ACCEPTED, (uri,))
     for who in (WHO, replace(whole, uris=(uri + "x",)), replace(whole, trusted=Forge(seed="other").trusted)):
         assert check(folder, asked=Asked(who)).status == REJECTED
-    unstamped = dsse.Bundle(made.certificate, (), made.envelope)
+    unstamped = bundles.Bundle(made.certificate, (), made.envelope)
     (folder / "0.intoto.jsonl").write_bytes(unstamped.encode() + b"\n")
     assert check(folder, asked=Asked(whole)).status == UNCHECKED
 

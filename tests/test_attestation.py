@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import attestation, dsse, keys
+from attest import attestation, bundles, dsse, keys
 from attest.attestation import Accepting, Credential
 from attest.attester import KeyAttester, name_of, uri_of
 from attest.dsse import Envelope, EnvelopeSignature
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[Forge], bytes], type[Error], str]] = {
         "anchor",
     ),
     "an agent about its own work": (
-        lambda forge: forge.bundle(SELF_ATTESTED, forge.leaf(scopes=("sign:git", dsse.SCOPE))).encode(),
+        lambda forge: forge.bundle(SELF_ATTESTED, forge.leaf(scopes=("sign:git", bundles.SCOPE))).encode(),
         VerificationError,
         "self-attested",
     ),
@@ -129,7 +129,7 @@ def test_what_does_not_count(
 
 
 def test_an_agents_own_statement_is_read_where_that_was_asked_for(forge: Forge) -> None:
-    line = forge.bundle(SELF_ATTESTED, forge.leaf(scopes=("sign:git", dsse.SCOPE))).encode()
+    line = forge.bundle(SELF_ATTESTED, forge.leaf(scopes=("sign:git", bundles.SCOPE))).encode()
     found = attestation.verify(line, Accepting(forge.trusted, agents=True), NOW)
     assert found.said.self_attested
     assert found.by[0].kind == "agent"

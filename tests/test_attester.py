@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from attest import attester, dsse, keys, signing_key
+from attest import attester, bundles, dsse, keys, signing_key
 from attest.attester import KeyAttester
 from tests.forge import NOW
 
@@ -30,7 +30,7 @@ def key(folder: Path) -> signing_key.SigningKey:
 def test_a_key_file_signs_a_bundle_that_names_the_key_and_holds_no_certificate(tmp_path: Path) -> None:
     own = key(tmp_path)
     made = json.loads(KeyAttester(own, "https://ci.example/verifier").sign(PAYLOAD, NOW))
-    assert made["mediaType"] == dsse.BUNDLE_MEDIA_TYPE
+    assert made["mediaType"] == bundles.BUNDLE_MEDIA_TYPE
     assert made["verificationMaterial"] == {
         "publicKey": {"hint": KEY_ID},
         "tlogEntries": [],

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import cosigned, dsse, keys, sshwire
+from attest import bundles, cosigned, dsse, keys, sshwire
 from attest.attester import name_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, RefusedError, UsageError
@@ -92,7 +92,7 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
 
 def test_the_bundle_of_a_bare_key_can_be_signed_further_and_one_with_a_certificate_not() -> None:
     one = signed_by([0])
-    assert cosigned.opened(dsse.KeyBundle((b"stamp",), one).encode()) == one
+    assert cosigned.opened(bundles.KeyBundle((b"stamp",), one).encode()) == one
     with pytest.raises(UsageError, match="holds one signature"):
         cosigned.opened(bundle("ab" * 20))
 

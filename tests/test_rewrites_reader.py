@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import dsse, stamps
+from attest import bundles, dsse, stamps
 from attest.rewrites import reader
 from attest.rewrites.statement import build
 from tests.test_rewrites_statement import RECORD
@@ -13,7 +13,7 @@ from tests.test_rewrites_statement import RECORD
 
 def line(payload: bytes) -> bytes:
     envelope = dsse.Envelope(payload, dsse.PAYLOAD_TYPE, (dsse.EnvelopeSignature(b"s"),))
-    return dsse.KeyBundle((), envelope).encode()
+    return bundles.KeyBundle((), envelope).encode()
 
 
 def test_only_records_are_found_and_each_goes_by_the_digest_of_its_statement() -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import dsse, keys, sshagent
+from attest import bundles, dsse, keys, sshagent
 from attest.attester import KeyAttester
 from attest.errors import UnavailableError
 from attest.sshagent import AgentKey
@@ -86,7 +86,7 @@ def test_the_ed25519_keys_of_an_agent_are_found_among_others_each_once() -> None
 def test_a_key_in_an_agent_signs_as_one_in_a_file() -> None:
     with agent(holding(BLOB)) as path:
         line = KeyAttester(AgentKey(path, PUBLIC), "https://ci.example/verifier").sign(PAYLOAD, NOW)
-    envelope = dsse.parse_key_bundle(line).envelope
+    envelope = bundles.parse_key_bundle(line).envelope
     assert envelope.signatures[0].sig == PRIVATE.sign(dsse.pae(dsse.PAYLOAD_TYPE, PAYLOAD))
     assert dsse.verify_envelope(envelope, [PUBLIC]) == (PUBLIC,)
 

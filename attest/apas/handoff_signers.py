@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attest import dsse
+from attest import bundles
 from attest.apas import leyline
 from attest.apas.handoff_files import Found
 from attest.errors import Reason, Step, VerificationError
@@ -39,7 +39,7 @@ class Signers:
             return tuple(key.key_id for key in leyline.verify(found.envelope, self.keys))
         if self.trusted is None or self.at is None:
             raise _not_named("it is signed under a certificate, and nobody was named whose certificate counts")
-        verified = dsse.verify_bundle(dsse.parse_bundle(found.bundle), self.trusted, self.at)
+        verified = bundles.verify_bundle(bundles.parse_bundle(found.bundle), self.trusted, self.at)
         if verified.self_attested or verified.signer.uri not in self.uris:
             raise _not_named(f"{verified.signer.uri} signed it, who was not named as an attester")
         return (verified.signer.uri,)

@@ -1,14 +1,14 @@
 """Sigstore bundles of version 0.1 to 0.3 around a DSSE envelope (protobuf-specs, `sigstore_bundle.proto`).
 
-`dsse.Bundle` is the form of bundles by an authority of ours, whose log entries are passed over; here they are read.
+`bundles.Bundle` is the form of bundles by an authority of ours, whose log entries are passed over; here they are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attest import dsse
-from attest.dsse import Bundle
+from attest import bundles, dsse
+from attest.bundles import Bundle
 from attest.errors import MalformedError
 from attest.keyless.entry import Entry
 from attest.keyless.fields import Fields
@@ -26,8 +26,8 @@ class KeylessBundle:
 
     @classmethod
     def parse(cls, data: bytes) -> KeylessBundle:
-        """Read one bundle, strictly, as `dsse.parse_bundle` does; `MalformedError`."""
-        bundle = dsse.parse_bundle(data)
+        """Read one bundle, strictly, as `bundles.parse_bundle` does; `MalformedError`."""
+        bundle = bundles.parse_bundle(data)
         top = Fields(dsse.read_json(data), "")
         material = top.message("verificationMaterial")
         entries = tuple(Entry.read(item) for item in material.messages("tlogEntries", most=MAX_ENTRIES))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attest import dsse
+from attest import bundles
 from tests.compat.attested import blocks, put_scripts
 from tests.compat.conftest import Sandbox, copy, stop_daemons
 from tests.peers import peer
@@ -114,7 +114,7 @@ def stated(reader: Reader) -> Mapping[str, bytes]:
     reader.sandbox.commit("two")
     reader.sandbox.notme("attest", "HEAD~1..HEAD", *asked, *about)
     lines = (reader.sandbox.repo / "all.intoto.jsonl").read_bytes().splitlines()
-    return {json.loads(dsse.parse_bundle(line).envelope.payload)["predicateType"]: line for line in lines}
+    return {json.loads(bundles.parse_bundle(line).envelope.payload)["predicateType"]: line for line in lines}
 
 
 def test_every_type_is_stated(stated: Mapping[str, bytes]) -> None:

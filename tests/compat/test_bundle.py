@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from attest import bundlefile, dsse, layouts, lines, store
+from attest import bundlefile, bundles, layouts, lines, store
 from attest.errors import UnavailableError
 from attest.gitobject import ObjectFormat
 from attest.layouts import Layout, gitsign
@@ -320,4 +320,4 @@ def test_the_payload_of_a_line_is_never_touched(repo: Repository) -> None:
     for layout in Layout:
         layouts.write(repo, layout, [(oid, [line])], AT)
         (found,) = layouts.read(repo, layout, oid)
-        assert dsse.parse_bundle(found).envelope.payload == dsse.parse_bundle(line).envelope.payload
+        assert bundles.parse_bundle(found).envelope.payload == bundles.parse_bundle(line).envelope.payload

@@ -21,7 +21,7 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
 from attest import statement, verify
-from attest.dsse import Bundle
+from attest.bundles import Bundle
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.policy import Context, Policy
 from tests.compat.attested import GOLDEN
