@@ -29,7 +29,7 @@ _OPTIONS = (
         "witnesses",
         multiple=True,
         type=_FILE,
-        help="PEM public key of a server whose statements of what arrived count. May be repeated.",
+        help="Public key (PEM, OpenSSH) of a server whose statements of what arrived count. May be repeated.",
     ),
     click.option("--sigstore", is_flag=True, help="Take Sigstore's public root, for the identity that is named."),
     click.option("--sigstore-root", type=_FILE, help="Take the trusted root in this file instead."),

@@ -49,7 +49,11 @@ _FILE = click.Path(path_type=Path)
 @click.argument("revisions", metavar="REV|A..B", nargs=-1, required=True, type=click.UNPROCESSED)
 @predicate_options
 @attester_options
-@click.option("--out", type=_FILE, help="Write the statements to this file, too (.intoto.jsonl): one a line.")
+@click.option(
+    *("--out", "--output", "-o", "out"),
+    type=_FILE,
+    help="Write the statements to this file, too (.intoto.jsonl): one a line.",
+)
 @click.option("--no-store", is_flag=True, help="Keep nothing in the repository; goes with --out.")
 @click.option(
     "--to-be-signed",

@@ -129,7 +129,7 @@ def attester_options(command: F) -> F:
 
 
 def key_options(command: F) -> F:
-    """--key, --signer and --id alone, for commands whose --sigstore says whose signatures count."""
+    """--key, --signer and --id alone, for commands that never sign keylessly."""
 
     @functools.wraps(command)
     def called(*args: Any, key: Path | None, socket: Path | None, verifier_id: str | None, **kwargs: Any) -> Any:
@@ -137,6 +137,19 @@ def key_options(command: F) -> F:
 
     wrapped: Any = called
     for option in _KEY_OPTIONS:
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]  # what click's decorators return
+
+
+def bare_key_options(command: F) -> F:
+    """--key and --signer alone, for what is stated already and names its verifier."""
+
+    @functools.wraps(command)
+    def called(*args: Any, key: Path | None, socket: Path | None, **kwargs: Any) -> Any:
+        return command(*args, signer=Named(key, socket=socket), **kwargs)
+
+    wrapped: Any = called
+    for option in _KEY_OPTIONS[1:]:
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]  # what click's decorators return
 

@@ -33,7 +33,9 @@ def bundle() -> None:
 @bundle.command(name="export")
 @click.argument("revision", metavar="[REV|A..B]", default="")
 @click.option("--all", "everything", is_flag=True, help="All that is stored.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file; - is standard output.")
+@click.option(
+    "--out", "--output", "-o", "out", type=click.Path(path_type=Path), help="The file; - is standard output."
+)
 @click.option("--layout", type=LAYOUTS, help="Write where that tool keeps them in this repository, not into a file.")
 @repository_option
 @json_option

@@ -19,7 +19,7 @@ from attest.query import Query
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.trust import Trust
-from attest.verifier import attester_keys_option, judging_attester_options
+from attest.verifier import attester_keys_option, verifier_options
 
 FORMATS = ("text", "json", "github", "markdown", "sarif", "check-run")
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -32,14 +32,14 @@ _FILE = click.Path(path_type=Path)
 @click.option("--base", required=True, metavar="REV", help="What it is to be merged into; its policy counts.")
 @click.option("--head", required=True, metavar="REV", help="The last commit that is offered.")
 @repository_option
-@judging_attester_options
+@verifier_options
 @attester_keys_option
 @click.option("--policy", "policy_file", type=_FILE, help="Judge under this file, and not under the base's policy.")
 @click.option("--ref", help="The ref it is offered for (default: BASE itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--originals", multiple=True, metavar="REV", help="Look for a squash's commits here too. Repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print (default: text).")
-@click.option("--output", "-o", type=_FILE, help="Print it to this file.")
+@click.option("--out", "--output", "-o", "output", type=_FILE, help="Print it to this file.")
 @click.option("--write", "written", multiple=True, metavar="FORMAT=FILE", help="Write another form too. Repeatable.")
 @click.option(
     "--fail-on", type=click.Choice(pull.FAIL_ON), default="unchecked", show_default=True, help="What is a failure."

@@ -12,7 +12,7 @@ import click
 
 from attest import bundles, cosigned, dsse, said, signing_key
 from attest.attester import KeyAttester, name_of
-from attest.attester_options import Named, attester_options, chosen
+from attest.attester_options import Named, bare_key_options, chosen
 from attest.cli import read_file
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import ACCEPTED, MalformedError, UnavailableError, UsageError
@@ -37,8 +37,8 @@ def envelope() -> None:
 @click.option("--signature", required=True, type=_FILE, help="As openssl writes it, or in base64.")
 @click.option("--public", required=True, type=_FILE, help="The signer's public key: PEM, or as OpenSSH has it.")
 @click.option("--add-to", type=_FILE, metavar="ENVELOPE", help="Add the signature to this envelope, of other signers.")
-@click.option("--bundle", is_flag=True, help="Write a Sigstore bundle of the one signature, for cosign.")
-@click.option("--output", "-o", type=_FILE, help="Write it to this file (default: stdout).")
+@click.option("--sigstore-bundle", "bundle", is_flag=True, help="Write a Sigstore bundle of the one signature.")
+@click.option("--out", "--output", "-o", "output", type=_FILE, help="Write it to this file (default: stdout).")
 def assemble(
     statement: Path, signature: Path, public: Path, add_to: Path | None, bundle: bool, output: Path | None
 ) -> int:
@@ -51,7 +51,7 @@ def assemble(
     The signature is verified first. Nothing is written of one that does not hold.
     """
     if bundle and add_to is not None:
-        raise UsageError("a bundle holds one signature, so --bundle and --add-to exclude each other")
+        raise UsageError("a bundle holds one signature, so --sigstore-bundle and --add-to exclude each other")
     key = signing_key.load_public(public)
     begun = _read(statement, cosigned.around)
     if add_to is not None:
@@ -68,8 +68,12 @@ def assemble(
 
 @envelope.command()
 @click.argument("file", metavar="ENVELOPE", type=_FILE)
-@attester_options
-@click.option("--output", "-o", type=_FILE, help="Write it to this file, which may be ENVELOPE (default: stdout).")
+@bare_key_options
+@click.option(
+    *("--out", "--output", "-o", "output"),
+    type=_FILE,
+    help="Write it to this file, which may be ENVELOPE (default: stdout).",
+)
 def sign(file: Path, signer: Named, output: Path | None) -> int:
     """Sign what is in ENVELOPE, too.
 

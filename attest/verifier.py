@@ -31,7 +31,7 @@ _GITSIGN = "Let signatures of gitsign count, under Sigstore's public root."
 _OPTIONS = (
     click.option("--allowed-signers", type=_FILE, help="Let the SSH keys in this file count (ssh-keygen)."),
     click.option("--revoked-keys", type=_FILE, help="SSH keys that count no longer, as gpg.ssh.revocationFile."),
-    click.option("--sigstore", "--gitsign", "sigstore", is_flag=True, help=_GITSIGN),
+    click.option("--gitsign", "--sigstore", "sigstore", is_flag=True, help=_GITSIGN),
     click.option("--sigstore-root", type=_FILE, help="The same under the trusted root in this file."),
     click.option("--smime-ca", type=_FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
     click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys that it trusts fully count."),
@@ -50,14 +50,14 @@ _OPTIONS = (
         "witness_keys",
         multiple=True,
         type=_FILE,
-        help="PEM public key of a server whose statements of what arrived count. May be repeated.",
+        help="Public key (PEM, OpenSSH) of a server whose statements of what arrived count. May be repeated.",
     ),
 )
 _BESIDE_ATTESTER = tuple(
     click.option("--gitsign", "sigstore", is_flag=True, help=_GITSIGN) if option is _OPTIONS[2] else option
     for option in _OPTIONS
 )
-"""Where `attester_options` are as well, `--sigstore` says by whom to sign."""
+"""Of commands that make statements: where `attester_options` are as well, `--sigstore` says by whom to sign."""
 
 
 def verifier_options(command: F) -> F:
@@ -66,7 +66,7 @@ def verifier_options(command: F) -> F:
 
 
 def judging_attester_options(command: F) -> F:
-    """The same for a command that takes `attester_options` too."""
+    """The same for a command that makes statements, where `--sigstore` does not say whose signatures count."""
     return _with_trust(command, anybody=False, options=_BESIDE_ATTESTER)
 
 
@@ -129,7 +129,7 @@ def attester_keys_option(command: F) -> F:
             "attester_keys",
             multiple=True,
             type=_FILE,
-            help="PEM public key of a verifier whose statements count. May be repeated.",
+            help="Public key (PEM, OpenSSH) of a verifier whose statements count. May be repeated.",
         ),
     ):
         wrapped = option(wrapped)

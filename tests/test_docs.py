@@ -63,6 +63,27 @@ def test_no_option_of_a_command_means_two_things(group: click.Group) -> None:
         assert len(options) == len(set(options)), command.name
 
 
+def named(command: click.Command) -> set[str]:
+    """The options of a command."""
+    return {name for found in command.params for name in found.opts}
+
+
+def test_a_file_to_write_is_named_alike_wherever_there_is_one() -> None:
+    spellings = {"--out", "--output", "-o"}
+    writing = [command for command in every(attest_cli) if named(command) & spellings]
+    assert len(writing) >= 6
+    assert [command.name for command in writing if not spellings <= named(command)] == []
+
+
+def test_gitsign_counts_by_one_option_everywhere_and_sigstore_signs_only_where_it_can() -> None:
+    judging = [command for command in every(attest_cli) if "--allowed-signers" in named(command)]
+    assert [command.name for command in judging if "--gitsign" not in named(command)] == []
+    without = {command.name for command in judging if "--sigstore" not in named(command)}
+    assert without == {"record"}, "a rewrite record is made without signing keylessly"
+    keyless = {command.name for command in every(attest_cli) if "--trust-config" in named(command)}
+    assert keyless == {"attest", "build"}
+
+
 def commands(group: click.Group, words: str) -> Iterator[str]:
     """Every command but those that `notme-git` takes over from `notme-attest` as they are."""
     for name, command in group.commands.items():

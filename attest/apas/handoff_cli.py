@@ -49,7 +49,7 @@ def handoff() -> None:
     show_default=True,
     help="url-nopad: a plain envelope as ley-line reads it, instead of a Sigstore bundle.",
 )
-@click.option("--output", "-o", type=_FILE, help="Write it to this file (default: stdout).")
+@click.option("--out", "--output", "-o", "output", type=_FILE, help="Write it to this file (default: stdout).")
 def build(
     from_phase: str,
     to_phase: str,

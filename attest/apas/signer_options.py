@@ -48,7 +48,7 @@ def signer_options(command: F) -> F:
             "attester_keys",
             multiple=True,
             type=click.Path(path_type=Path),
-            help="PEM public key of who may hand on. Repeatable.",
+            help="Public key (PEM, OpenSSH) of who may hand on. Repeatable.",
         ),
     ):
         wrapped = option(wrapped)

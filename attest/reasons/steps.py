@@ -61,7 +61,7 @@ REASONS = (
         Reason.SIGNATURE_FOREIGN, (Step.SIGNATURE, Step.CHAIN),
         "Signed by a key or certificate of another kind than an authority's, and no root of that kind was named.",
         "signed with an SSH key: its owner's own key, not by this authority",
-        "If such signatures may count: name whose, with `--allowed-signers`, `--sigstore`, `--smime-ca` or "
+        "If such signatures may count: name whose, with `--allowed-signers`, `--gitsign`, `--smime-ca` or "
         "`--openpgp`, or "
         "in the policy.",
     ),

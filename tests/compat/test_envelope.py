@@ -130,7 +130,8 @@ def test_a_signature_that_does_not_hold_leaves_no_file(desk: Desk) -> None:
 
 
 def test_of_one_signature_there_can_be_a_bundle(desk: Desk) -> None:
-    given = ("envelope", "assemble", "s.json", "--signature", desk.signature("p"), "--public", "p.pub", "--bundle")
+    named = ("--signature", desk.signature("p"), "--public", "p.pub")
+    given = ("envelope", "assemble", "s.json", *named, "--sigstore-bundle")
     desk.notme(*given, "-o", "e.json")
     assert ": ACCEPTED" in desk.verify("e.json", "p", 1)
     assert "REJECTED" in desk.verify("e.json", "a", 1, status=1)
@@ -141,7 +142,7 @@ def test_of_one_signature_there_can_be_a_bundle(desk: Desk) -> None:
 def test_cosign_takes_the_bundle_of_either_kind_of_key_and_no_other(desk: Desk, name: str) -> None:
     cosign = peer("cosign")
     given = ("envelope", "assemble", "s.json", "--signature", desk.signature(name), "--public", f"{name}.pub")
-    desk.notme(*given, "--bundle", "-o", "e.json")
+    desk.notme(*given, "--sigstore-bundle", "-o", "e.json")
     about = ("--type", "https://example.org/review/v1", "--digestAlg", "gitCommit", "--insecure-ignore-tlog=true")
     verify = (cosign, "verify-blob-attestation", "--bundle", "e.json", *about)
     assert "Verified OK" in desk.run(*verify, "--key", f"{name}.pub", "--digest", OID).stderr
