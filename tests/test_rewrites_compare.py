@@ -78,6 +78,21 @@ def test_the_tree_of_the_old_commit_on_another_base_takes_back_what_was_between(
     assert one(repo, [last], made(clone, {**BASE, "a": THIRTY}, moved)).relation is Relation.NONE
 
 
+def test_a_merge_is_made_of_the_old_commits_only_where_it_merges_them_and_nothing_else(
+    clone: Clone, repo: Repository
+) -> None:
+    base = made(clone, BASE)
+    last = made(clone, {**BASE, "a": THIRTY}, base)
+    main = made(clone, {**BASE, "b": "mended\n"}, base)
+    merged = made(clone, {**BASE, "a": THIRTY, "b": "mended\n"}, main, last)
+    assert one(repo, [last], merged).relation is Relation.PATCH_ID
+    # Against its first parent it changes what the old commit changed; against the second it takes back the mending.
+    undone = one(repo, [last], made(clone, {**BASE, "a": THIRTY}, base, main))
+    assert (undone.relation, undone.note) == (Relation.NONE, "it merges other commits than the old ones")
+    onto = made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, main)
+    assert one(repo, [onto], made(clone, {**BASE, "a": THIRTY}, base, main)).relation is Relation.NONE
+
+
 @pytest.mark.parametrize(
     "other",
     [

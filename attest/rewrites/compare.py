@@ -3,7 +3,8 @@
 Old commits count as one row where one commit is before all of them (the base), and what lies between it and the last
 of them are they alone. Then what they changed together is base..last, and what the new commit changed is first
 parent..commit. Both go *from* a tree *to* a tree: a commit that has the tree of the last old one, on a parent with
-another tree than the base's, takes back what happened between, and is no copy.
+another tree than the base's, takes back what happened between, and is no copy. So does one that merges another
+commit than these: what that one brought, and the new tree leaves out, nobody signed away.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _NO_TREE = {
 
 _OTHER = "they do not change the same lines"
 _NO_ROW = "the old commits are not one row of commits"
+_MERGES = "it merges other commits than the old ones"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def _reader(repo: Repository) -> Callable[[str], Commit]:
 def _trees(repo: Repository, pair: Pair, read: Callable[[str], Commit]) -> _Trees | Compared:
     try:
         new, last = read(pair.new), read(pair.old[-1])
+        if not set(new.parents[1:]) <= set(pair.old):
+            return Compared(Relation.NONE, note=_MERGES)
         base = _base(repo, pair.old, read)
         if base is None:
             return Compared(Relation.NONE, note=_NO_ROW)
