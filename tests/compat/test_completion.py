@@ -45,7 +45,7 @@ def offered(sandbox: Sandbox, *words: str) -> list[str]:
         (("notme-git", "completion", ""), ["bash", "zsh", "fish"]),
         (("notme-git", "log", "--max"), ["--max-count"]),
         (("notme-attest", "verify", "HEAD", "--require-time", "a"), ["authority"]),
-        (("notme-attest", "ver"), ["verify", "verify-signature"]),
+        (("notme-attest", "ver"), ["verify", "verify-attestation", "verify-signature"]),
     ],
     ids=lambda value: " ".join(value),
 )

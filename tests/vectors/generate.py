@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from attest import asn1, canonical, cms, gitobject, profile, trust
 from attest.claims import Claims
 from attest.errors import Reason
+from attest.evidence import LATE
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.profile import Profile
 from attest.types import (
@@ -478,7 +479,7 @@ class Vectors:
         early = replace(self.cms, at=NOW - timedelta(minutes=2, seconds=1))
         self.add("5_signed-before-the-certificate", outside, self.around(early, stamped=False))
         token = der.stamped(self.notme, self.cms, at=late)
-        self.add("5_stamped-after-five-minutes", outside, self.altered(unsigned=token), at=late)
+        self.add("5_stamped-after-five-minutes", outside, self.altered(unsigned=token), at=late, remarks=LATE)
         self.add("5_stamp-of-another-authority", stamp, self.altered(unsigned=der.stamped(self.imposter, self.cms)))
         wrong = attribute(der.TIMESTAMP, self.notme.token(b"something else"))
         self.add("5_stamp-over-something-else", stamp, self.altered(unsigned=(wrong,)))

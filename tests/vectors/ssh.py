@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attest import sshcert, sshsig, sshwire
 from attest.errors import Reason
-from attest.evidence import BAD_STAMP
+from attest.evidence import BAD_STAMP, LATE
 from attest.identity import UNCHECKED
 from attest.profile import PAYLOAD_UNCHECKED
 from attest.sshcert import UserCertificate
@@ -126,7 +126,7 @@ class SshVectors:
         self.add("5_stamped", PROVEN, at=NOW + timedelta(days=365))
         self.add("5_committer-date-alone", unproven, stamped=None)
         late = NOW + timedelta(minutes=6, seconds=1)
-        self.add("5_stamped-after-five-minutes", unproven, stamped=late, at=late)
+        self.add("5_stamped-after-five-minutes", unproven, stamped=late, at=late, remarks=LATE)
         wrong = self.forge.token(b"something else")
         self.add("5_stamp-over-something-else", unproven, stamp=wrong, remarks=BAD_STAMP)
         other = self.base.imposter.token(self.value(self.blob))
