@@ -43,7 +43,7 @@ class Spool(Mapping[str, "list[bytes]"]):
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._places = dict[str, list[tuple[int, int]]]()
         self._id_length = id_length
-        self.recognised = self.ignored = self._end = 0
+        self.recognised = self.ignored = self._end = self._stored = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -67,7 +67,10 @@ class Spool(Mapping[str, "list[bytes]"]):
         return len(self._places)
 
     def take(self, content: bytes) -> None:
-        """Keep a line if it is an attestation about objects of this repository's kind of ids."""
+        """Keep a line if it is an attestation about objects of this repository's kind of ids.
+
+        Raises `UnavailableError` where the lines, each as often as it is stored, have more than `MAX_BYTES`.
+        """
         try:
             about = [oid for oid in lines.parse(content).about if len(oid) == self._id_length]
         except MalformedError:
@@ -76,6 +79,8 @@ class Spool(Mapping[str, "list[bytes]"]):
             self.ignored += 1
             return
         self.recognised += 1
+        self._stored += len(content) * len(about)
+        _check(self._stored, 0)
         place = (self._end, len(content))
         self._end += self._file.write(content)
         for oid in about:
@@ -128,10 +133,10 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
     total = count = 0
     while raw := file.readline(lines.MAX_LINE_BYTES + 2):
         content = raw.rstrip(b"\r\n")
+        total += len(raw)
         while not raw.endswith(b"\n") and (raw := file.readline(lines.MAX_LINE_BYTES)):
             total += len(raw)
             _check(total, count)
-        total += len(content)
         if content:
             count += 1
             yield content
@@ -141,6 +146,6 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 def _check(total: int, count: int) -> None:
     if count > MAX_LINES or total > MAX_BYTES:
         raise UnavailableError(
-            f"the file has more than {MAX_LINES:,} lines or {MAX_BYTES:,} bytes; nothing was imported",
+            f"there are more than {MAX_LINES:,} lines or {MAX_BYTES:,} bytes to store; nothing was imported",
             hint="Split it.",
         )

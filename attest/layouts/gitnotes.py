@@ -13,6 +13,7 @@ from attest.errors import MalformedError, UnavailableError
 from attest.lines import Line
 from attest.refwriter import commit_id, data
 from attest.repository import Repository
+from attest.shards import Entry
 
 REF = "refs/notes/commits"
 
@@ -24,32 +25,30 @@ MAX_NOTE_BYTES = 4 * 1024 * 1024
 
 def read(repository: Repository, oid: str) -> list[bytes]:
     """The lines about an object in its note."""
-    note = notes.read_many(repository, [repository.check_id(oid)], REF).get(oid, b"")
-    return _attestations(note, oid)
+    return _attestations(_notes(repository, [repository.check_id(oid)]).get(oid) or b"", oid)
 
 
 def read_all(repository: Repository) -> Iterator[tuple[str, list[bytes]]]:
     """Each object whose note has any, with these lines."""
     tip = commit_id(repository, REF)
     if tip is not None:
-        for oid, blob in _walk(repository, shards.root_of(repository, tip)):
-            try:
-                found = _attestations(repository.read(blob)[1], oid)
-            except MalformedError:  # a note that is too large to be read
-                continue
-            if found:
+        for oid, entry in _walk(repository, shards.root_of(repository, tip)):
+            if found := _attestations(_content(repository, entry) or b"", oid):
                 yield oid, found
 
 
 def additions(repository: Repository, wanted: Mapping[str, Sequence[Line]]) -> Iterator[tuple[str, bytes]]:
     """What makes `git fast-import` append the lines that are not in a note yet, with the commit they are about.
 
-    `git fast-import` makes notes of commits alone, and of those that are here.
+    `git fast-import` makes notes of commits alone, and of those that are here. It replaces a note whole: one that
+    cannot be read, and so not be repeated, stays as it is.
     """
     oids = _commits(repository, list(wanted))
-    there = notes.read_many(repository, oids, REF)
+    there = _notes(repository, oids)
     for oid in oids:
         note = there.get(oid, b"")
+        if note is None:
+            continue
         known = set(note.split(b"\n"))
         new = [content for content in dict.fromkeys(line.content for line in wanted[oid]) if content not in known]
         content = note + (b"\n" if note and not note.endswith(b"\n") else b"") + b"".join(line + b"\n" for line in new)
@@ -67,6 +66,55 @@ def _commits(repository: Repository, oids: Sequence[str]) -> list[str]:
     return [answer.partition(" ")[0] for answer in answers if answer.endswith(" commit")]
 
 
+def _notes(repository: Repository, oids: Sequence[str]) -> dict[str, bytes | None]:
+    """The note of each object that has one, None where it is too large or no plain file.
+
+    Raises `UnavailableError` where one is not here, as in a partial clone.
+    """
+    tip, trees = commit_id(repository, REF), dict[str, dict[str, Entry]]()
+    if tip is None:
+        return {}
+    root, found = shards.root_of(repository, tip), dict[str, bytes | None]()
+    for oid in oids:
+        entry = _find(repository, trees, root, oid)
+        if entry is not None:
+            found[oid] = _content(repository, entry)
+    return found
+
+
+def _find(repository: Repository, trees: dict[str, dict[str, Entry]], root: str, oid: str) -> Entry | None:
+    """What stands in the place of an object's note, however many folders lead there."""
+    tree, name = root, oid
+    for _ in range(notes.FAN_OUT + 1):
+        if tree not in trees:
+            trees[tree] = _tree(repository, tree)
+        if name in trees[tree]:
+            return trees[tree][name]
+        folder = trees[tree].get(name[:2])
+        if folder is None or folder.mode != shards.FOLDER:
+            return None
+        tree, name = folder.oid, name[2:]
+    return None
+
+
+def _content(repository: Repository, entry: Entry) -> bytes | None:
+    if entry.mode != shards.FILE:
+        return None
+    try:
+        return repository.read(entry.oid)[1]
+    except MalformedError:  # larger than anything that is read
+        return None
+    except UnavailableError:
+        raise UnavailableError(f"a note of {REF} is not here", hint=f"Fetch it: git cat-file -p {entry.oid}") from None
+
+
+def _tree(repository: Repository, oid: str) -> dict[str, Entry]:
+    kind, content = repository.read(oid)
+    if kind != "tree":
+        raise MalformedError(f"{REF} has a {kind} in the place of a folder")
+    return shards.entries(content, repository.object_format.hex_length // 2)
+
+
 def _attestations(note: bytes, oid: str) -> list[bytes]:
     found = list[bytes]()
     for content in dict.fromkeys(note.split(b"\n")):
@@ -78,21 +126,18 @@ def _attestations(note: bytes, oid: str) -> list[bytes]:
     return found
 
 
-def _walk(repository: Repository, root: str) -> Iterator[tuple[str, str]]:
-    """All notes below a tree: the object each is about, and its blob."""
+def _walk(repository: Repository, root: str) -> Iterator[tuple[str, Entry]]:
+    """All notes below a tree: the object each is about, and what stands there."""
     length, left = repository.object_format.hex_length, [("", root)]
     for _ in range(MAX_TREES):
         if not left:
             return
         start, tree = left.pop()
-        kind, content = repository.read(tree)
-        if kind != "tree":
-            raise MalformedError(f"{REF} has a {kind} in the place of a folder")
-        for name, entry in shards.entries(content, length // 2).items():
+        for name, entry in _tree(repository, tree).items():
             if name.strip("0123456789abcdef"):
                 continue
             if entry.mode == shards.FOLDER and len(name) == 2 and len(start) < 2 * notes.FAN_OUT:
                 left.append((start + name, entry.oid))
             elif entry.mode == shards.FILE and len(start + name) == length:
-                yield start + name, entry.oid
+                yield start + name, entry
     raise UnavailableError(f"{REF} has more than {MAX_TREES} folders")

@@ -15,7 +15,7 @@ import pytest
 
 from attest import bundlefile, bundles, layouts, lines, store
 from attest.errors import UnavailableError
-from attest.gitobject import ObjectFormat
+from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat
 from attest.layouts import Layout, gitsign
 from attest.repository import Repository
 from tests.clones import Hub, git
@@ -132,6 +132,23 @@ def test_a_bound_holds_for_a_line_without_end(repo: Repository, monkeypatch: pyt
         bundlefile.import_file(repo, endless, AT)
 
 
+def test_a_bound_holds_for_empty_lines_without_end(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundlefile, "MAX_BYTES", 1000)
+    with pytest.raises(UnavailableError):
+        bundlefile.import_file(repo, io.BytesIO(b"\n" * 1001), AT)
+
+
+def test_a_bound_holds_for_a_line_as_often_as_it_would_be_stored(
+    hub: Hub, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = [{"digest": {"gitCommit": hub.oid(number)}} for number in range(50)]
+    line = envelope(payload({}, subject=subject)).encode()
+    monkeypatch.setattr(bundlefile, "MAX_BYTES", 49 * len(line))
+    with pytest.raises(UnavailableError, match="nothing was imported"):
+        bundlefile.import_file(repo, io.BytesIO(line), AT)
+    assert not store.exists(repo)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -234,6 +251,29 @@ def test_notes_are_written_as_git_notes_shows_them(hub: Hub, repo: Repository) -
     git(repo.path, "notes", "append", "-m", bare(first).decode(), first)
     assert layouts.read(repo, Layout.NOTES, first) == [bundle(first), bare(first)]
     assert git(repo.path, "for-each-ref", "--format=%(refname)", "refs/notes") == NOTES
+
+
+def test_a_note_that_is_too_large_to_be_read_stays_as_it_is(repo: Repository) -> None:
+    (oid,) = commits(repo, 1)
+    git(repo.path, "notes", "add", "-F", "-", oid, stdin="by hand\n" * (MAX_OBJECT_BYTES // 8 + 1))
+    before = git(repo.path, "rev-parse", NOTES)
+    store.append(repo, {oid: [bundle(oid)]}, AT)
+    assert "passed over: 1" in attest(repo, "bundle", "export", oid, "--layout", "notes")[0].decode()
+    assert git(repo.path, "rev-parse", NOTES) == before
+
+
+def test_a_note_that_a_partial_clone_left_at_its_remote_is_not_replaced(hub: Hub, repo: Repository) -> None:
+    (oid,) = commits(repo, 1)
+    git(repo.path, "notes", "add", "-m", "by hand", oid)
+    git(repo.path, "push", "-q", "origin", "main", NOTES)
+    partial = hub.clone("partial", "--filter=blob:none", "--no-checkout")
+    git(partial.path, "fetch", "-q", "origin", f"{NOTES}:{NOTES}")
+    store.append(partial, {oid: [bundle(oid)]}, AT)
+    for command in (("bundle", "export", oid), ("show", oid), ("bundle", "import")):
+        assert f"a note of {NOTES} is not here" in attest(partial, *command, "--layout", "notes", status=2)[1]
+    git(partial.path, "cat-file", "-p", f"{NOTES}:{oid}")
+    attest(partial, "bundle", "export", oid, "--layout", "notes")
+    assert git(partial.path, "notes", "show", oid) == "by hand\n" + bundle(oid).decode()
 
 
 def test_many_notes_are_in_folders_as_git_makes_them(repo: Repository) -> None:
