@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from attest.errors import MalformedError
+from attest.errors import MalformedError, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.repository import Repository
 
@@ -36,11 +36,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file that differs: the object it is about, and the blob of each side, None where it has none."""
+    """A file that differs: the object it is about, and the blob of each side, None where it has none.
+
+    `strange` says that they have something else than a plain file in its place.
+    """
 
     about: str
     mine: str | None
     theirs: str | None
+    strange: bool = False
 
 
 def path_of(about: str) -> str:
@@ -72,7 +76,7 @@ def entries(data: bytes, id_length: int) -> dict[str, Entry]:
 def find(repository: Repository, root: str, about: Iterable[str]) -> dict[str, str]:
     """The blob about each of these objects that has one, under the tree `root`.
 
-    Raises `MalformedError` where something else stands in the place of a file. Each tree is read once.
+    Raises `UnavailableError` where something else stands in the place of a file. Each tree is read once.
     """
     trees, found = _Trees(repository), dict[str, str]()
     top = trees.folders(root)
@@ -81,7 +85,10 @@ def find(repository: Repository, root: str, about: Iterable[str]) -> dict[str, s
         entry = trees.files(middle.get(name[2:4]), name[:4]).get(name)
         if entry is not None:
             if entry.mode != FILE:
-                raise MalformedError(f"{path_of(name)} is not a plain file")
+                raise UnavailableError(
+                    f"{path_of(name)} is not a plain file",
+                    hint="Somebody pushed it: put the ref back to a commit before it.",
+                )
             found[name] = entry.oid
     return found
 
@@ -89,8 +96,8 @@ def find(repository: Repository, root: str, about: Iterable[str]) -> dict[str, s
 def walk(repository: Repository, root: str) -> Iterator[tuple[str, str]]:
     """All files below a tree, in order: the object each is about, and its blob."""
     for found in differences(repository, None, root):
-        assert found.theirs is not None
-        yield found.about, found.theirs
+        if found.theirs is not None:
+            yield found.about, found.theirs
 
 
 def differences(repository: Repository, mine: str | None, theirs: str | None) -> Iterator[Difference]:
@@ -98,9 +105,10 @@ def differences(repository: Repository, mine: str | None, theirs: str | None) ->
     trees = _Trees(repository)
     for first, *top in _unlike(trees.folders(mine), trees.folders(theirs)):
         for second, *middle in _unlike(*map(trees.folders, top)):
-            sides = (_plain(trees.files(oid, first + second)) for oid in middle)
+            sides = (trees.files(oid, first + second) for oid in middle)
             for name, one, other in _unlike(*sides):
-                yield Difference(name, one, other)
+                blob = _blob(other)
+                yield Difference(name, _blob(one), blob, strange=other is not None and blob is None)
 
 
 class _Trees:
@@ -152,11 +160,11 @@ def _keep(kept: dict[str, T], oid: str, value: T) -> None:
     kept[oid] = value
 
 
-def _plain(files: dict[str, Entry]) -> dict[str, str]:
-    return {name: entry.oid for name, entry in files.items() if entry.mode == FILE}
+def _blob(entry: Entry | None) -> str | None:
+    return entry.oid if entry is not None and entry.mode == FILE else None
 
 
-def _unlike(left: dict[str, str], right: dict[str, str]) -> Iterator[tuple[str, str | None, str | None]]:
+def _unlike(left: dict[str, T], right: dict[str, T]) -> Iterator[tuple[str, T | None, T | None]]:
     """The names under which both sides do not have the same, in order."""
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):

@@ -133,7 +133,7 @@ def beyond(repository: Repository, theirs: str | None, mine: str) -> Added:
         if found.theirs is None:
             continue
         try:
-            known = _lines(repository, found.mine)
+            known = _contents(repository, found.mine)
         except MalformedError:
             known = set()
         if new := len(_lines(repository, found.theirs) - known):
@@ -146,7 +146,7 @@ def _plan(repository: Repository, tip: str | None, theirs: str) -> _Plan:
     lines, left_out, whole = 0, 0, True
     for found in shards.differences(repository, _root(repository, tip), _root(repository, theirs)):
         if found.theirs is None:
-            whole = False
+            left_out, whole = left_out + found.strange, False
             continue
         mine = _lines(repository, found.mine)
         try:
@@ -198,6 +198,14 @@ def _blobs(repository: Repository, tip: str | None, oids: Sequence[str]) -> dict
 
 
 def _lines(repository: Repository, blob: str | None) -> set[bytes]:
+    try:
+        return _contents(repository, blob)
+    except MalformedError as error:
+        raise UnavailableError(f"a file of attestations cannot be read: {error.message}", hint=error.hint) from None
+
+
+def _contents(repository: Repository, blob: str | None) -> set[bytes]:
+    """The lines of a file; `MalformedError` for what is none, or is larger than anything that is read."""
     if blob is None:
         return set()
     try:

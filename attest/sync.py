@@ -114,6 +114,9 @@ def _take(
     if theirs not in (refwriter.commit_id(repository, ref), _known(repository, remote, ref)):
         remote.fetch(ref, limit=limit)
         if refwriter.commit_id(repository, theirs) is None:
+            kind = repository.git("cat-file", "-t", theirs).stdout.decode("ascii", "replace").strip()
+            if kind:
+                raise UnavailableError(f"{remote.shown} has a {kind} as {ref}, which is no commit of attestations")
             return None
     if missing := _missing(repository, theirs):
         remote.fetch_objects(missing, limit=limit)

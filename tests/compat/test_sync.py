@@ -293,6 +293,33 @@ def test_broken_objects_of_a_remote_are_refused_whole(hub: Hub) -> None:
     assert leftovers(repo) == []
 
 
+@pytest.mark.parametrize("mode", ["120000", "100755", "160000"])
+def test_what_is_no_plain_file_at_a_remote_is_left_out_and_counted(hub: Hub, mode: str) -> None:
+    repo, who = hub.clone("clone"), ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    store.append(repo, {hub.oid(1): [b"1"]}, AT)
+    synced(repo)
+    about = f"abcd{0:036x}"
+    link = mode == "160000"
+    kind, entry = ("commit", hub.oid(9)) if link else ("blob", git(hub.bare, "hash-object", "-w", "--stdin", stdin="x"))
+    folder = git(hub.bare, "mktree", "--missing", stdin=f"{mode} {kind} {entry}\t{about}.intoto.jsonl\n")
+    top = git(hub.bare, "mktree", stdin=f"040000 tree {folder}\tcd\n")
+    tree = git(hub.bare, "mktree", stdin=f"{git(hub.bare, 'ls-tree', store.REF)}\n040000 tree {top}\tab\n")
+    git(hub.bare, "update-ref", store.REF, git(hub.bare, *who, "commit-tree", tree, "-p", store.REF, "-m", "x"))
+    with repository.open_repository(hub.bare, os.environ) as bare, pytest.raises(UnavailableError):
+        store.read(bare, about)
+    done = attest(repo, "sync")
+    assert "1 malformed or oversized file(s) were left out" in done.stderr
+    assert store.append(repo, {about: [b"2"]}, AT) == 1
+    synced(repo)
+    with repository.open_repository(hub.bare, os.environ) as bare:
+        assert everything(bare) == {hub.oid(1): [b"1"], about: [b"2"]}
+
+
+def test_what_is_no_commit_at_a_remote_is_said_at_once(hub: Hub) -> None:
+    git(hub.bare, "update-ref", store.REF, git(hub.bare, "hash-object", "-w", "--stdin", stdin="x"))
+    assert f"has a blob as {store.REF}" in attest(hub.clone("clone"), "sync", status=2).stderr
+
+
 def test_no_program_of_the_repository_runs(hub: Hub, tmp_path: Path) -> None:
     left, right = hub.clone("left"), hub.clone("right")
     store.append(left, {hub.oid(1): [b"1"]}, AT)
