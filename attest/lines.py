@@ -1,8 +1,6 @@
 """What one stored line is about, whoever made it; whether it is true its reader finds out (`attestation`).
 
 A line is a DSSE envelope, bare or in a bundle, around an in-toto Statement about objects of git, or a time-stamp.
-Statements of others are read with their quirks: gitsign's fixtures write `type` for `_type`, and what `gitsign show`
-prints names its subject `sha1`.
 """
 
 from __future__ import annotations
@@ -12,16 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest import dsse, stamps
+from attest import dsse, said, stamps
 from attest.dsse import Envelope, read_json
 from attest.errors import MalformedError
+from attest.said import Said, Subject
 
 MAX_LINE_BYTES = dsse.MAX_JSON_BYTES
 
-MAX_SUBJECTS = 1000
-"""Of one statement: a summary may be about all commits of a pull request."""
-
-_STATEMENTS = "https://in-toto.io/Statement/"
 _DIGESTS = ("gitCommit", "gitTag", "gitTree", "gitBlob", "sha1")
 """Of each subject the first counts: some give the tree of a commit beside it, which other commits have as well."""
 
@@ -32,19 +27,13 @@ _HEX = frozenset("0123456789abcdef")
 class Line:
     """A line that is well-formed. `about` are the ids of objects, lower-case hex, of either length; at least one.
 
-    Of a time-stamp there is no `envelope` and no `statement`.
+    Of a time-stamp there is no `envelope`, and nothing `said`.
     """
 
     content: bytes
     about: tuple[str, ...]
     envelope: Envelope | None = None
-    statement: Mapping[str, Any] | None = None
-
-    @property
-    def predicate_type(self) -> str:
-        """As the statement has it, or empty."""
-        value = None if self.statement is None else self.statement.get("predicateType")
-        return value if isinstance(value, str) else ""
+    said: Said | None = None
 
 
 def parse(content: bytes) -> Line:
@@ -56,11 +45,8 @@ def parse(content: bytes) -> Line:
     envelope = envelope_of(read_json(content))
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError(f"the payload is {envelope.payload_type[:60]!r}, not an in-toto Statement")
-    statement = read_json(envelope.payload)
-    kind = statement.get("_type", statement.get("type"))
-    if not isinstance(kind, str) or not kind.startswith(_STATEMENTS):
-        raise MalformedError("the payload is not an in-toto Statement")
-    return Line(content, _about(statement.get("subject")), envelope, statement)
+    read = said.read(envelope.payload)
+    return Line(content, _object_ids(read), envelope, read)
 
 
 def one_line(content: bytes) -> bytes:
@@ -77,20 +63,13 @@ def envelope_of(top: Mapping[str, Any]) -> Envelope:
     return dsse.envelope_of(inner)
 
 
-def _about(subjects: object) -> tuple[str, ...]:
-    if not isinstance(subjects, list) or len(subjects) > MAX_SUBJECTS:
-        raise MalformedError(f"the subjects are no list, or more than {MAX_SUBJECTS}")
-    found = dict.fromkeys(oid for subject in subjects if (oid := _object_id(subject)))
+def _object_ids(read: Said) -> tuple[str, ...]:
+    found = dict.fromkeys(oid for subject in read.subjects if (oid := _object_id(subject)))
     if not found:
         raise MalformedError("the statement is about no object of git")
     return tuple(found)
 
 
-def _object_id(subject: object) -> str:
-    digests = subject.get("digest") if isinstance(subject, dict) else None
-    if not isinstance(digests, dict):
-        return ""
-    value = next((digests[name] for name in _DIGESTS if name in digests), "")
-    if not isinstance(value, str) or len(value) not in (40, 64) or not _HEX.issuperset(value):
-        return ""
-    return value
+def _object_id(subject: Subject) -> str:
+    value = next((subject.digests[name] for name in _DIGESTS if name in subject.digests), "")
+    return value if len(value) in (40, 64) and _HEX.issuperset(value) else ""

@@ -117,7 +117,9 @@ def _subject(value: object) -> Subject:
         if name in _GIT and (len(digest) not in (40, 64) or not _HEX.issuperset(digest)):
             raise MalformedError(f"subject digest {name} is not 40 or 64 lower-case hex digits")
     name = value.get("name")
-    return Subject(name if isinstance(name, str) else "", digests, _refs(value.get("annotations")))
+    if name is not None and not isinstance(name, str):
+        raise MalformedError("a subject's name is not a string")
+    return Subject(name or "", digests, _refs(value.get("annotations")))
 
 
 def _refs(annotations: object) -> tuple[str, ...]:

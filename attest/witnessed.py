@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest import dsse, statement
+from attest import dsse, said
 from attest.errors import MalformedError
 from attest.keys import PublicKey
 
@@ -53,10 +53,11 @@ def verify(line: bytes, oid: str, trusted: tuple[PublicKey, ...]) -> Witnessed:
     if envelope.payload_type != dsse.PAYLOAD_TYPE:
         raise MalformedError("the envelope holds no in-toto Statement")
     key = dsse.verify_envelope(envelope, trusted)[0]
-    said = statement.read(envelope.payload)
-    if said.predicate_type != PREDICATE_TYPE or oid not in said.subject_digests.values():
+    statement = said.read(envelope.payload)
+    about = [oid in subject.digests.values() for subject in statement.subjects]
+    if statement.predicate_type != PREDICATE_TYPE or about != [True]:
         raise MalformedError("the statement is of another kind, or about another object")
-    found = said.predicate
+    found = statement.predicate
     return Witnessed(
         payload=envelope.payload,
         key=key,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import certificate, statement, verify
+from attest import certificate, said, statement, verify
 from attest.apas import dispatch as dispatches
 from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import PREDICATE_TYPE, Agent, Dispatch, Pipeline, WorkItem
@@ -309,10 +309,8 @@ def test_what_is_stated_reads_back_as_the_same_dispatch_and_of_each_commit(two: 
     )
     assert again.origins.digest == ORIGINS_HASH
     for one in two:
-        assert statement.read(payload, one.object_id).subject_digests == {"gitCommit": one.object_id}
-    for about in (None, "0" * 40):
-        with pytest.raises(MalformedError, match="not exactly one subject"):
-            statement.read(payload, about)
+        (subject,) = said.read(payload).about(one.object_id)
+        assert subject.digests == {"gitCommit": one.object_id}
 
 
 def test_a_verifiers_statement_repeats_work_item_handoffs_and_the_hash_of_the_origins(two: list[Examination]) -> None:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from attest import dsse, lines
 from attest.errors import MalformedError
-from tests import statements
 from tests.statements import bare, bundle, envelope, payload, stamp, witness
 
 OID = "ab12" + "0" * 36
@@ -34,7 +33,8 @@ def test_a_line_of_source_tool_is_read_as_it_was_signed() -> None:
     content = SOURCETOOL.read_bytes().rstrip(b"\n")
     line = lines.parse(content)
     assert line.about == (SOURCETOOL.stem,)
-    assert line.predicate_type == "https://github.com/slsa-framework/slsa-source-poc/source-provenance/v1-draft"
+    assert line.said is not None
+    assert line.said.predicate_type == "https://github.com/slsa-framework/slsa-source-poc/source-provenance/v1-draft"
     assert line.envelope is not None
     der = b64decode(json.loads(content)["verificationMaterial"]["certificate"]["rawBytes"])
     key = x509.load_der_x509_certificate(der).public_key()
@@ -116,4 +116,3 @@ def test_a_document_over_several_lines_becomes_one_with_the_same_signed_bytes() 
     pretty = json.dumps(json.loads(bare(OID)), indent=2).encode() + b"\n"
     assert lines.parse(lines.one_line(pretty)).envelope == lines.parse(bare(OID)).envelope
     assert lines.one_line(bare(OID) + b"\n") == bare(OID)
-    assert lines.parse(bare(OID)).predicate_type == statements.PREDICATE_TYPE

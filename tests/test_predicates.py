@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import commands, statement, verify
+from attest import commands, said, statement, verify
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
@@ -44,7 +44,7 @@ def check(payload: bytes | None, struct: str) -> Any:
     assert json.dumps(found, separators=(",", ":")).encode() == payload
     assert not [value for value in numbers(found) if isinstance(value, float)]
     jsonschema.validate(found["predicate"], {**SCHEMA, "$ref": f"#/$defs/{struct}"})
-    assert statement.read(payload).predicate == found["predicate"]
+    assert said.read(payload).predicate == found["predicate"]
     return found["predicate"]
 
 
@@ -296,7 +296,7 @@ def test_a_damaged_statement_is_a_documented_error_or_another_statement(name: st
         place = data.draw(st.integers(0, len(payload) - 1))
         payload[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     try:
-        found = statement.read(bytes(payload))
+        found = said.read(bytes(payload))
     except MalformedError:
         return
     assert found.payload == bytes(payload)

@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import keys, stamps, statement, store, witnessed
+from attest import keys, stamps, store, witnessed
 from attest.errors import Error, MalformedError, UnavailableError, VerificationError
 from attest.gitobject import parse_push_certificate
 from attest.receive import signedpush, witness
 from attest.receive.signedpush import Received
 from attest.receive.updates import Update
 from attest.repository import Repository, open_repository
+from attest.said import read
 from attest.signing_key import SigningKey
 from tests.disk import unsynced
 from tests.forge import NOW
@@ -73,7 +74,7 @@ def test_a_statement_says_what_came_where_in_place_of_what_and_when(desk: Desk) 
     assert oid == desk.second
     assert (said.key, said.witness, said.signed_push) == (KEY.public, URI, False)
     assert (said.ref, said.old, said.new, said.received_at) == (REF, desk.first, desk.second, "2026-11-23T13:58:10Z")
-    assert statement.read(said.payload).predicate == {
+    assert read(said.payload).predicate == {
         "witness": {"id": URI},
         "repository": "https://git.example/app",
         "ref": REF,
@@ -92,7 +93,7 @@ def test_a_deletion_is_stated_of_the_tip_that_went_and_tags_by_their_own_kind(de
     made = desk.lines(Update(REF, desk.second, None), Update("refs/tags/v1", None, tag))
     gone, tagged = (witnessed.verify(made[oid][0], oid, (KEY.public,)) for oid in (desk.second, tag))
     assert (gone.old, gone.new) == (desk.second, None)
-    assert statement.read(tagged.payload).subject_digests == {"gitTag": tag}
+    assert [subject.digests for subject in read(tagged.payload).subjects] == [{"gitTag": tag}]
 
 
 def test_two_refs_that_come_to_one_id_have_two_statements_of_it(desk: Desk) -> None:
@@ -108,7 +109,7 @@ def test_the_push_certificate_stands_in_it_whole(desk: Desk) -> None:
     (lines,) = desk.lines(Update(REF, None, desk.first), received=received).values()
     said = witnessed.verify(lines[0], desk.first, (KEY.public,))
     assert said.signed_push
-    found = statement.read(said.payload).predicate["pushCertificate"]
+    found = read(said.payload).predicate["pushCertificate"]
     assert b64decode(found["content"]) == raw
     assert found["digest"] == {"gitBlob": "c" * 40, "sha256": hashlib.sha256(raw).hexdigest()}
     many = b"".join(b"%040x %040x refs/heads/%d\n" % (n, n + 1, n) for n in range(1, 200))

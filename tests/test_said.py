@@ -84,13 +84,28 @@ def test_who_says_so_stands_where_the_type_has_it(kind: str, path: tuple[str, ..
         pytest.param({"subject": [{"digest": {"gitCommit": "A" * 40}}]}, id="an id in upper case"),
         pytest.param({"subject": [{"digest": {"x": 1}}]}, id="a digest that is a number"),
         pytest.param({"subject": [{"digest": {"x": "1"}}] * 1001}, id="a thousand and one subjects"),
+        pytest.param({"subject": {}}, id="a subject that is no list"),
+        pytest.param({"subject": ["a"]}, id="a subject that is no object"),
+        pytest.param({"subject": [{"digest": {"gitCommit": OID}, "name": 1}]}, id="a name that is a number"),
         pytest.param({"predicateType": ""}, id="without a type"),
+        pytest.param({"predicateType": None}, id="a type that is null"),
         pytest.param({"predicate": []}, id="a list for a predicate"),
     ],
 )
 def test_what_is_no_statement_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(MalformedError):
         said.read(payload(**changes))
+
+
+def test_a_key_that_stands_twice_in_a_statement_is_refused() -> None:
+    text = payload().replace(b'"predicate": {}', b'"predicate": {"result": 1, "result": 2}')
+    with pytest.raises(MalformedError):
+        said.read(text)
+
+
+def test_a_statement_without_a_predicate_and_with_unknown_fields_is_read() -> None:
+    subject = {"digest": {"blake9": "Zz"}, "more": 1}
+    assert said.read(payload(predicate=None, more={}, subject=[subject])).predicate == {}
 
 
 JSON = st.recursive(

@@ -9,7 +9,6 @@ The subjects are the commits, each by its id, so that whoever holds one finds th
 from __future__ import annotations
 
 import hashlib
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,6 @@ from attest.errors import Error, MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit
 from attest.keys import PublicKey
 from attest.verify import Examination
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +96,14 @@ def assemble(
     check(dispatch)
     _check_commits(dispatch, entries)
     _check_origins(dispatch, entries)
-    payload = _encode(
+    payload = statement.encode(
+        [_subject(one.object_id, repository, ref) for one in entries],
+        PREDICATE_TYPE,
         {
-            "_type": statement.STATEMENT_TYPE,
-            "subject": [_subject(one.object_id, repository, ref) for one in entries],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": {
-                "dispatchDefinition": _definition(dispatch),
-                "runDetails": _run(dispatch, entries, _certificate(dispatch, signer), scoped=scoped),
-            },
-        }
-    ).encode("ascii")
+            "dispatchDefinition": _definition(dispatch),
+            "runDetails": _run(dispatch, entries, _certificate(dispatch, signer), scoped=scoped),
+        },
+    )
     if len(payload) > MAX_JSON_BYTES:
         raise UsageError(f"a statement of {len(payload)} bytes; at most {MAX_JSON_BYTES} are read", hint="name fewer")
     return payload

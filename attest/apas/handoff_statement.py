@@ -7,20 +7,16 @@ how JSON is written.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attest import statement
+from attest import said, statement
 from attest.apas import handoff
 from attest.apas.chain import Link
 from attest.apas.fields import PREFIX
 from attest.apas.handoff import PREDICATE_TYPE, Handoff
-from attest.dsse import read_json
 from attest.errors import MalformedError, UsageError
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +64,8 @@ def build(document: Document, link: Link, *, from_phase: str, to_phase: str) -> 
         "filesChanged": list(link.files),
         "commitShas": list(link.commits),
     }
-    said = {
-        "_type": statement.STATEMENT_TYPE,
-        "subject": [{"name": document.name, "digest": {"sha256": document.sha256}}],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": predicate,
-    }
-    return _encode(said).encode("ascii")
+    about = {"name": document.name, "digest": {"sha256": document.sha256}}
+    return statement.encode([about], PREDICATE_TYPE, predicate)
 
 
 def link(
@@ -111,17 +102,16 @@ def link(
 
 def read(payload: bytes) -> Said:
     """The handoff in a Statement of either type. Raises `MalformedError`."""
-    said = statement.read(payload)
-    found = handoff.parse(said.predicate_type, said.predicate)
-    name = read_json(payload)["subject"][0].get("name", "")
-    sha256 = said.subject_digests.get("sha256", "")
-    if not isinstance(name, str):
-        raise MalformedError("the subject's name is not a text")
+    read = said.read(payload)
+    if len(read.subjects) != 1:
+        raise MalformedError("the statement has not exactly one subject")
+    found = handoff.parse(read.predicate_type, read.predicate)
+    name, sha256 = read.subjects[0].name, read.subjects[0].digests.get("sha256", "")
     if found.document_hash and found.document_hash != sha256:
         raise MalformedError("documentHash is not the digest of the subject")
     if found.document and name and found.document != name:
         raise MalformedError("handoffDocument is not the name of the subject")
-    return Said(found, said.predicate, name, sha256)
+    return Said(found, read.predicate, name, sha256)
 
 
 def _own_link(document: Document, previous: Handoff | None) -> Link:

@@ -60,10 +60,10 @@ def additions(repository: Repository, wanted: Mapping[str, Sequence[Line]]) -> I
         there = set(_tree(repository, entry)) if entry is not None else set()
         for line in given:
             name = _name(line)
-            if line.envelope is None or line.statement is None or name + SIGNATURE in there:
+            if line.envelope is None or line.said is None or name + SIGNATURE in there:
                 continue
             there.add(name + SIGNATURE)
-            predicate = json.dumps(line.statement.get("predicate", {}), indent=2, ensure_ascii=False).encode() + b"\n"
+            predicate = json.dumps(line.said.predicate, indent=2, ensure_ascii=False).encode() + b"\n"
             files = (("", predicate), (SIGNATURE, line.envelope.encode()), (WHOLE, line.content + b"\n"))
             places = ((f"{oid}/{name}{suffix}".encode(), content) for suffix, content in files)
             yield oid, b"".join(b"M %b inline %b\n" % (FILE, place) + data(content) for place, content in places)
@@ -71,7 +71,8 @@ def additions(repository: Repository, wanted: Mapping[str, Sequence[Line]]) -> I
 
 def _name(line: Line) -> str:
     """`commit-v0.1-0123456789ab.json`: the end of the predicate's type, and the beginning of the line's digest."""
-    tail = [_UNUSUAL.sub("-", part) for part in line.predicate_type.split("/") if part][-2:]
+    kinds = line.said.predicate_type.split("/") if line.said is not None else []
+    tail = [_UNUSUAL.sub("-", part) for part in kinds if part][-2:]
     kind = "-".join(tail).strip("-.")[:60] or "predicate"
     return f"{kind}-{hashlib.sha256(line.content).hexdigest()[:12]}.json"
 

@@ -37,7 +37,7 @@ def build(facts: Facts) -> bytes | None:
                 "certificate": message.signer.public_bytes(Encoding.PEM).decode("ascii"),
             }
         ]
-    return statement.encode(_subject(facts), type_of(facts), predicate)
+    return statement.encode([_subject(facts)], type_of(facts), predicate)
 
 
 def type_of(facts: Facts) -> str:

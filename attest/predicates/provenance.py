@@ -63,7 +63,7 @@ def build(facts: Facts, push: Push) -> bytes | None:
         return None
     about = {"digest": {"gitCommit": facts.examination.object_id}, "annotations": {"source_refs": [facts.ref]}}
     return statement.encode(
-        about,
+        [about],
         PREDICATE_TYPE,
         {
             **({"prev_commit": push.previous} if push.previous else {}),

@@ -66,7 +66,7 @@ def build(facts: Facts, documents: Sequence[Document]) -> bytes | None:
     if not documents or not facts.accepted:
         return None
     return statement.encode(
-        statement.subject(facts.examination, facts.repository, facts.ref),
+        [statement.subject(facts.examination, facts.repository, facts.ref)],
         PREDICATE_TYPE,
         {"attester": {"id": facts.verifier_id}, "references": [one.data() for one in documents]},
     )

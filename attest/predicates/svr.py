@@ -31,7 +31,7 @@ def build(facts: Facts) -> bytes | None:
         return None
     prefix = f"APAS_{facts.examination.kind.upper()}_"
     return statement.encode(
-        statement.subject(facts.examination, facts.repository, facts.ref),
+        [statement.subject(facts.examination, facts.repository, facts.ref)],
         PREDICATE_TYPE,
         {
             "verifier": {"id": facts.verifier_id, "policies": [policy(facts.verdict)]},

@@ -19,7 +19,7 @@ def build(facts: Facts) -> bytes:
     statement.check(facts.examination, facts.verdict)
     passed, failed = _named(facts, StepStatus.PROVEN), _named(facts, StepStatus.FAILED)
     return statement.encode(
-        statement.subject(facts.examination, facts.repository, facts.ref),
+        [statement.subject(facts.examination, facts.repository, facts.ref)],
         PREDICATE_TYPE,
         {
             "result": result_of(facts),

@@ -102,7 +102,7 @@ def build(
         # The specification has the first, source-tool reads and writes the second.
         about["annotations"] = {"sourceRefs": [ref], "source_refs": [ref]}
     payload = statement.encode(
-        about,
+        [about],
         PREDICATE_TYPE,
         {
             "verifier": {"id": verifier_id},

@@ -7,7 +7,6 @@ and counts for whom the public key was given to; without a key there is no state
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +27,6 @@ MAX_CERTIFICATE_BYTES = 16 * 1024
 bytes. A longer one is named by its digest."""
 
 _DIGESTS = {ObjectKind.COMMIT.value: "gitCommit", ObjectKind.TAG.value: "gitTag", "tree": "gitTree", "blob": "gitBlob"}
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def lines(
@@ -75,14 +73,7 @@ def build(
         "pushCertificate": _certificate(received) if received is not None else None,
     }
     subject = {"name": update.ref, "digest": _digest(oid, kinds)}
-    return _encode(
-        {
-            "_type": statement.STATEMENT_TYPE,
-            "subject": [subject],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": predicate,
-        }
-    ).encode("ascii")
+    return statement.encode([subject], PREDICATE_TYPE, predicate)
 
 
 def sign(payload: bytes, key: SigningKey) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attest import forges, history, statement, store
+from attest import forges, history, said, statement, store
 from attest.attester import Attester
 from attest.errors import Error, UsageError
 from attest.evidence import RANK
@@ -77,10 +77,10 @@ def keep(repo: Repository, rewrites: Sequence[Rewrite], attester: Attester, at: 
 
 
 def _is_known(rewrite: Rewrite, lines: Sequence[bytes]) -> bool:
-    said = (found.rewrite for found in reader.of_lines(lines))
+    known = (found.rewrite for found in reader.of_lines(lines))
     return any(
         replace(each, recorded_at=rewrite.recorded_at, old=_same(each.old)) == replace(rewrite, old=_same(rewrite.old))
-        for each in said
+        for each in known
     )
 
 
@@ -138,9 +138,9 @@ def _statements(lines: Sequence[bytes], object_id: str) -> tuple[str, ...]:
     for line in lines:
         with contextlib.suppress(Error):
             envelope = reader.envelope_of(line)
-            said = statement.read(envelope.payload) if envelope is not None else None
-            if said is None or said.predicate_type != statement.PREDICATE_TYPE:
+            if envelope is None:
                 continue
-            if object_id in said.subject_digests.values():
-                found.append(hashlib.sha256(said.payload).hexdigest())
+            read = said.read(envelope.payload)
+            if read.predicate_type == statement.PREDICATE_TYPE and read.about(object_id):
+                found.append(hashlib.sha256(read.payload).hexdigest())
     return tuple(sorted(set(found))[:MAX_STATEMENTS])

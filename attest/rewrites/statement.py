@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attest import statement
 from attest.dsse import read_json
 from attest.errors import MalformedError
 from attest.rewrites.model import (
@@ -21,7 +21,6 @@ from attest.rewrites.model import (
     RewriterKind,
     Signed,
 )
-from attest.statement import STATEMENT_TYPE
 from attest.through import Who
 from attest.types import Outcome, PrincipalKind, Voucher
 
@@ -39,20 +38,12 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATCH_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _FORMATS = {"sha1": 40, "sha256": 64}
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 JsonObject = dict[str, Any]
 
 
 def build(rewrite: Rewrite) -> bytes:
     """The Statement's bytes (compact ASCII JSON), to be signed as they are. Its subject is the new commit alone."""
-    return _encode(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"digest": _commit(rewrite.new.object_id)}],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": _predicate(rewrite),
-        }
-    ).encode("ascii")
+    return statement.encode([{"digest": _commit(rewrite.new.object_id)}], PREDICATE_TYPE, _predicate(rewrite))
 
 
 def read(payload: bytes) -> Rewrite:
