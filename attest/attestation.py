@@ -71,7 +71,7 @@ class By:
     """An attester that signed: its URI (of a bare key RFC 6920's), and what vouches for it.
 
     `issuer` is the authority's address or the OpenID provider, empty for keys. `key` is a bare key, None where there is
-    a new one with every signature.
+    a new one with every signature. `anchor` is SHA-256 of the SPKI that a bridge certificate leads to, else empty.
     """
 
     credential: Credential
@@ -79,6 +79,7 @@ class By:
     issuer: str = ""
     key: PublicKey | None = None
     kind: str = "verifier"
+    anchor: bytes = b""
 
     @property
     def spki(self) -> str:
@@ -135,7 +136,8 @@ def _certified(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
         if error.reason is not Reason.ANCHOR_UNKNOWN or not accepting.identities:
             raise
         return _keyless(line, accepting, at)
-    by = By(Credential.CERTIFICATE, found.signer.uri, found.issuer, kind=str(found.actor_kind))
+    anchor = found.chain.anchor.key.spki_sha256
+    by = By(Credential.CERTIFICATE, found.signer.uri, found.issuer, kind=str(found.actor_kind), anchor=anchor)
     return _checked(Attestation(said.read(found.payload), (by,), found.time, Voucher.AUTHORITY), accepting)
 
 

@@ -95,14 +95,15 @@ def _attesters(accepting: Accepting, policy: Path | None, threshold: int) -> Att
         return Attesters(accepting, threshold=threshold)
     from attest.rules import source
 
-    rules = source.load(policy, accepting.trusted, None)[0].document.attesters
+    ruleset = source.load(policy, accepting.trusted, None)[0]
+    rules = ruleset.document.attesters
     if not rules:
         raise UsageError(f"{policy} names no attesters", hint="write [[attesters]], or leave --policy away")
     if accepting.keys or accepting.identities or threshold != 1:
         raise UsageError(
             "the policy says who may attest what, and no option beside it", hint="leave --policy away, or the others"
         )
-    return Attesters.of_policy(rules, accepting)
+    return Attesters.of_policy(rules, accepting, ruleset.anchors)
 
 
 def _read(

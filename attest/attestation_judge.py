@@ -37,20 +37,28 @@ BUILT_IN = "built-in"
 class Attesters:
     """Who may attest what. `rules` None is the built-in rule: whoever `accepting` names may attest everything.
 
+    `anchors` are the SPKIs (SHA-256) of the authorities that the policy counts, None for all that are pinned.
     `threshold` is how many of them have to, by the built-in rule; the others say it themselves.
     """
 
     accepting: Accepting
     rules: tuple[Attesting, ...] | None = None
     threshold: int = 1
+    anchors: frozenset[bytes] | None = None
 
     @classmethod
-    def of_policy(cls, rules: Sequence[Attesting], accepting: Accepting) -> Attesters:
-        """Whom the policy names, and nobody else; `accepting` says under which anchors and roots."""
+    def of_policy(
+        cls, rules: Sequence[Attesting], accepting: Accepting, anchors: frozenset[bytes] | None = None
+    ) -> Attesters:
+        """Whom the policy names, and nobody else; `accepting` says under which anchors and roots.
+
+        `anchors` are those that the policy counts (`Ruleset.anchors`).
+        """
         spkis = dict.fromkeys(key for rule in rules for key in rule.keys)
         named = tuple(keys.parse_spki(base64.b64decode(key)) for key in spkis)
         people = dict.fromkeys(Identity(who.identity, who.issuer) for rule in rules for who in rule.sigstore)
-        return cls(Accepting(accepting.trusted, named, named, tuple(people), accepting.agents), tuple(rules))
+        who = Accepting(accepting.trusted, named, named, tuple(people), accepting.agents)
+        return cls(who, tuple(rules), anchors=anchors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ def _allowed(
     if attesters.rules is None:
         rules: dict[str, frozenset[str]] = {BUILT_IN: frozenset(by.uri for by in found.by if _may_call(by, found.said))}
     else:
-        rules = {rule.name: _by_rule(rule, found, places) for rule in attesters.rules}
+        rules = {rule.name: _by_rule(rule, found, places, attesters.anchors) for rule in attesters.rules}
     allowed = tuple((name, uris) for name, uris in rules.items() if uris)
     if not allowed:
         who = ", ".join(by.uri for by in found.by)
@@ -133,13 +141,15 @@ def _may_call(by: By, said: Said) -> bool:
     return not said.verifier or said.verifier == by.uri or by.credential in (Credential.KEY, Credential.WITNESS)
 
 
-def _by_rule(rule: Attesting, found: Attestation, places: Sequence[Place]) -> frozenset[str]:
+def _by_rule(
+    rule: Attesting, found: Attestation, places: Sequence[Place], anchors: frozenset[bytes] | None
+) -> frozenset[str]:
     said = found.said
     if rule.predicates is not None and said.predicate_type not in rule.predicates:
         return frozenset()
     if not any(_within(rule, place) for place in places):
         return frozenset()
-    return frozenset(by.uri for by in found.by if _is_of(rule, by) and _may_call_by(rule, by, said))
+    return frozenset(by.uri for by in found.by if _is_of(rule, by, anchors) and _may_call_by(rule, by, said))
 
 
 def _within(rule: Attesting, place: Place) -> bool:
@@ -151,9 +161,10 @@ def _within(rule: Attesting, place: Place) -> bool:
     return bool(place.repository) and any(patterns.matches(each, place.repository) for each in rule.repositories)
 
 
-def _is_of(rule: Attesting, by: By) -> bool:
+def _is_of(rule: Attesting, by: By, anchors: frozenset[bytes] | None) -> bool:
     if by.credential is Credential.CERTIFICATE:
-        return any(patterns.matches(pattern, by.uri) for pattern in rule.certificates)
+        counts = anchors is None or by.anchor in anchors
+        return counts and any(patterns.matches(pattern, by.uri) for pattern in rule.certificates)
     if by.credential is Credential.SIGSTORE:
         return by.uri in {Identity(who.identity, who.issuer).uri for who in rule.sigstore}
     return by.spki in rule.keys

@@ -248,6 +248,16 @@ def test_who_may_attest_what_the_policy_says(lines: Callable[[], tuple[bytes, ..
     assert enough or not refused or isinstance(refused[0], VerificationError)
 
 
+@pytest.mark.parametrize(("counted", "enough"), [(True, True), (False, False)], ids=["counted", "not counted"])
+def test_a_verifier_counts_under_the_anchors_that_the_policy_counts(counted: bool, enough: bool) -> None:
+    anchors = frozenset({FORGE.trusted.anchors[0].key.spki_sha256 if counted else bytes(32)})
+    who = Attesters.of_policy(RULES, Accepting(FORGE.trusted), anchors)
+    stated = FORGE.bundle(payload(SVR, verifier=OWN)).encode()
+    judged = attestation_judge.judge([stated], who, NOW, digest=OID)
+    assert (judged.outcome is Outcome.ACCEPTED) is enough
+    assert enough or [getattr(item.error, "reason", None) for item in judged.items] == [Reason.ATTESTER_REFUSED]
+
+
 def test_the_reason_of_a_line_that_holds_and_does_not_count_is_a_word_for_programs() -> None:
     [item] = by_policy(line(0, payload(VSA))).items
     assert isinstance(item.error, VerificationError)
