@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -19,6 +19,7 @@ from attest.cli import BATCH, json_option, open_repository, repository_option
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.layouts import Layout
 from attest.repository import Repository
+from attest.wholefile import WholeFile
 
 LAYOUTS = click.Choice([layout.value for layout in Layout])
 
@@ -62,8 +63,8 @@ def export_command(
             text += f"; passed over: {left:,}, there already or without a place in it" if left else ""
         else:
             assert out is not None
-            with _written(out) as file:
-                count, objects = bundlefile.export_lines(found, file)
+            with _written(out) as write:
+                count, objects = bundlefile.export_lines(found, write)
             said = {"file": str(out), "objects": objects, "lines": count}
             text = f"{out}: {_count(count, objects)}"
     click.echo(json.dumps(said, indent=2) if as_json else text, err=str(out) == "-")
@@ -109,22 +110,15 @@ def _named(repo: Repository, revision: str) -> Found:
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is there whole or not at all; `-` is standard output."""
+def _written(path: Path) -> Iterator[Callable[[bytes], object]]:
+    """What writes to a file that is there whole or not at all; `-` is standard output."""
     if str(path) == "-":
-        yield sys.stdout.buffer
+        yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UnavailableError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with WholeFile(path) as file:
+        file.write(b"")
+        yield file.write
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ attestation about an object is passed over and counted. Nothing is believed by b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -110,12 +110,15 @@ def _import(repository: Repository, contents: Iterable[bytes], at: datetime, ref
         return Imported(spool.recognised, spool.ignored, added, len(spool))
 
 
-def export_lines(found: Iterable[tuple[str, Iterable[bytes]]], file: IO[bytes]) -> tuple[int, int]:
+def export_lines(
+    found: Iterable[tuple[str, Iterable[bytes]]], write: Callable[[bytes], object]
+) -> tuple[int, int]:
     """Write what is an attestation of stored lines; returns how many are, and about how many objects."""
     count, objects = 0, 0
     for _, stored in found:
         good = [content for content in stored if _is_attestation(content)]
-        file.writelines(content + b"\n" for content in good)
+        for content in good:
+            write(content + b"\n")
         count, objects = count + len(good), objects + bool(good)
     return count, objects
 

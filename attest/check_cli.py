@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attest import attester_options, history, pull, verifier
+from attest import attester_options, history, pull, verifier, wholefile
 from attest.cli import json_option, open_repository, read_context, repository_option
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.keys import PublicKey
@@ -143,10 +143,7 @@ def _print(text: str, place: Path | None) -> None:
     if place is None:
         click.echo(text, nl=False)
         return
-    try:
-        place.write_text(text, "utf-8", errors="replace", newline="\n")
-    except OSError as error:
-        raise UnavailableError(f"cannot write {place}: {error.strerror}") from None
+    wholefile.write(place, text.encode("utf-8", "replace"))
 
 
 def _append(place: Path, text: str) -> None:

@@ -7,16 +7,14 @@ question (`question`): other arguments, another policy, other anchors or another
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attest import canonical, dsse, keys
+from attest import canonical, dsse, keys, wholefile
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import Error, MalformedError, UnavailableError
 from attest.query import Query
@@ -138,15 +136,7 @@ def write(path: Path, key: SigningKey, checkpoint: Checkpoint) -> None:
     """Replace the file, whole or not at all; `UnavailableError`."""
     payload = checkpoint.encode()
     signature = EnvelopeSignature(key.sign(dsse.pae(PAYLOAD_TYPE, payload)), key.public.key_id)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(Envelope(payload, PAYLOAD_TYPE, (signature,)).encode() + b"\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UnavailableError(f"cannot write the checkpoint {path}: {error.strerror}") from None
+    wholefile.write(path, Envelope(payload, PAYLOAD_TYPE, (signature,)).encode() + b"\n")
 
 
 def _hex(value: Any) -> str:

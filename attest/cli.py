@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from attest import home, location, repository, stamps, store, verify
+from attest import home, location, repository, stamps, store, verify, wholefile
 from attest.command import complain
 from attest.commands import VERIFYING, Commands
 from attest.errors import (
@@ -278,3 +278,11 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise UnavailableError(f"{path} is larger than {limit} bytes")
     return content
+
+
+def write_line(line: bytes, output: Path | None) -> None:
+    """Put a line (ASCII) on stdout, or in a file, whole or not at all. Raises `UnavailableError`."""
+    if output is None:
+        click.echo(line.decode("ascii"))
+    else:
+        wholefile.write(output, line + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from attest import bundles, cosigned, dsse, said, signing_key
 from attest.attester import KeyAttester, name_of
 from attest.attester_options import Named, bare_key_options, chosen
-from attest.cli import read_file
+from attest.cli import read_file, write_line
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import ACCEPTED, MalformedError, UnavailableError, UsageError
 from attest.keys import PublicKey
@@ -61,7 +60,7 @@ def assemble(
         begun = others
     made = EnvelopeSignature(_read(signature, cosigned.signature_of), name_of(key))
     done = cosigned.add(begun, made, key)
-    _write(bundles.KeyBundle((), done).encode() if bundle else done.encode(), output)
+    write_line(bundles.KeyBundle((), done).encode() if bundle else done.encode(), output)
     _say(begun, done, key)
     return ACCEPTED
 
@@ -86,7 +85,7 @@ def sign(file: Path, signer: Named, output: Path | None) -> int:
     attester = chosen(signer, datetime.now(UTC))
     assert isinstance(attester, KeyAttester)
     done = cosigned.sign(begun, attester)
-    _write(done.encode(), output)
+    write_line(done.encode(), output)
     _say(begun, done, attester.key.public)
     return ACCEPTED
 
@@ -106,16 +105,3 @@ def _say(begun: Envelope, done: Envelope, key: PublicKey) -> None:
     click.echo(f"{printable(stated.predicate_type)} about {printable(about)}", err=True)
     what = "signed before" if done == begun else "signed now"
     click.echo(f"{what} by {name_of(key)}; signatures: {len(done.signatures)}", err=True)
-
-
-def _write(line: bytes, output: Path | None) -> None:
-    if output is None:
-        click.echo(line.decode("ascii"))
-        return
-    temporary = output.with_name(f".{output.name}-{os.getpid()}")
-    try:
-        temporary.write_bytes(line + b"\n")
-        os.replace(temporary, output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UnavailableError(f"cannot write {output}: {error.strerror}") from None

@@ -8,10 +8,9 @@ Read at the edge and handed on; nothing else in `attest` looks at files of a hom
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
-from attest import trust
+from attest import trust, wholefile
 from attest.certificate import Anchor, load_pem
 from attest.errors import MalformedError, Reason, Step, UnavailableError, VerificationError
 from attest.profile import Profile
@@ -135,11 +134,9 @@ def _memory(mark: Path) -> tuple[int, str]:
 
 def _remember(mark: Path, text: str) -> None:
     """Best effort: a verifier that cannot write its home still verifies; it only notices rollback later."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnavailableError):
         mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = mark.with_name(f".{mark.name}-{os.getpid()}")
-        temporary.write_text(text, "ascii")
-        os.replace(temporary, mark)
+        wholefile.write(mark, text.encode("ascii"))
 
 
 def _safe(authority_id: str) -> str:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from attest import wholefile
 from attest.errors import MalformedError, UnavailableError, UsageError
 
 MEDIA_TYPE = "application/vnd.notme.timestamp.v0.1+json"
@@ -98,16 +99,11 @@ def read_spool(home: Path, oid: str) -> bytes | None:
 def write_spool(home: Path, oid: str, token: bytes) -> None:
     """Keep `token` for `oid`, whole or not at all; `UnavailableError` when that cannot be done."""
     path = spool_path(home, oid)
-    temporary = path.with_name(f".{oid}-{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(temporary, "wb", opener=_private) as file:
-            file.write(token)
-        os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise UnavailableError(f"cannot keep the time-stamp {path}: {error.strerror}") from None
+    wholefile.write(path, token, private=True)
 
 
 def others_path(home: Path, oid: str) -> Path:

@@ -123,7 +123,7 @@ def _carry(repo: Repository, place: Path) -> None:
     row(f"sync, all from a remote (git fetch {plain_fetch:.1f} s)", f"{fetched:.1f} s", "")
     row("sync, nothing new", f"{again * 1000:.0f} ms", "")
     with open(place / "all.jsonl", "wb") as file:
-        exported = _timed(lambda: bundlefile.export_lines(store.read_all(repo), file))
+        exported = _timed(lambda: bundlefile.export_lines(store.read_all(repo), file.write))
     with _made(place / "imported") as other, open(place / "all.jsonl", "rb") as file:
         imported = _timed(lambda: bundlefile.import_file(other, file, at))
     row(f"exported to a file: {exported:.1f} s; imported", f"{imported:.1f} s", "")

@@ -19,8 +19,8 @@ from attest.apas.handoff_signers import Signers
 from attest.apas.signer_options import signer_options
 from attest.attester import KeyAttester
 from attest.attester_options import Named, attester_options, chosen
-from attest.cli import json_option, open_repository
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UnavailableError, UsageError, VerificationError
+from attest.cli import json_option, open_repository, write_line
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UsageError, VerificationError
 from attest.report.text import printable
 
 _FILE = click.Path(path_type=Path)
@@ -82,7 +82,7 @@ def build(
     line = attester.sign(payload, at)
     if b64 == "url-nopad":
         line = leyline.encode(lines.envelope_of(dsse.read_json(line)), own)
-    _write(line, output)
+    write_line(line, output)
     return ACCEPTED
 
 
@@ -164,16 +164,3 @@ def _verified(path: Path, who: Signers) -> Handoff:
     elif found.document is None:
         raise UsageError(f"nobody signed {path}", hint="name the signed handoff, or rosary's own file")
     return found.handoff
-
-
-def _write(line: bytes, output: Path | None) -> None:
-    if output is None:
-        click.echo(line.decode("ascii"))
-        return
-    temporary = output.with_name(f".{output.name}-{os.getpid()}")
-    try:
-        temporary.write_bytes(line + b"\n")
-        os.replace(temporary, output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UnavailableError(f"cannot write {output}: {error.strerror}") from None

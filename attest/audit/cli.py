@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from attest import history, verifier
+from attest import history, verifier, wholefile
 from attest.audit import places, run, table
 from attest.audit.run import Audit, Batch, Wanted
 from attest.cli import VOUCHERS, json_option
@@ -128,10 +128,7 @@ def _report(done: Audit, page: Path | None, *, as_json: bool, as_csv: bool) -> N
     if page is not None:
         from attest.audit.page import render
 
-        try:
-            page.write_text(render(done), "utf-8", newline="\n")
-        except OSError as error:
-            raise UnavailableError(f"{page} cannot be written: {error.strerror}") from None
+        wholefile.write(page, render(done).encode("utf-8"))
         click.echo(f"wrote {page}", err=True)
 
 

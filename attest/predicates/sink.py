@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
-from attest import dsse, stamps, store
+from attest import dsse, stamps, store, wholefile
 from attest.attester import Attester
 from attest.errors import UnavailableError
 from attest.predicates.maker import Stated
 from attest.repository import Repository
+from attest.wholefile import WholeFile
 
 FLUSH = 10_000
 """Lines that are held before they are stored: some 60 MiB."""
@@ -49,7 +49,7 @@ class Signed:
         self._attester, self._clock, self._repository = attester, clock, repository
         spooled = home is not None and (home / stamps.FOLDER).is_dir()
         self._home = home if spooled and repository is not None else None
-        self._file = None if out is None else _WholeFile(out)
+        self._file = None if out is None else WholeFile(out)
         self._waiting: dict[str, list[bytes]] = {}
         self._count = 0
 
@@ -57,7 +57,7 @@ class Signed:
         """As `Sink` has it."""
         line = self._attester.sign(stated.payload, self._clock())
         if self._file is not None:
-            self._file.write(line)
+            self._file.write(line + b"\n")
         if self._repository is None:
             return
         for object_id in (stated.object_id, *stated.also):
@@ -106,9 +106,7 @@ class ToBeSigned:
             ("intoto.json", stated.payload),
             ("pae", dsse.pae(dsse.PAYLOAD_TYPE, stated.payload)),
         ):
-            file = _WholeFile(self._folder / f"{name}.{ending}", ending=b"")
-            file.write(data)
-            file.finish()
+            wholefile.write(self._folder / f"{name}.{ending}", data)
 
     def finish(self) -> None:
         """As `Sink` has it."""
@@ -129,38 +127,3 @@ class Nowhere:
 
     def abandon(self) -> None:
         """As `Sink` has it."""
-
-
-class _WholeFile:
-    """A file that is there with all of its lines, or not at all."""
-
-    def __init__(self, path: Path, *, ending: bytes = b"\n") -> None:
-        self._path, self._ending = path, ending
-        self._temporary = path.with_name(f".{path.name}-{os.getpid()}")
-        self._file: IO[bytes] | None = None
-
-    def write(self, line: bytes) -> None:
-        try:
-            if self._file is None:
-                self._file = open(self._temporary, "wb")  # noqa: SIM115  # closed by finish or abandon
-            self._file.write(line + self._ending)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def finish(self) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.close()
-            os.replace(self._temporary, self._path)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def abandon(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._temporary.unlink(missing_ok=True)
-
-    def _failed(self, error: OSError) -> UnavailableError:
-        self.abandon()
-        return UnavailableError(f"cannot write {self._path}: {error.strerror}")

@@ -6,7 +6,6 @@ is the folder of a repository here, or an address that it is cloned from.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from attest import wholefile
 from attest.errors import UnavailableError
 from attest.repository import Repository
 
@@ -69,15 +69,11 @@ def listed(home: Path) -> Iterator[Pin]:
 def write(home: Path, pin: Pin) -> None:
     """Pin a start, in place of the one before."""
     file = _file(home, pin.place)
-    temporary = file.with_name(f".{file.name}-{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_bytes(os.fsencode(f"start {pin.start}\nplace {pin.place}\n"))
-        os.replace(temporary, file)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise UnavailableError(f"cannot write {file}: {error.strerror}") from None
+    wholefile.write(file, os.fsencode(f"start {pin.start}\nplace {pin.place}\n"))
 
 
 def remove(home: Path, place: str) -> bool:
