@@ -24,7 +24,8 @@ from attest.audit.standing import Standing
 from attest.audit.timeline import MAX_COLUMNS, timeline
 from attest.errors import Reason, Step, UnavailableError
 from attest.row import Row
-from attest.types import Contradiction, Severity
+from attest.through import Original, Through, Who
+from attest.types import Contradiction, Outcome, PrincipalKind, Severity
 from tests import auditrows
 from tests.auditrows import AT, NOW, acting, agent, failed, human, row, signer, unsigned
 from tests.peers import ROOT
@@ -181,6 +182,16 @@ def test_a_page_has_the_figures_in_words() -> None:
     said = "".join(Page(page.render(made(audited("r", [row(1), row(2), row(3), unsigned(4)])))).words)
     assert "Of 4 objects, 3 (75.0 %) are accepted; 1 (25.0 %) are unsigned, and 0 are signed but rejected." in said
     assert "<alice@example.org>" in said
+
+
+def test_a_page_says_whose_content_others_committed() -> None:
+    alice = Who(human().id, PrincipalKind.HUMAN, "Alice Example", "alice@example.org")
+    claude = Who(agent().id, PrincipalKind.AGENT, "claude-code", "")
+    record = Through("ab" * 32, originals=(Original("1" * 40, True, Outcome.ACCEPTED, claude, alice),))
+    with_record = "".join(Page(page.render(made(audited("r", [unsigned(1, through=(record,)), row(2)])))).words)
+    assert page.REWRITTEN in with_record
+    assert "claude-code for Alice Example" in " ".join(with_record.split())
+    assert page.REWRITTEN not in "".join(Page(page.render(made(audited("r", [unsigned(1), row(2)])))).words)
 
 
 def test_a_page_stays_small_whatever_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:

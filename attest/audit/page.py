@@ -23,6 +23,8 @@ MAX_ROWS = 100
 MAX_REPOSITORY_ROWS = 20
 """Rows of one table, over all and of one repository: a page that a phone can open. `--json` has them all."""
 
+REWRITTEN = "Whose content others committed"
+
 MAX_DETAILED = 100
 """Repositories that have their own sections; the others have their line in the table."""
 
@@ -82,6 +84,10 @@ def _main(audit: Audit) -> Iterator[Child]:
     yield el("h2", "Who signed for whom")
     yield el("p", "Proven by certificates and keys, not by what commits say.", class_="note")
     yield sections.pairs(total, MAX_ROWS, line)
+    if total.rewritten.each:
+        yield el("h2", REWRITTEN)
+        yield el("p", "By rewrite records that others signed, whoever made the commit itself.", class_="note")
+        yield sections.rewritten(total, MAX_ROWS)
     yield el("h2", "What the signatures are worth")
     yield el("p", "The first four are of accepted signatures; the others of all.", class_="note")
     yield sections.worth(total, MAX_REPOSITORY_ROWS)
@@ -180,6 +186,9 @@ def _repository(audit: Audit, each: Audited) -> Iterator[Child]:
     yield sections.look_at(facts.anomalies, several=False)
     yield el("h3", "Who signed for whom")
     yield sections.pairs(facts, MAX_REPOSITORY_ROWS, line)
+    if facts.rewritten.each:
+        yield el("h3", REWRITTEN)
+        yield sections.rewritten(facts, MAX_REPOSITORY_ROWS)
     for name, section in (
         ("What the signatures are worth", sections.worth),
         ("What the policy said", sections.rulings),

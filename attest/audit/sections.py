@@ -98,14 +98,7 @@ def pairs(facts: Facts, limit: int, line: Timeline) -> Child:
     top = max((many for counts in spread for many in counts), default=0) or 1
     rows = [
         (
-            el(
-                "th",
-                el("span", pair.actor, title=pair.actor_id),
-                " ",
-                el("span", behalf(pair), class_="behalf", title=pair.represented_id or None),
-                scope="row",
-                class_="name",
-            ),
+            _who(pair),
             *_figures(span, most, _kind(pair)),
             el("td", charts.pulse(counts, _kind(pair), top)),
             el("td", share(span.accepted, span.count), class_="num"),
@@ -115,6 +108,29 @@ def pairs(facts: Facts, limit: int, line: Timeline) -> Child:
     ]
     head = [("Who signed, and for whom", ""), *_FIGURES, ("Over time", ""), ("Accepted", "num"), ("Proved by", "")]
     return listed(head, rows, facts.pairs, "pair")
+
+
+def rewritten(facts: Facts, limit: int) -> Child:
+    """Whose content was squashed, rebased or merged, by rewrite records."""
+    ranked = facts.rewritten.ranked()[:limit]
+    most = ranked[0][1].count if ranked else 0
+    rows = [
+        (_who(pair), *_figures(span, most, _kind(pair)), el("td", share(span.accepted, span.count), class_="num"))
+        for pair, span in ranked
+    ]
+    head = [("Whose content, and for whom", ""), *_FIGURES, ("Accepted", "num")]
+    return listed(head, rows, facts.rewritten, "pair")
+
+
+def _who(pair: Pair) -> Html:
+    return el(
+        "th",
+        el("span", pair.actor, title=pair.actor_id),
+        " ",
+        el("span", behalf(pair), class_="behalf", title=pair.represented_id or None),
+        scope="row",
+        class_="name",
+    )
 
 
 def _kind(pair: Pair) -> str:

@@ -121,6 +121,7 @@ def explain(
 @click.argument("revisions", metavar="[REV|A..B|--all|...]", nargs=-1, type=click.UNPROCESSED)
 @repository_option
 @examiner_options
+@attester_keys_option
 @_POLICY
 @click.option("--ref", help="The ref that all of it is taken to be offered for.")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
@@ -138,6 +139,7 @@ def simulate_command(
     as_json: bool,
     trusted: Trust,
     profile: str | None,
+    attesters: tuple[PublicKey, ...],
 ) -> int:
     """Say what would break if a policy were enforced today on what is there.
 
@@ -148,7 +150,8 @@ def simulate_command(
     named = Revisions(repo, revisions)
     rules, trusted = _rules(repo, file, trusted)
     where = read_context(repo, revisions[0] if named.single else "HEAD", ref, address)
-    query = Query(trusted, at, rules, where, Profile(profile) if profile else None, verifier.home())
+    wanted = Profile(profile) if profile else None
+    query = Query(trusted, at, rules, where, wanted, verifier.home(), attesters=attesters)
     tally = simulate.simulate(repo, named.objects(), query, shown=show, jobs=jobs or history.cores())
     if not tally.total:
         raise nothing_named()

@@ -135,9 +135,12 @@ def test_commits_out_of_order_are_no_one_row(desk: Sandbox, tmp_path: Path) -> N
     editor.write_text(f'#!/bin/sh\nprintf "pick {first}\\nfixup {third}\\npick {second}\\n" > "$1"\n')
     editor.chmod(0o755)
     desk.git(*UNSIGNED, "rebase", "-q", "-i", "main", environ={"GIT_SEQUENCE_EDITOR": f"'{editor}'"})
-    last, before = all_through(desk, "main..HEAD")
-    assert "one row" in before["refused"]
-    assert last["relation"] == "patch-id"
+    shown = desk.attest("verify", "main..HEAD", "--rewrites", "--json", status=None)
+    last, before = (row["through"] for row in json.loads(shown.out))
+    # git may have told of the amending of the first alone, too.
+    (both,) = (record for record in before if record["made"] == "squash")
+    assert "one row" in both["refused"]
+    assert last[0]["relation"] == "patch-id"
 
 
 def test_a_rebase_that_the_agent_signs_is_recorded_and_its_own_signature_counts(desk: Sandbox) -> None:
@@ -263,6 +266,9 @@ def test_a_pull_request_that_a_forge_squashed_still_names_agent_and_human(desk: 
     shown = json.loads(desk.attest("verify", "HEAD", *trust, *judged, **late).out)
     assert (shown["outcome"], shown["rule"]) == ("accepted", "squashes")
     assert shown["through"][0]["record"] in shown["findings"][7]["detail"]
+    simulated = ("policy", "simulate", "HEAD~..HEAD", *trust, "--policy", policy, "--ref", "refs/heads/main")
+    assert "accepted by rule squashes" in desk.attest(*simulated, "--attester-key", public, **late).text
+    desk.attest(*simulated, status=1, **late)
     # Without the record, or without its key, the same policy rejects it.
     without = ("--policy", policy, "--ref", "refs/heads/main", "--json")
     desk.attest("verify", "HEAD", *trust, *without, status=1, **late)
