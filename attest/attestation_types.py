@@ -6,6 +6,7 @@ another count (in-toto's monotonic principle). Types without a result of their o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,10 @@ STEPS = 8
 
 _ACCEPTED = {Outcome.ACCEPTED.value: (PASSED,), Outcome.ACCEPTED_TIME_UNPROVEN.value: (PASSED, "UNKNOWN")}
 """Results that step 5 may have beside each outcome."""
+
+_TRACK_LEVEL = re.compile(r"(SLSA_[A-Z]+_LEVEL_)([0-9])")
+_BEFORE_REVISION = re.compile(r"(?:[^/@]*://[^/]*/|[^/@]*@[^/:]*:)?[^@]*")
+"""Of a SPDX locator: the user in a URL's authority, or of an address as scp has it, is part of the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,10 @@ def places(said: Said, digest: str | None, wanted: Wanted) -> tuple[Place, ...]:
 
 
 def _repository(said: Said, subject: Subject) -> str:
-    """Without `git+`: of a summary its resource, else of the subject. Empty where it names none."""
+    """Without `git+` and `@REVISION`: of a summary its resource, else of the subject. Empty where it names none."""
     name = said.at("resourceUri") if said.predicate_type == VSA else subject.name
-    return name.removeprefix("git+").partition("@")[0] if isinstance(name, str) else ""
+    found = _BEFORE_REVISION.match(name.removeprefix("git+")) if isinstance(name, str) else None
+    return found[0] if found else ""
 
 
 def result(said: Said) -> str | None:
@@ -138,9 +144,15 @@ _CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
 
 def _verify_listed(found: object, wanted: Sequence[str], what: str) -> None:
     held = [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
-    missing = [each for each in wanted if each not in held]
+    missing = [each for each in wanted if not any(_implies(one, each) for one in held)]
     if missing:
         raise _less(f"it states no {what} {missing[0]}")
+
+
+def _implies(held: str, wanted: str) -> bool:
+    """Whether it is that, or a higher level of the same track: a summary names the highest alone (SLSA 1.0)."""
+    high, low = _TRACK_LEVEL.fullmatch(held), _TRACK_LEVEL.fullmatch(wanted)
+    return held == wanted or bool(high and low and high[1] == low[1] and high[2] >= low[2])
 
 
 def _less(message: str) -> VerificationError:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import attestation, attestation_judge, dsse, keys
+from attest import attestation, attestation_judge, attestation_types, dsse, keys
 from attest.attestation import Accepting, Attestation, By, Credential
 from attest.attestation_judge import Attesters
 from attest.attestation_types import Wanted
@@ -161,6 +161,35 @@ def test_what_could_not_be_told_is_not_said_to_be_false() -> None:
 )
 def test_levels_repository_and_ref_have_to_be_stated(kind: str, wanted: Wanted, enough: bool) -> None:
     assert (outcome(line(said=payload(kind)), wanted=wanted) is Outcome.ACCEPTED) is enough
+
+
+@pytest.mark.parametrize(
+    ("wanted", "enough"),
+    [("SLSA_SOURCE_LEVEL_1", True), ("SLSA_SOURCE_LEVEL_2", True), ("SLSA_SOURCE_LEVEL_3", False),
+     ("SLSA_BUILD_LEVEL_1", False), ("SLSA_SOURCE_LEVEL_", False)],
+)  # fmt: skip
+def test_a_level_implies_those_below_it_in_its_track(wanted: str, enough: bool) -> None:
+    summary = line(said=payload(VSA, verifiedLevels=["ORG_SOURCE_A", "SLSA_SOURCE_LEVEL_2"]))
+    assert (outcome(summary, wanted=Wanted(levels=(wanted,))) is Outcome.ACCEPTED) is enough
+
+
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("git+https://git.example/app", REPOSITORY),
+        ("git+https://git.example/app@refs/heads/main", REPOSITORY),
+        ("git+ssh://git@git.example/app", "ssh://git@git.example/app"),
+        ("git+ssh://git@git.example/app@" + OID, "ssh://git@git.example/app"),
+        ("git@git.example:team/app.git", "git@git.example:team/app.git"),
+        ("/srv/git/app@v1", "/srv/git/app"),
+        ("", ""),
+    ],
+)
+def test_the_user_in_an_address_is_part_of_it_and_a_revision_after_it_is_not(name: str, repository: str) -> None:
+    made = json.loads(payload())
+    made["subject"][0]["name"] = name
+    (place,) = attestation_types.places(read(json.dumps(made).encode()), OID, Wanted())
+    assert place.repository == repository
 
 
 def test_each_type_that_is_wanted_has_to_be_there() -> None:
