@@ -12,13 +12,14 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attest import commands, said, statement, verify
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
+from attest.foreign.sigstore import SigstoreRoot
 from attest.gitobject import ObjectFormat, ObjectKind, object_id
 from attest.policy import Context, Policy
 from attest.predicates import gist, gitsign, maker, provenance, reference, svr, testresult, vsa
@@ -283,6 +284,35 @@ def test_gitsigns_predicate_holds_the_object_as_it_is() -> None:
     assert list(json.loads(gitsign.build(sha256) or b"")["subject"][0]["digest"]) == ["gitCommit"]
 
 
+def test_of_a_commit_of_gitsigns_it_is_what_gitsign_itself_shows() -> None:
+    pytest.importorskip("sigstore", reason="the package with the public trusted root is not installed")
+    folder = ROOT / "tests/gitsign"
+    raw, shown = (folder / "show.commit").read_bytes(), json.loads((folder / "show.json").read_text("utf-8"))
+    oid = commit_id(raw)
+    assert oid == shown["subject"][0]["digest"]["sha1"]
+    known = replace(forge().trusted, foreign=Roots(sigstore=SigstoreRoot.public_good()))
+    found = verify.examine(raw, ObjectKind.COMMIT, ObjectFormat.SHA1, oid, known, at=NOW)
+    verdict = verify.judge(found, Policy(), Context(), at=NOW)
+    assert check(gitsign.build(Facts(found, verdict, ID, None, None, NOW)), "GitsignGit") == shown["predicate"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "date"),
+    [
+        ("+0530", "2026-11-23T19:28:10+05:30"),
+        ("-0100", "2026-11-23T12:58:10-01:00"),
+        ("-0000", "2026-11-23T13:58:10Z"),
+        ("+9999", "2026-11-23T13:58:10Z"),
+    ],
+)
+def test_a_date_in_gitsigns_predicate_is_the_same_instant_in_the_objects_own_zone(zone: str, date: str) -> None:
+    leaf = forge().leaf()
+    payload = commit_payload().replace(b" +0000\ncommitter", f" {zone}\ncommitter".encode())
+    moved = facts_of(attach(payload, forge().armour(leaf, payload)))
+    predicate = check(gitsign.build(moved), "GitsignGit")
+    assert predicate["source"]["author"]["date"] == date
+
+
 def test_no_type_but_gitsigns_holds_the_message() -> None:
     for name, (_, _, make) in EXAMPLES.items():
         assert (b"The body says more" in (make() or b"")) is (name == "gitsign-git-v0.1")
@@ -302,13 +332,15 @@ def test_a_damaged_statement_is_a_documented_error_or_another_statement(name: st
     assert found.payload == bytes(payload)
 
 
-ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=4), st.lists, max_leaves=4)
+SCALAR = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
+ANY = st.recursive(SCALAR, lambda item: st.lists(item, max_size=3), max_leaves=4)
 
 
 SHOWN = ("verifiedLevels", "verificationResult", "properties", "passedTests", "failedTests", "references", "branch")
 
 
-@given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(st.sampled_from(SHOWN), ANY))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(st.sampled_from(SHOWN), ANY, max_size=4))
 def test_whatever_shape_a_predicate_has_its_gist_is_text(name: str, predicate: dict[str, Any]) -> None:
     kind = json.loads((GOLDEN / f"{name}.json").read_bytes())["predicateType"]
     assert all(isinstance(line, str) for line in gist.lines(kind, predicate))

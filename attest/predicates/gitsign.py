@@ -6,18 +6,23 @@ not ask for it by name.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from attest import statement, trailers
 from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
 from attest.instants import rfc3339
 from attest.predicates.facts import Facts, JsonObject
+from attest.verify import Examination
 
 COMMIT_TYPE = "https://gitsign.sigstore.dev/predicate/git/v0.1"
 TAG_TYPE = "https://gitsign.sigstore.dev/predicate/tag/v0.1"
+
+_ZONE = re.compile(r"([+-])([01][0-9]|2[0-3])([0-5][0-9])")
 
 
 def build(facts: Facts) -> bytes | None:
@@ -29,12 +34,13 @@ def build(facts: Facts) -> bytes | None:
     predicate: JsonObject = {"source": _commit(parsed) if isinstance(parsed, Commit) else _tag(parsed)}
     if facts.examination.signature:
         predicate["signature"] = facts.examination.signature.decode("ascii")
-    message = facts.examination.message
-    if message is not None:
+    signer = _signer(facts.examination)
+    if signer is not None:
+        attributes, certificate = signer
         predicate["signer_info"] = [
             {
-                **({"attributes": _base64(message.signed_attributes)} if message.signed_attributes else {}),
-                "certificate": message.signer.public_bytes(Encoding.PEM).decode("ascii"),
+                **({"attributes": _base64(attributes)} if attributes else {}),
+                "certificate": certificate.public_bytes(Encoding.PEM).decode("ascii"),
             }
         ]
     return statement.encode([_subject(facts)], type_of(facts), predicate)
@@ -43,6 +49,18 @@ def build(facts: Facts) -> bytes | None:
 def type_of(facts: Facts) -> str:
     """The predicate type that goes with the kind of object."""
     return TAG_TYPE if facts.examination.kind == ObjectKind.TAG else COMMIT_TYPE
+
+
+def _signer(examination: Examination) -> tuple[bytes, x509.Certificate] | None:
+    """The signed attributes as a DER SET, and the certificate, of a CMS signature: of ours, of gitsign, of S/MIME."""
+    from attest.foreign.smime import ForeignCms
+
+    message, foreign = examination.message, examination.foreign
+    if message is not None:
+        return message.signed_attributes, message.signer
+    if isinstance(foreign, ForeignCms) and foreign.certificate is not None and foreign.certificate.library is not None:
+        return next(iter(foreign.message.signed_bytes), b""), foreign.certificate.library
+    return None
 
 
 def _subject(facts: Facts) -> JsonObject:
@@ -74,7 +92,17 @@ def _tag(tag: Tag) -> JsonObject:
 
 
 def _ident(ident: Ident) -> dict[str, Any]:
-    return {"name": ident.name, "email": ident.email, "date": rfc3339(ident.seconds)}
+    return {"name": ident.name, "email": ident.email, "date": _date(ident)}
+
+
+def _date(ident: Ident) -> str:
+    """In the zone that the object has it in, as Go writes it; in UTC where that is none of RFC 3339's."""
+    found = _ZONE.fullmatch(ident.zone)
+    offset = (int(found[2]) * 60 + int(found[3])) * 60 if found else 0
+    if found is None or not offset:
+        return rfc3339(ident.seconds)
+    local = rfc3339(ident.seconds + (offset if found[1] == "+" else -offset))
+    return f"{local.removesuffix('Z')}{found[1]}{found[2]}:{found[3]}"
 
 
 def _base64(data: bytes) -> str:
