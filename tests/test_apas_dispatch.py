@@ -13,14 +13,16 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest import certificate, said, statement, verify
+from attest import attestation_types, certificate, said, statement, verify
 from attest.apas import dispatch as dispatches
 from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import PREDICATE_TYPE, Agent, Dispatch, Pipeline, WorkItem
 from attest.errors import MalformedError, UnavailableError, UsageError
+from attest.gitobject import Commit
 from attest.policy import Context, Policy
 from attest.verify import Examination
 from tests.dispatches import CAPNP, DEFINITION, ITEM_HASH, MANIFEST, RUN, SERVED, SESSION, encoded
@@ -241,7 +243,8 @@ def test_a_manifest_lacks_the_hash_of_the_work_item_until_it_is_given(two: list[
 
 
 def test_a_commit_that_the_dispatch_did_not_make_is_not_stated_of_it(two: list[Examination]) -> None:
-    named = [{"sha": one, "message": "of old", "author": "x"} for one in ("ab" * 20, two[0].object_id)]
+    message = "of old\n\nThe body holds a secret."
+    named = [{"sha": one, "message": message, "author": "x"} for one in ("ab" * 20, two[0].object_id)]
     dispatch = parsed(changed(SERVED, "runDetails.work.commits", named))
     commits = stated(dispatch, two[:1])["predicate"]["runDetails"]["work"]["commits"]
     assert commits[0] == {"sha": "ab" * 20, "message": "of old"}
@@ -293,10 +296,48 @@ def test_an_actor_among_the_origins_is_refused(two: list[Examination]) -> None:
     assert chain is not None
     committer = getattr(commit, "committer", None)
     assert committer is not None
-    for uri in (chain.leaf.uri, f"mailto:{committer.email}", SESSION):
+    orchestrator = Forge(seed="orchestrator").verifier()
+    named = changed(SERVED, "runDetails.orchestrator.identity", {"bridgeCert": b64encode(orchestrator.der).decode()})
+    (own,) = orchestrator.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert chain.leaf.claims is not None
+    assert chain.leaf.claims.represented is not None
+    human = chain.leaf.claims.represented
+    for uri in (chain.leaf.uri, f"mailto:{committer.email}", SESSION, own.value, human.id, f"mailto:{human.email}"):
         entry = {"uri": "https://a.example/", "vouchedBy": uri} if uri == SESSION else {"uri": uri, "vouchedBy": ""}
         with pytest.raises(UsageError, match="is an actor"):
-            stated(parsed(changed(SERVED, "runDetails.contentOrigins", [entry])), two)
+            stated(parsed(changed(named, "runDetails.contentOrigins", [entry])), two)
+
+
+def test_names_of_subjects_differ_and_say_the_repository(two: list[Examination]) -> None:
+    for repository, name in (("https://git.example/app", "git+https://git.example/app"), ("git@x:app", "git@x:app")):
+        made = stated(parsed(SERVED), two, repository=repository)
+        assert [one["name"] for one in made["subject"]] == [f"{name}@{one.object_id}" for one in two]
+        wanted = attestation_types.Wanted(repository=repository)
+        (place,) = attestation_types.places(said.read(encoded(made)), two[0].object_id, wanted)
+        assert place.repository == repository
+    assert "name" not in stated(parsed(SERVED), two, repository=None)["subject"][0]
+
+
+@pytest.mark.parametrize("path", ["dispatchDefinition.pipeline.currentPhase", "runDetails.verification.highestTier"])
+def test_what_is_counted_in_32_bits_is_refused_above(path: str, two: list[Examination]) -> None:
+    schema("Dispatch").validate(stated(parsed(changed(SERVED, path, 2**32 - 1)), two)["predicate"])
+    with pytest.raises(MalformedError, match="whole number from 0 to 4294967295"):
+        parsed(changed(SERVED, path, 2**32))
+
+
+def test_a_message_is_read_in_its_own_encoding_and_a_profile_without_epochs_has_none(two: list[Examination]) -> None:
+    commit, chain = two[0].parsed, two[0].chain
+    assert isinstance(commit, Commit)
+    assert chain is not None
+    made = replace(
+        two[0],
+        parsed=replace(commit, message="Pr\xfcfung\n".encode("latin-1"), encoding="ISO-8859-1"),
+        chain=replace(chain, leaf=replace(chain.leaf, epoch=None)),
+    )
+    predicate = stated(parsed(SERVED), [made])["predicate"]
+    (entry,) = predicate["runDetails"]["work"]["commits"]
+    assert (entry["message"], "epoch" in entry) == ("Pr\xfcfung", False)
+    schema("Dispatch").validate(predicate)
 
 
 def test_what_is_stated_reads_back_as_the_same_dispatch_and_of_each_commit(two: list[Examination]) -> None:

@@ -26,7 +26,7 @@ from attest.apas.dispatch import (
     Work,
     WorkItem,
 )
-from attest.apas.fields import Fields, commit_id
+from attest.apas.fields import MAX_INDEX, Fields, commit_id
 from attest.dsse import read_json
 from attest.errors import MalformedError
 from attest.statement import STATEMENT_TYPE
@@ -79,14 +79,15 @@ def _nested(predicate: Fields) -> Dispatch:
 
 def _definition(top: Fields) -> Dispatch:
     """What stands in `dispatchDefinition`, or in the flat form at the top."""
-    pipeline = top.part("pipeline")
     return Dispatch(
-        work_item=_work_item(top),
-        agent=_agent(top.part("agent")),
-        pipeline=Pipeline()
-        if pipeline is None
-        else Pipeline(pipeline.texts("phases"), pipeline.number("currentPhase"), pipeline.text("pipelineId", "")),
+        work_item=_work_item(top), agent=_agent(top.part("agent")), pipeline=_pipeline(top.part("pipeline"))
     )
+
+
+def _pipeline(found: Fields | None) -> Pipeline:
+    if found is None:
+        return Pipeline()
+    return Pipeline(found.texts("phases"), found.number("currentPhase", MAX_INDEX), found.text("pipelineId", ""))
 
 
 def _work_item(top: Fields) -> WorkItem:
@@ -147,17 +148,22 @@ def _work(found: Fields | None, files: str, added: str, removed: str) -> Work:
     commits = found.parts("commits")
     if len(commits) > MAX_COMMITS:
         raise MalformedError(f"{len(commits)} commits of one dispatch; at most {MAX_COMMITS} are read")
-    named = tuple((commit_id(one.text("sha"), f"{one.where}.sha"), one.text("message", "")) for one in commits)
+    named = tuple((commit_id(one.text("sha"), f"{one.where}.sha"), _first_line(one)) for one in commits)
     if len({sha for sha, _ in named}) != len(named):
         raise MalformedError("a commit of the dispatch is named twice")
     return Work(named, found.texts(files), found.number(added), found.number(removed))
+
+
+def _first_line(commit: Fields) -> str:
+    """The rest of a message is for those who have the commit: what is stated everyone reads."""
+    return commit.text("message", "").partition("\n")[0]
 
 
 def _verification(found: Fields | None, passed: str, highest: str) -> Verification:
     if found is None:
         return Verification()
     tiers = tuple((tier.text("name"), _passed(tier)) for tier in found.parts("tiers"))
-    return Verification(found.flag(passed), found.number(highest), tiers)
+    return Verification(found.flag(passed), found.number(highest, MAX_INDEX), tiers)
 
 
 def _passed(tier: Fields) -> bool | None:
@@ -190,7 +196,7 @@ def _manifest(top: Fields) -> Dispatch:
             model=who.text("model", ""),
             permission_profile=who.text("permission_profile", ""),
         ),
-        pipeline=Pipeline(current=who.number("pipeline_phase")),
+        pipeline=Pipeline(current=who.number("pipeline_phase", MAX_INDEX)),
         execution=Execution(
             work_dir=session.text("work_dir", ""),
             started_at=_time(session, "started_at"),

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attest import asn1, certificate, statement
+from cryptography import x509
+
+from attest import asn1, certificate, statement, trailers
 from attest.apas import dispatch as dispatches
 from attest.apas import origins
 from attest.apas.dispatch import PREDICATE_TYPE, Dispatch
@@ -24,6 +26,7 @@ from attest.dsse import MAX_JSON_BYTES
 from attest.errors import Error, MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit
 from attest.keys import PublicKey
+from attest.types import Identity
 from attest.verify import Examination
 
 
@@ -49,16 +52,16 @@ class Entry:
         leaf = examination.chain.leaf if examination.chain is not None else None
         data = {
             "sha": examination.object_id,
-            "message": commit.message.partition(b"\n")[0].decode(errors="replace"),
+            "message": trailers.decode(commit.message.partition(b"\n")[0], commit.encoding),
             **dispatches.said(signature=examination.signature.decode("ascii", "replace")),
             "treeId": commit.tree,
             "parents": list(commit.parents),
             "payloadSha256": hashlib.sha256(examination.payload).hexdigest(),
-            **({} if leaf is None else {"certSha256": leaf.sha256.hex(), "epoch": leaf.epoch}),
+            **({} if leaf is None else dispatches.said(certSha256=leaf.sha256.hex(), epoch=leaf.epoch)),
             **({} if stated is None else {"verificationStatement": {"sha256": hashlib.sha256(stated).hexdigest()}}),
         }
-        actors = {commit.committer.email, commit.author.email, "" if leaf is None else leaf.uri}
-        return cls(examination.object_id, data, frozenset(actors))
+        actors = {commit.committer.email, commit.author.email, *(() if leaf is None else (leaf.uri, *leaf.emails))}
+        return cls(examination.object_id, data, frozenset(actors | _principals(examination.identity)))
 
 
 def build(
@@ -141,15 +144,33 @@ def _check_commits(dispatch: Dispatch, entries: Sequence[Entry]) -> None:
 
 
 def _check_origins(dispatch: Dispatch, entries: Iterable[Entry]) -> None:
-    actors = {dispatch.id, dispatch.execution.session_id}.union(*(one.actors for one in entries))
+    actors = {dispatch.id, dispatch.execution.session_id, *_names(dispatch.certificate)}
+    actors = actors.union(*(one.actors for one in entries))
     try:
         origins.refuse_actors(dispatch.origins.origins or (), actors)
     except MalformedError as error:
         raise UsageError(error.message, hint=error.hint) from None
 
 
+def _principals(who: Identity | None) -> set[str]:
+    """URIs and addresses of who signed, and of whom for."""
+    found = () if who is None else (who.actor, who.represented)
+    return {name for one in found if one is not None for name in (one.id, one.email)}
+
+
+def _names(encoded: bytes) -> set[str]:
+    """URIs and addresses in a certificate; none where it cannot be read."""
+    try:
+        extensions = asn1.load_certificate(encoded).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (Error, ValueError, x509.ExtensionNotFound):
+        return set()
+    return {one.value for one in names if isinstance(one, x509.UniformResourceIdentifier | x509.RFC822Name)}
+
+
 def _subject(oid: str, repository: str | None, ref: str | None) -> dict[str, Any]:
-    name = f"git+{repository}" if repository and "://" in repository else repository
+    """Named by repository and commit, because names of subjects should differ (in-toto, statement.md)."""
+    name = f"{statement.address(repository)}@{oid}" if repository else None
     annotations = {"sourceRefs": [ref]} if ref is not None else {}
     return dispatches.said(name=name, digest={"gitCommit": oid}, annotations=annotations)
 

@@ -22,6 +22,9 @@ MAX_ITEMS = 10_000
 MAX_NUMBER = 2**53 - 1
 """What every reader of JSON takes for the same number (RFC 8259 section 6)."""
 
+MAX_INDEX = 2**32 - 1
+"""Phases and tiers are counted in 32 bits (schema/apas.capnp)."""
+
 PREFIX = "sha256:"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -50,13 +53,13 @@ class Fields:
             raise MalformedError(f"{self._path(name)} has {len(value)} characters; at most {MAX_TEXT} are read")
         return value
 
-    def number(self, name: str) -> int | None:
-        """A whole number from 0 to `MAX_NUMBER`, or None."""
+    def number(self, name: str, most: int = MAX_NUMBER) -> int | None:
+        """A whole number from 0 to `most`, or None."""
         value = self.value.get(name)
         if value is None:
             return None
-        if type(value) is not int or not 0 <= value <= MAX_NUMBER:
-            raise self._wrong(name, f"a whole number from 0 to {MAX_NUMBER}")
+        if type(value) is not int or not 0 <= value <= most:
+            raise self._wrong(name, f"a whole number from 0 to {most}")
         return value
 
     def flag(self, name: str) -> bool | None:
