@@ -81,6 +81,10 @@ class PolicyLike(Protocol):
     def follows(self) -> bool:
         """Whether a rule may accept a commit by a rewrite record."""
 
+    @property
+    def anchors(self) -> frozenset[bytes] | None:
+        """The authorities that count, by SHA-256 of their keys (SPKI); None for all that the verifier pinned."""
+
     def decide(self, case: Case) -> str:
         """The name of the rule that accepts, empty where the policy has no rules.
 
@@ -114,6 +118,11 @@ class Policy:
     def follows(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def anchors(self) -> frozenset[bytes] | None:
+        """All."""
+        return None
 
     def decide(self, case: Case) -> str:
         """Age of the bundle, evidence of time, and what the certificate itself is constrained to."""

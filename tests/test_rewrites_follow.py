@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import keys, store
+from attest import keys, store, trust
 from attest.attester import KeyAttester
 from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
 from attest.receive import push
+from attest.receive.guard import Protected
 from attest.receive.policies import Policies
 from attest.receive.settings import Settings
 from attest.receive.updates import Update
@@ -26,7 +27,7 @@ from attest.signing_key import SigningKey
 from attest.through import Through
 from attest.types import Outcome, StepStatus
 from tests.forge import NOW, attach
-from tests.rewritten import POLICY, ForgedVerifier, Place, place, policy
+from tests.rewritten import POLICY, ForgedVerifier, Place, place, policy, uri_of
 
 BUILTIN = Policy()
 
@@ -188,6 +189,29 @@ def test_forged_records_are_refused_each_with_its_reason(fresh: Place) -> None:
     fresh.store(other, good)
     (replayed,) = fresh.row(other, policy=policy("record")).through
     assert "another commit" in replayed.refused
+
+
+@pytest.mark.parametrize("through", ["rewrite", "record"])
+def test_a_verifier_of_an_authority_that_the_policy_does_not_count_has_no_say_by_a_record(
+    fresh: Place, through: str
+) -> None:
+    world, squash = fresh.world, fresh.squash()
+    record = replace(fresh.make(squash), verifier=uri_of(world.other.forge().verifier(at=NOW)))
+    fresh.store(squash, ForgedVerifier(world.other).sign(statement.build(record), NOW))
+    if through == "record":
+        fresh.clone.git("update-ref", "refs/heads/main", squash)
+        fresh.forget()
+    both = trust.join(world.trust(), [world.other.trust()])
+    counted = world.trust().anchors[0].key.spki_sha256.hex()
+    every = policy(through)
+    own = Ruleset.read(
+        POLICY.format(through=through, match="", require=f'[trust]\nanchors = ["sha256:{counted}"]').encode(), "test"
+    ).bound(both)
+    assert fresh.row(squash, policy=every, trusted=both).outcome is Outcome.ACCEPTED
+    row = fresh.row(squash, policy=own, trusted=both)
+    assert (row.outcome, [each.follows for each in row.through]) == (Outcome.REJECTED, [False])
+    assert "does not count the authority" in row.through[0].refused
+    assert Protected(own).anchors == own.anchors
 
 
 def test_a_key_that_was_given_counts_and_its_record_goes_by_the_name_it_gives(fresh: Place) -> None:

@@ -43,6 +43,11 @@ class Protected:
         """Whether `inner` does."""
         return self.inner.follows
 
+    @property
+    def anchors(self) -> frozenset[bytes] | None:
+        """Those that `inner` counts."""
+        return self.inner.anchors
+
     def decide(self, case: Case) -> str:
         """`inner`'s decision; `VerificationError` (step 8, `time-required`) without such evidence.
 

@@ -1,10 +1,10 @@
-"""Whose rewrite records count: verifiers under a pinned anchor, and keys that the verifier was given."""
+"""Whose rewrite records count: verifiers under a pinned anchor that the policy counts, and keys that were given."""
 
 from __future__ import annotations
 
 from attest import attestation
 from attest.attestation import Accepting, Credential
-from attest.errors import MalformedError, Reason, VerificationError
+from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.query import Query
 from attest.rewrites.reader import Stored
 
@@ -28,6 +28,12 @@ def verify(stored: Stored, object_id: str, query: Query) -> str:
     if found.said.payload != stored.envelope.payload:
         raise MalformedError("the line holds two statements")
     by = found.by[0]
+    counted = query.policy.anchors if query.policy is not None else None
+    if by.credential is Credential.CERTIFICATE and counted is not None and by.anchor not in counted:
+        # As for a commit's own signature: an authority that the policy does not count has no say by a record either.
+        raise VerificationError(
+            Step.POLICY, Reason.ANCHOR_UNKNOWN, f"the policy does not count the authority of {by.uri}, who signed it"
+        )
     if by.credential is not Credential.KEY and by.uri != said.verifier:
         raise MalformedError(f"it names {said.verifier} as its verifier, and {by.uri} signed it")
     return said.verifier

@@ -74,6 +74,11 @@ class Broken:
         """Never."""
         return False
 
+    @property
+    def anchors(self) -> frozenset[bytes]:
+        """None of them."""
+        return frozenset()
+
     def decide(self, case: Case) -> NoReturn:
         """`UnavailableError`."""
         del case
