@@ -174,6 +174,16 @@ def test_an_instance_without_logs_is_taken_at_its_word_and_that_is_remarked() ->
     assert refused(encode(made)) == BAD_ENTRY
 
 
+@pytest.mark.parametrize("name", ["tlogs", "ctlogs"])
+def test_a_root_that_names_only_logs_with_keys_that_are_not_read_is_no_root_without_logs(name: str) -> None:
+    unread = listed(OLD_LOG)
+    unread["publicKey"]["keyDetails"] = "PKIX_ECDSA_P384_SHA_384"
+    with pytest.raises(MalformedError, match="P-256 or Ed25519"):
+        root(**{name: [unread]})
+    made = root(**{name: [unread, listed(NEW_LOG)]})
+    assert len(made.logs if name == "tlogs" else made.certificate_logs) == 1
+
+
 Change = Callable[[dict[str, Any]], object]
 
 

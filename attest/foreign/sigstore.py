@@ -223,7 +223,12 @@ def _authority(item: dict[str, Any]) -> Stamper:
 
 
 def _logs(found: dict[str, Any], name: str) -> Mapping[bytes, Log]:
-    return MappingProxyType(dict(made for item in _items(found, name) if (made := _log(item)) is not None))
+    items = _items(found, name)
+    made = dict(read for item in items if (read := _log(item)) is not None)
+    if items and not made:
+        # As good as a root that names none, and then nobody would ask for what its logs have to show.
+        raise MalformedError(f"of the {name} of the trusted root none has a key that is read: P-256 or Ed25519")
+    return MappingProxyType(made)
 
 
 def _log(item: dict[str, Any]) -> tuple[bytes, Log] | None:
