@@ -14,6 +14,8 @@ from attest.errors import Reason, Step, VerificationError
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
+from attest.rewrites.model import Relation
+from attest.rewrites.statement import PREDICATE_TYPE as REWRITE
 from attest.said import VERIFIERS, Said, Subject
 from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.types import Outcome
@@ -28,6 +30,7 @@ _ACCEPTED = {Outcome.ACCEPTED.value: (PASSED,), Outcome.ACCEPTED_TIME_UNPROVEN.v
 _TRACK_LEVEL = re.compile(r"(SLSA_[A-Z]+_LEVEL_)([0-9])")
 _BEFORE_REVISION = re.compile(r"(?:[^/@]*://[^/]*/|[^/@]*@[^/:]*:)?[^@]*")
 """Of a SPDX locator: the user in a URL's authority, or of an address as scp has it, is part of the place."""
+_RELATED = frozenset({Relation.SAME_TREE.value, Relation.PATCH_ID.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +137,25 @@ def _test_result(said: Said, wanted: Wanted) -> None:
     _verify_listed(said.at("passedTests"), wanted.levels, "passed test")
 
 
+def _rewrite(said: Said, wanted: Wanted) -> None:
+    """`docs/rewrites.md`: what has nothing in common, or was made of what was not accepted, leads nowhere."""
+    if wanted.levels:
+        raise _less("a rewrite record states no levels")
+    if said.at("relation") not in _RELATED:
+        raise _less("by itself the commits have nothing in common")
+    found = said.at("old")
+    old = found if isinstance(found, list) else []
+    outcomes = [each.get("outcome") if isinstance(each, dict) else None for each in old]
+    if not outcomes or not all(isinstance(each, str) and each in _ACCEPTED for each in outcomes):
+        raise _less("by itself not all of the commits were accepted that it was made from")
+
+
 _CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
     COMMIT: _commit,
     VSA: _summary,
     SVR: _properties,
     TEST_RESULT: _test_result,
+    REWRITE: _rewrite,
 }
 
 

@@ -23,6 +23,7 @@ from attest.errors import MalformedError, Reason, VerificationError
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
+from attest.rewrites.statement import PREDICATE_TYPE as REWRITE
 from attest.rules import document
 from attest.said import read
 from attest.signing_key import SigningKey
@@ -50,6 +51,7 @@ PREDICATES: dict[str, dict[str, Any]] = {
     },
     SVR: {"verifier": {"id": CI, "policies": []}, "timeCreated": "x", "properties": ["APAS_A"]},
     TEST_RESULT: {"result": "PASSED", "configuration": [], "passedTests": ["signature"]},
+    REWRITE: {"relation": "same-tree", "old": [{"outcome": "accepted"}], "verification": {"verifier": {"id": CI}}},
 }
 UNPROVEN = [{**step, "result": "UNKNOWN" if step["number"] == 5 else "PASSED"} for step in STEPS]
 FAILED = [{**step, "result": "FAILED" if step["number"] == 8 else "PASSED"} for step in STEPS]
@@ -120,6 +122,11 @@ NOT_ENOUGH: dict[str, bytes] = {
     "no properties": line(said=payload(SVR, properties=[])),
     "a test that failed": line(said=payload(TEST_RESULT, result="FAILED")),
     "a test without a result": line(said=payload(TEST_RESULT, result=None)),
+    "a rewrite of commits that have nothing in common": line(said=payload(REWRITE, relation="none")),
+    "a rewrite without a relation": line(said=payload(REWRITE, relation=None)),
+    "a rewrite of nothing": line(said=payload(REWRITE, old=[])),
+    "a rewrite of a commit that was rejected": line(said=payload(REWRITE, old=[{"outcome": "rejected"}])),
+    "a rewrite of texts": line(said=payload(REWRITE, old=["accepted"])),
     "no JSON": b"{",
 }
 
