@@ -19,6 +19,7 @@ from tests.world import World
 LINES = "".join(f"{n}\n" for n in range(40))
 BASE = {"a": LINES, "b": "b\n"}
 THIRTY = LINES.replace("30\n", "thirty\n")
+NOBODY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 MOVED = {**BASE, "a": "first\n" + LINES}
 
 
@@ -91,6 +92,47 @@ def test_a_merge_is_made_of_the_old_commits_only_where_it_merges_them_and_nothin
     assert (undone.relation, undone.note) == (Relation.NONE, "it merges other commits than the old ones")
     onto = made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, main)
     assert one(repo, [onto], made(clone, {**BASE, "a": THIRTY}, base, main)).relation is Relation.NONE
+
+
+def test_a_merge_onto_an_older_base_takes_back_what_the_old_commits_were_made_on(
+    clone: Clone, repo: Repository
+) -> None:
+    before = made(clone, BASE)
+    base = made(clone, {**BASE, "b": "mended\n"}, before)
+    last = made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, base)
+    # It descends from all of them, adds to its first parent what the old commit added, and has lost the mending.
+    undone = one(repo, [last], made(clone, {**BASE, "a": THIRTY}, before, last))
+    assert (undone.relation, undone.note) == (Relation.NONE, "it merges other commits than the old ones")
+    later = made(clone, {**BASE, "b": "mended\n", "c": "c\n"}, base)
+    merged = made(clone, {**BASE, "b": "mended\n", "a": THIRTY, "c": "c\n"}, later, last)
+    assert one(repo, [last], merged).relation is Relation.PATCH_ID
+    assert one(repo, [last], made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, base, last)) == Compared(
+        Relation.SAME_TREE, base
+    )
+
+
+def holding(clone: Clone, mode: str, names: list[str]) -> str:
+    """The last of a row of commits, each of which has only `x`, of this mode and with one of these ids."""
+    index, last = {"GIT_INDEX_FILE": str(clone.path / ".git" / "other-index")}, list[str]()
+    for name in names:
+        clone.git("read-tree", "--empty", environ=index)
+        clone.git("update-index", "--add", "--cacheinfo", f"{mode},{name},x", environ=index)
+        tree = clone.git("write-tree", "--missing-ok", environ=index).out.strip()
+        made = clone.git(*NOBODY, "commit-tree", tree, "-m", "x", *(f"-p{parent}" for parent in last))
+        last = [made.out.strip()]
+    return last[0]
+
+
+def test_a_file_is_no_link_and_no_submodule_though_the_same_lines_change(clone: Clone, repo: Repository) -> None:
+    modules, file = ["a" * 40, "b" * 40], clone.path / ".git" / "text"
+    blobs = []
+    for name in modules:
+        file.write_text(f"Subproject commit {name}\n")
+        blobs.append(clone.git("hash-object", "-w", file).out.strip())
+    old = holding(clone, "100644", blobs)
+    assert one(repo, [old], holding(clone, "160000", modules)).relation is Relation.NONE
+    assert one(repo, [old], holding(clone, "120000", blobs)).relation is Relation.NONE
+    assert one(repo, [old], holding(clone, "100755", blobs)).relation is Relation.PATCH_ID
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ Old commits count as one row where one commit is before all of them (the base), 
 of them are they alone. Then what they changed together is base..last, and what the new commit changed is first
 parent..commit. Both go *from* a tree *to* a tree: a commit that has the tree of the last old one, on a parent with
 another tree than the base's, takes back what happened between, and is no copy. So does one that merges another
-commit than these: what that one brought, and the new tree leaves out, nobody signed away.
+commit than these, or these onto a first parent that has not got the base: what that brought, and the new tree leaves
+out, nobody signed away.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ _DIFF = (
 )
 _HEAD = re.compile(rb"^(?:[0-9a-f]{40} [0-9a-f]{40}|[0-9a-f]{64} [0-9a-f]{64})\n", re.MULTILINE)
 _PLACE = re.compile(rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?\n|(@@) -[^\n]*)", re.MULTILINE)
+_TYPE = re.compile(rb"^index [0-9a-f]+\.\.[0-9a-f]+ ([0-7]{3})[0-7]*\n", re.MULTILINE)
+"""Whether what is changed is a file, a symbolic link or a submodule: the first half of its mode."""
+
 _BINARY = re.compile(rb"^(?:Binary files |GIT binary patch\n)", re.MULTILINE)
 _NO_TREE = {
     ObjectFormat.SHA1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -103,12 +107,22 @@ def _trees(repo: Repository, pair: Pair, read: Callable[[str], Commit]) -> _Tree
         base = _base(repo, pair.old, read)
         if base is None:
             return Compared(Relation.NONE, note=_NO_ROW)
+        if base and new.parents[1:] and not _reaches(repo, new.parents[0], base):
+            return Compared(Relation.NONE, note=_MERGES)
         nothing = _NO_TREE[repo.object_format]
         before = read(base).tree if base else nothing
         under = read(new.parents[0]).tree if new.parents else nothing
     except MalformedError as error:
         return Compared(Relation.NONE, note=f"one of them cannot be read: {error.message}")
     return _Trees(base, (before, last.tree), (under, new.tree))
+
+
+def _reaches(repo: Repository, tip: str, base: str) -> bool:
+    """Whether `base` is in the history of `tip`: else whoever merges what came after it merges that, too."""
+    done = repo.git("merge-base", "--is-ancestor", repo.check_id(base), repo.check_id(tip))
+    if done.returncode not in (0, 1):
+        raise UnavailableError("git could not compare the histories of some commits", hint="Run git fsck.")
+    return done.returncode == 0
 
 
 def _base(repo: Repository, old: Sequence[str], read: Callable[[str], Commit]) -> str | None:
@@ -153,7 +167,10 @@ def _patched(repo: Repository, wanted: Sequence[tuple[int, _Trees]]) -> Iterator
             yield from _patched(repo, [each])
         return
     digests = [digest(patch) for patch in patches]
-    equal = [n for n in range(len(wanted)) if digests[2 * n] == digests[2 * n + 1]]
+    types = [_TYPE.findall(patch) for patch in patches]
+    equal = [
+        n for n in range(len(wanted)) if digests[2 * n] == digests[2 * n + 1] and types[2 * n] == types[2 * n + 1]
+    ]
     ids = _patch_ids(repo, [patches[2 * n] for n in equal])
     for n, patch_id in zip(equal, ids, strict=True):
         yield wanted[n][0], Compared(Relation.PATCH_ID, patch_id=patch_id, patch_sha256=digests[2 * n])
