@@ -24,8 +24,9 @@ def main(group: click.Group) -> int:
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said on stdout, not even at exit.
+    except (BrokenPipeError, SystemExit):
+        # The reader went away (`| head`), of which click makes an exit with 1, our "rejected", in every mode.
+        # Nothing more can be said on stdout, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNCHECKED
     except Exception as exception:

@@ -1,4 +1,4 @@
-"""A command line whose stdout or stderr is closed, as by a careless daemon or cron job."""
+"""A command line whose stdout or stderr is closed, as by a careless daemon or cron job, or whose reader has gone."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ def test_a_closed_stream_changes_neither_the_status_nor_what_files_get(closed: s
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_reader_that_went_away_is_no_rejection() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "say"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (2, b"")
