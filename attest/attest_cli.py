@@ -25,6 +25,7 @@ from attest.cli import (
     read_file,
     repository_option,
 )
+from attest.command import WalkCommand
 from attest.errors import UsageError
 from attest.history_cli import pinned
 from attest.predicates import maker, telling
@@ -45,7 +46,7 @@ Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(name="attest", context_settings={"ignore_unknown_options": True})
+@click.command(name="attest", cls=WalkCommand)
 @click.argument("revisions", metavar="REV|A..B", nargs=-1, required=True, type=click.UNPROCESSED)
 @predicate_options
 @attester_options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -33,6 +34,24 @@ def main(group: click.Group) -> int:
         error = as_error(exception)
         complain(name, error)
         return exit_status(error)
+
+
+class WalkCommand(click.Command):
+    """A command whose argument `revisions` is what git's rev-list takes: options that are not ours, and paths.
+
+    click keeps the `--` before paths to itself. It is put back where revisions stand before it; `verify -- REV` is
+    for names that begin with a dash.
+    """
+
+    ignore_unknown_options = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        paths = len(args) - args.index("--") - 1 if "--" in args else 0
+        rest = super().parse_args(ctx, args)
+        named: Sequence[str] = ctx.params.get("revisions") or ()
+        if 0 < paths < len(named):
+            ctx.params["revisions"] = (*named[:-paths], "--", *named[-paths:])
+        return rest
 
 
 def _open_closed() -> None:

@@ -30,7 +30,7 @@ from attest.cli import (
     read_context,
     repository_option,
 )
-from attest.command import complain
+from attest.command import WalkCommand, complain
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError, exit_status
 from attest.keys import PublicKey
 from attest.profile import Profile
@@ -128,11 +128,7 @@ def history_options(command: Any) -> Any:
     return command
 
 
-_WALK: dict[str, Any] = {"ignore_unknown_options": True}
-"""Options that are not ours are for rev-list; `Revisions` lets through those that it knows."""
-
-
-@click.command(context_settings=_WALK)
+@click.command(cls=WalkCommand)
 @history_options
 @examiner_options
 def examine(
@@ -175,7 +171,7 @@ def examine(
     return UNCHECKED if done.unread or done.broken is not None else ACCEPTED
 
 
-@click.command(name="verify", context_settings=_WALK)
+@click.command(name="verify", cls=WalkCommand)
 @history_options
 @verifier_options
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), help="Judge under the policy in this file.")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import select
 import shlex
@@ -163,15 +164,15 @@ class Repository:
         """
         return self._walk(expression, "--end-of-options", expression, "--")
 
-    def walk(self, arguments: Sequence[str], without: Sequence[str] = ()) -> Iterator[str]:
+    def walk(self, arguments: Sequence[str], without: Sequence[str] = (), typed: str = "") -> Iterator[str]:
         """The same for arguments that may be options of rev-list, which the caller has seen to (`revisions`).
 
-        What the commits `without` reach is left out.
+        What the commits `without` reach is left out. Errors name what was `typed`, by default the arguments.
         """
         excluded = [f"^{self.check_id(oid)}" for oid in without]
         named = any(not argument.startswith("-") for argument in arguments)
         given = (*excluded, *arguments, *(() if "--" in arguments else ("--",)))
-        return self._walk(" ".join(arguments), *given, named=named)
+        return self._walk(typed or " ".join(arguments), *given, named=named)
 
     def _walk(self, what: str, *arguments: str, named: bool = True) -> Iterator[str]:
         # A commit-graph could name other parents than the commits do.
@@ -192,7 +193,15 @@ class Repository:
             raise UnavailableError(
                 f"git could not walk {what!r} to its end", hint="Run git fsck, or fetch what is missing."
             )
-        raise UsageError(f"{what!r} is not a range of {self.path}", hint="Write it as A..B, from A to B.")
+        raise UsageError(f"{what!r} is not a range of {self.path}", hint=self._not_a_range(what))
+
+    def _not_a_range(self, what: str) -> str:
+        for name in itertools.takewhile(lambda name: name != "--", what.split()):
+            for end in filter(None, name.lstrip("^").replace("...", "..").split("..")):
+                asked = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", end)
+                if asked.returncode and not end.startswith("-"):
+                    return " ".join(filter(None, (f"There is no {end!r} here.", self._cut())))
+        return "Write it as A..B, from A to B, and paths after --."
 
     def ancestry(self, tips: Sequence[str]) -> Iterator[list[str]]:
         """Each commit that the commits `tips` reach, followed by its parents, every one before its own parents.

@@ -35,6 +35,9 @@ _WHOLE = frozenset(
 
 _EVERY_TAG = ("--all", "--tags")
 
+_BESIDE = ("--exclude=refs/attestations/*", "--exclude=refs/notes/*", "--exclude=refs/notme/*")
+"""What `--all` leaves out: refs that git or this program commits to without a signature, beside the history."""
+
 
 class Revisions:
     """Checked arguments for a walk over `repo`; `UsageError` for an option that is not among the allowed ones."""
@@ -52,7 +55,8 @@ class Revisions:
                 )
         if not before:
             raise UsageError("nothing is named", hint="name a commit, a tag, a range A..B, or --all")
-        self._named = before
+        self._named = _history(before)
+        self._walked = (*self._named, *self._arguments[len(before) :])
 
     @property
     def single(self) -> bool:
@@ -88,7 +92,7 @@ class Revisions:
             return
         yield from self.tags()
         cut, reached = self._repo.cut_points() if self.whole else frozenset[str](), False
-        for oid in self._repo.walk(self._arguments, done):
+        for oid in self._repo.walk(self._walked, done, self.text):
             reached = reached or oid in cut
             yield oid
         if reached:
@@ -107,3 +111,10 @@ class Revisions:
         if done.returncode:
             raise UsageError(f"{self.text!r} is not a range of {self._repo.path}")
         return sorted(set(done.stdout.decode("ascii", "replace").split()))
+
+
+def _history(arguments: Sequence[str]) -> tuple[str, ...]:
+    walked: list[str] = []
+    for argument in arguments:
+        walked += (*_BESIDE, argument) if argument == "--all" else (argument,)
+    return tuple(walked)

@@ -19,6 +19,7 @@ from attest.cli import (
     read_context,
     repository_option,
 )
+from attest.command import WalkCommand
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.keys import PublicKey
@@ -46,7 +47,6 @@ _FILE = click.Path(path_type=Path)
 _POLICY = click.option(
     "--policy", "file", type=_FILE, help=f"The policy's file (default: {source.PLACE} in the tree of HEAD)."
 )
-_WALK = {"ignore_unknown_options": True}
 
 
 @click.group()
@@ -117,7 +117,7 @@ def explain(
     return STATUS[verdict.outcome]
 
 
-@policy.command(name="simulate", context_settings=_WALK)
+@policy.command(name="simulate", cls=WalkCommand)
 @click.argument("revisions", metavar="[REV|A..B|--all|...]", nargs=-1, type=click.UNPROCESSED)
 @repository_option
 @examiner_options

@@ -9,7 +9,7 @@ import click
 
 from attest import verifier
 from attest.cli import json_option, open_repository, repository_option
-from attest.command import complain
+from attest.command import WalkCommand, complain
 from attest.errors import ACCEPTED, UNCHECKED, UsageError
 from attest.report.text import printable
 from attest.revisions import Revisions
@@ -21,7 +21,7 @@ from notme_git.tsa.address import Address
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(name="timestamp", context_settings={"ignore_unknown_options": True})
+@click.command(name="timestamp", cls=WalkCommand)
 @click.argument("revisions", metavar="[REV|A..B|--all|...]", nargs=-1, type=click.UNPROCESSED)
 @repository_option
 @click.option("--tsa", "urls", multiple=True, metavar="URL", help="Whom to ask (default: notme.tsa). May be repeated.")

@@ -125,6 +125,38 @@ def test_an_option_that_changes_what_is_listed_is_no_option_here(history: Sandbo
     assert done.out == b""
 
 
+def test_paths_go_after_two_dashes_as_with_git(sandbox: Sandbox) -> None:
+    for name in ("a", "b"):
+        (sandbox.repo / name).write_text(name, "utf-8")
+        sandbox.git("add", name)
+        sandbox.commit(name)
+    [found] = sandbox.attest("verify", "main", "--since=2000-01-01", "--json", "--", "a").json
+    assert found["object"]["id"] == sandbox.rev("HEAD^")
+    assert sandbox.attest("verify", "--json", "--", "HEAD").json["object"]["id"] == sandbox.rev("HEAD")
+    assert "There is no 'a' here." in sandbox.attest("verify", "main", "a", status=64).err
+
+
+def test_a_range_that_git_does_not_know_names_the_end_that_is_not_there(history: Sandbox, tmp_path: Path) -> None:
+    assert "There is no 'main~99' here." in history.attest("verify", "main~99..main", status=64).err
+    clone = tmp_path / "clone"
+    history.git("clone", "-q", "--depth", "1", f"file://{history.repo}", str(clone))
+    assert "git fetch --unshallow" in history.attest("verify", "HEAD~1..HEAD", cwd=clone, status=64).err
+
+
+def test_all_leaves_out_what_is_kept_beside_the_history(sandbox: Sandbox) -> None:
+    sandbox.commit("one")
+    sandbox.notme("attest", "HEAD")
+    sandbox.attest("bundle", "export", "--all", "--layout", "notes")
+    sandbox.attest("bundle", "export", "--all", "--layout", "gitsign")
+    sandbox.git("update-ref", "refs/notme/remotes/origin/attestations/notme", "refs/attestations/notme")
+    assert sandbox.attest("verify", "--all", "--quiet").text == "1 object: 1 accepted"
+    assert [found["commit"] for found in lines(sandbox.attest("examine", "--all", "--jsonl"))] == [sandbox.rev("HEAD")]
+    assert len(sandbox.attest("verify", "--all", "refs/notes/commits", "--json", status=1).json) == 2
+    sandbox.notme("attest", "--all", "--type", "svr")
+    told = sandbox.notme("attest", "--all", "--json").json
+    assert [each["object"] for each in told] == [sandbox.rev("HEAD")]
+
+
 def test_whoever_trusts_nobody_can_examine_and_not_verify(history: Sandbox, tmp_path: Path) -> None:
     nobody = {"NOTME_HOME": str(tmp_path / "none")}
     found = lines(history.attest("examine", "--all", "--jsonl", environ=nobody))
