@@ -275,7 +275,7 @@ def test_a_verifier_with_a_certificate_hands_on_where_it_was_named(tmp_path: Pat
     folder = put(tmp_path / "w", document(0), signed=False)
     made = forge.bundle(statement(name_of(0), document(0)))
     (folder / "0.intoto.jsonl").write_bytes(made.encode() + b"\n")
-    whole = Signers(WHO.keys, (uri,), forge.trusted, NOW)
+    whole = Signers(WHO.keys, (uri,), trusted=forge.trusted, at=NOW)
     found = check(folder, asked=Asked(whole))
     assert (found.status, found.phases[0].signers) == (ACCEPTED, (uri,))
     for who in (WHO, replace(whole, uris=(uri + "x",)), replace(whole, trusted=Forge(seed="other").trusted)):

@@ -123,7 +123,8 @@ def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
     if asked.unsigned:
         made.signers = ()
     elif not asked.who:
-        made.open.append("nobody's signature counts, because neither --attester-key nor --attester was named")
+        named = "--attester-key, --attester or --certificate-identity names somebody"
+        made.open.append(f"nobody's signature counts: {named}")
     elif isinstance(complaint, UnavailableError):
         made.open.append(complaint.message)
     elif not signed:

@@ -119,7 +119,7 @@ def check(
     if last and not is_hex(last):
         raise UsageError("--ends-with is 64 lower-case hex digits, with or without sha256:")
     if unsigned and who:
-        raise UsageError("--unsigned excludes --attester-key and --attester")
+        raise UsageError("--unsigned excludes --attester-key, --attester and --certificate-identity")
     files = handoff_files.collect(paths)
     with nullcontext() if directory is None else open_repository(directory, os.environ) as repo:
         made = handoff_chain.check(files, Asked(who, unsigned, not no_documents, repo, last, work_item))

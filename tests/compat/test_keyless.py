@@ -404,6 +404,32 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     assert token not in seen
 
 
+def test_phases_of_work_are_handed_on_keylessly_and_checked_by_who_signed(instance: Instance, tmp_path: Path) -> None:
+    environ = {"NOTME_HOME": str(tmp_path / "home"), "HOME": str(tmp_path), "SIGSTORE_ID_TOKEN": identity_token()}
+
+    def handoff(*arguments: str, status: int = 0) -> str:
+        done = run(Path(sys.executable), "-m", "notme_git", "handoff", *arguments, cwd=tmp_path, environ=environ)
+        assert done.returncode == status, done
+        return done.stdout + done.stderr
+
+    signing = ("--sigstore", "--trust-config", str(instance.config), "--work-item", "w", "--from-agent", "claude")
+    root = ("--sigstore-root", str(instance.root_file))
+    whom = (*root, "--certificate-identity", SUBJECT, "--certificate-oidc-issuer", ISSUER)
+    stranger = (*root, "--certificate-identity", f"{SUBJECT}s", "--certificate-oidc-issuer", ISSUER)
+    first: tuple[str, ...] = ()
+    for number, more in ((0, first), (1, ("--previous", "0.intoto.jsonl", *whom))):
+        (tmp_path / f"{number}.md").write_text(f"phase {number}\n")
+        phases = ("--from-phase", f"{number}", "--to-phase", f"{number + 1}", "--document", f"{number}.md")
+        handoff("build", *phases, *signing, *more, "--out", f"{number}.intoto.jsonl")
+    assert WHO.uri in handoff("check", ".", *whom)
+    assert WHO.uri not in handoff("check", ".", *stranger, status=1)
+    assert "--certificate-identity names somebody" in handoff("check", ".", status=2)
+    handoff("check", ".", *root, status=64)
+    refused = ("build", *phases, *signing, "--previous", "0.intoto.jsonl", *stranger, "--out", "2.intoto.jsonl")
+    handoff(*refused, status=1)
+    assert not (tmp_path / "2.intoto.jsonl").exists()
+
+
 @contextmanager
 def provider(code: str, token: str) -> Iterator[str]:
     """The URL of an OpenID provider that gives `token` for `code`."""
