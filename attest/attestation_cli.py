@@ -23,7 +23,7 @@ from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
 from attest.repository import Repository
-from attest.said import ALGORITHMS
+from attest.said import ALGORITHMS, OBJECT
 from attest.show_cli import LAYOUTS, stored
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -79,7 +79,7 @@ def command(
     reports = []
     for target, digest, found in _read(targets, directory, subject, layout):
         judged = attestation_judge.judge(found, who, at, digest=digest, types=types, wanted=wanted)
-        reports.append((target, digest, judged))
+        reports.append((target, digest.removeprefix(OBJECT) if digest is not None else None, judged))
     if as_json:
         click.echo(json.dumps([_data(*report) for report in reports], indent=2, ensure_ascii=False))
     else:
@@ -135,9 +135,10 @@ def _digest(subject: str, directory: Path | None) -> str:
 
 
 def _object(repo: Repository, oid: str) -> str:
-    """A tree or blob by the name of its algorithm: statements about commits name their tree beside them."""
+    """A tree or blob by the name of its algorithm: statements about commits name their tree beside them. A commit or
+    tag by what names such objects, and no file."""
     kind = repo.git("cat-file", "-t", oid).stdout.strip()
-    return {b"tree": f"gitTree:{oid}", b"blob": f"gitBlob:{oid}"}.get(kind, oid)
+    return {b"tree": f"gitTree:{oid}", b"blob": f"gitBlob:{oid}"}.get(kind, OBJECT + oid)
 
 
 def _of_file(target: str) -> list[bytes]:

@@ -33,6 +33,11 @@ VERIFIERS = {
 }
 """Where a type says who states it. Other types name nobody, whatever stands in them."""
 
+OBJECT = "git:"
+"""Before the id of a commit or tag: by the digests alone that name such objects. The SHA-256 of a file is none, though
+a file can be made that has it: the bytes that git hashes."""
+
+_OBJECT = ("gitCommit", "gitTag", "sha1")
 _GIT = ("gitCommit", "gitTag", "gitTree", "gitBlob")
 _REFS = ("sourceRefs", "source_refs", "source_branches")
 _HEX = frozenset("0123456789abcdef")
@@ -47,15 +52,15 @@ class Subject:
     refs: tuple[str, ...] = ()
 
     def has(self, digest: str) -> bool:
-        """Whether it is what has this digest: in hex by any of `ALGORITHMS`, or as `ALGORITHM:HEX` by that one.
+        """Whether it is what has this digest: in hex by any of `ALGORITHMS`, or as `ALGORITHM:HEX` by that one; after
+        `OBJECT` the id of a commit or tag.
 
         One digest that is the same is enough, as in-toto matches them, and so one more never hides another. `gitTree`
         and `gitBlob` have to be asked for by name: other commits have the same tree.
         """
         name, _, value = digest.rpartition(":")
-        if name:
-            return self.digests.get(name) == value
-        return any(self.digests.get(algorithm) == value for algorithm in ALGORITHMS)
+        names = _OBJECT if name == OBJECT[:-1] else (name,) if name else ALGORITHMS
+        return any(self.digests.get(algorithm) == value for algorithm in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from attest.layouts import read as read_layout
 from attest.predicates import gist
 from attest.report.text import printable
 from attest.repository import Repository
+from attest.said import OBJECT
 
 _KEYLESS = "if it is keyless, name --sigstore-root, --certificate-identity and --certificate-oidc-issuer"
 LAYOUTS = [layout.value for layout in Layout]
@@ -77,7 +78,7 @@ def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> d
     """One stored line: what it says, and whether it verifies for this object."""
     try:
         found = attestation.verify(line, accepting, at)
-        if not any(found.said.about(f"{name}{object_id}") for name in ("", "gitTree:", "gitBlob:")):
+        if not any(found.said.about(f"{name}{object_id}") for name in (OBJECT, "gitTree:", "gitBlob:")):
             raise MalformedError("the statement is about another object")
     except Error as error:
         unknown = isinstance(error, VerificationError) and error.reason is Reason.ANCHOR_UNKNOWN

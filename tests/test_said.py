@@ -52,6 +52,13 @@ def test_a_digest_can_be_asked_for_by_its_algorithm() -> None:
     assert found.about(OID) == found.about(None) == found.subjects
 
 
+def test_the_id_of_an_object_is_no_digest_of_a_file() -> None:
+    named = [{"gitCommit": OID}, {"gitTag": OID}, {"sha1": OID}]
+    files = [{"sha256": OID}, {"sha512": OID}, {"gitTree": OID}, {"git": OID}]
+    found = said.read(payload(subject=[{"digest": digests} for digests in (*named, *files)]))
+    assert found.about(f"{said.OBJECT}{OID}") == found.subjects[: len(named)]
+
+
 def test_refs_are_read_in_the_spellings_of_slsa_and_of_source_tool() -> None:
     notes = {"sourceRefs": ["refs/heads/a"], "source_refs": ["refs/heads/b"], "source_branches": ["refs/heads/c"]}
     subject = {"digest": {"gitCommit": OID}, "annotations": notes}

@@ -141,6 +141,6 @@ def _statements(lines: Sequence[bytes], object_id: str) -> tuple[str, ...]:
             if envelope is None:
                 continue
             read = said.read(envelope.payload)
-            if read.predicate_type == statement.PREDICATE_TYPE and read.about(object_id):
+            if read.predicate_type == statement.PREDICATE_TYPE and read.about(said.OBJECT + object_id):
                 found.append(hashlib.sha256(read.payload).hexdigest())
     return tuple(sorted(set(found))[:MAX_STATEMENTS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -58,6 +59,27 @@ def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> No
     done = attested.attest("verify-attestation", bundle(attested), status=USAGE)
     assert "--subject" in done.err
     attested.attest("verify-attestation", "-", "--subject", "one", stdin=bundle(attested).read_bytes())
+
+
+def test_a_file_with_the_bytes_of_a_commit_is_not_that_commit(attested: Sandbox, tmp_path: Path) -> None:
+    there, key = tmp_path / "sha256", tmp_path / "key.pem"
+    attested.run("git", "init", "-q", "--object-format=sha256", there)
+    plain = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgSign=false")
+    attested.run("git", *plain, "-C", there, "commit", "-q", "--allow-empty", "-m", "x")
+    oid = attested.run("git", "-C", there, "rev-parse", "HEAD").text.strip()
+    raw = attested.run("git", "-C", there, "cat-file", "commit", "HEAD").out
+    file = b"commit %d\0%b" % (len(raw), raw)
+    assert hashlib.sha256(file).hexdigest() == oid
+    attested.run(peer("openssl"), "genpkey", "-algorithm", "ed25519", "-out", key)
+    attested.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", tmp_path / "pub.pem")
+    for algorithm, status in (("sha256", REJECTED), ("gitCommit", ACCEPTED)):
+        said = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.org/record/v1"}
+        payload = json.dumps({**said, "subject": [{"name": "upload.bin", "digest": {algorithm: oid}}]}).encode()
+        (tmp_path / "line").write_bytes(KeyAttester(signing_key.load(key), "x:y").sign(payload, datetime.now(UTC)))
+        words = ("verify-attestation", tmp_path / "line", "--attester-key", tmp_path / "pub.pem", "--json")
+        [told] = attested.attest(*words, "--subject", "HEAD", "--repo", there, status=status).json
+        assert told["digest"] == oid
+        attested.attest(*words, "--subject", f"{algorithm}:{oid}")
 
 
 def test_a_commit_is_not_its_tree_and_the_tree_is_asked_for_by_name(attested: Sandbox, tmp_path: Path) -> None:
