@@ -123,7 +123,7 @@ def verify(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
 def _enveloped(envelope: Envelope, accepting: Accepting) -> Attestation:
     """Signatures by bare keys. The type of the payload is looked at once it is known whose it is, as DSSE asks."""
     signed = dsse.verify_envelope(envelope, accepting.keys)
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+    if not dsse.is_statement(envelope.payload_type):
         raise MalformedError(f"the payload is {envelope.payload_type[:80]!r}, not an in-toto Statement")
     by = tuple(By(Credential.KEY, uri_of(key), key=key) for key in signed)
     return _checked(Attestation(said.read(envelope.payload), by), accepting)

@@ -27,6 +27,7 @@ from attest.dsse import (
     JsonObject,
     bytes_at,
     envelope_of,
+    is_statement,
     object_at,
     objects_at,
     pae,
@@ -223,7 +224,7 @@ def _issuer(leaf: x509.Certificate) -> str:
 
 def _verify_attester(leaf: BridgeCertificate, envelope: Envelope) -> tuple[PrincipalKind, bool]:
     """Step 7 for a statement: a verifier may make any; an agent only one that says it is about its own work."""
-    if envelope.payload_type != PAYLOAD_TYPE:
+    if not is_statement(envelope.payload_type):
         raise VerificationError(
             Step.OBJECT, Reason.OBJECT_MALFORMED, f"the payload is {envelope.payload_type!r}, not an in-toto Statement"
         )

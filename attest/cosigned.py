@@ -62,7 +62,7 @@ def opened(data: bytes) -> Envelope:
                 hint="each signer makes a bundle of their own, or signs with a key",
             )
         envelope = bundles.parse_key_bundle(data).envelope
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+    if not dsse.is_statement(envelope.payload_type):
         raise MalformedError(f"the payload is {envelope.payload_type[:80]!r}, not an in-toto Statement")
     said.read(envelope.payload)
     return envelope

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import PublicKey
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+_STATEMENT = re.compile(r"application/vnd\.in-toto(?:\.[A-Za-z0-9._-]{1,100})?\+json")
 
 MAX_JSON_BYTES = 1024 * 1024
 """A commit's bundle is under 8 KiB; a summary that lists some thousand attestations still fits."""
@@ -56,6 +59,11 @@ class Envelope:
         )
 
 
+def is_statement(payload_type: str) -> bool:
+    """Whether an in-toto Statement is in it; the name of a predicate there decides nothing (in-toto, envelope.md)."""
+    return _STATEMENT.fullmatch(payload_type) is not None
+
+
 def pae(payload_type: str, payload: bytes) -> bytes:
     """The bytes a DSSE signature covers: pre-authentication encoding, protocol 1.0.2, over the raw payload."""
     kind = payload_type.encode()
@@ -74,7 +82,7 @@ def parse_envelope(data: bytes) -> Envelope:
 def envelope_of(top: Mapping[str, Any]) -> Envelope:
     """The same for an object that `read_json` returned, or that is within one."""
     signatures = tuple(
-        EnvelopeSignature(sig=bytes_at(item, "sig"), keyid=text_at(item, "keyid") if "keyid" in item else "")
+        EnvelopeSignature(bytes_at(item, "sig"), text_at(item, "keyid") if item.get("keyid") is not None else "")
         for item in objects_at(top, "signatures", most=MAX_SIGNATURES, least=1)
     )
     return Envelope(payload=bytes_at(top, "payload"), payload_type=text_at(top, "payloadType"), signatures=signatures)

@@ -43,7 +43,7 @@ def parse(content: bytes) -> Line:
     if b"\n" in content or b"\r" in content:
         raise MalformedError("more than one line")
     envelope = envelope_of(read_json(content))
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+    if not dsse.is_statement(envelope.payload_type):
         raise MalformedError(f"the payload is {envelope.payload_type[:60]!r}, not an in-toto Statement")
     read = said.read(envelope.payload)
     return Line(content, _object_ids(read), envelope, read)

@@ -170,6 +170,15 @@ def test_levels_repository_and_ref_have_to_be_stated(kind: str, wanted: Wanted, 
     assert (outcome(line(said=payload(kind)), wanted=wanted) is Outcome.ACCEPTED) is enough
 
 
+@pytest.mark.parametrize("kind", [".vsa", ".of-anything"])
+def test_a_type_of_the_payload_that_names_a_predicate_decides_nothing(kind: str) -> None:
+    payload_type = f"application/vnd.in-toto{kind}+json"
+    signature = PRIVATE[0].sign(dsse.pae(payload_type, payload(VSA)))
+    signed = Envelope(payload(VSA), payload_type, (EnvelopeSignature(signature),)).encode()
+    assert outcome(signed, types=(VSA,)) is Outcome.ACCEPTED
+    assert outcome(signed, types=(SVR,)) is Outcome.REJECTED
+
+
 @pytest.mark.parametrize(
     ("wanted", "enough"),
     [("SLSA_SOURCE_LEVEL_1", True), ("SLSA_SOURCE_LEVEL_2", True), ("SLSA_SOURCE_LEVEL_3", False),

@@ -200,6 +200,11 @@ def by(claims: Any, *scopes: str, payload: bytes = STATEMENT) -> Callable[[Forge
     return make
 
 
+@pytest.mark.parametrize("kind", ["application/vnd.in-toto.vsa+json", "application/vnd.in-toto+json"])
+def test_a_statement_whose_payload_type_names_its_predicate_is_one(forge: Forge, kind: str) -> None:
+    assert bundles.verify_bundle(over_type(forge, kind), forge.trusted, NOW).payload == STATEMENT
+
+
 HUMAN = named(AGENT, actor_kind=PrincipalKind.HUMAN, actor_name="alice", actor_email=ALICE.email, represented=None)
 Defect = Callable[[Forge, Bundle], Bundle]
 

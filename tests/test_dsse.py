@@ -107,6 +107,21 @@ def test_an_encoded_envelope_is_what_a_plain_json_writer_makes_of_it() -> None:
     assert dsse.parse_envelope(envelope.encode()) == envelope
 
 
+def test_no_key_id_an_empty_one_and_null_are_the_same() -> None:
+    spelled = ('"keyid":"",', '"keyid":null,', "")
+    found = {dsse.parse_envelope(b'{"payload":"","payloadType":"t","signatures":[{%b"sig":"AA"}]}' % each.encode())
+             for each in spelled}  # fmt: skip
+    assert found == {Envelope(b"", "t", (EnvelopeSignature(b"\0"),))}
+
+
+def test_a_statement_may_name_its_predicate_in_the_type_of_the_payload() -> None:
+    kinds = ("", ".vsa", ".test-result", ".spdx3.0")
+    assert all(dsse.is_statement(f"application/vnd.in-toto{kind}+json") for kind in kinds)
+    others = ("vnd.in-toto.vsa+dsse", "vnd.in-toto.+json", "vnd.in-toto.a/b+json", "vnd.in-totox+json", "json")
+    assert not any(dsse.is_statement(f"application/{other}") for other in others)
+    assert not dsse.is_statement("application/vnd.in-toto+json\n")
+
+
 @pytest.mark.parametrize("text", ["-_8", "-_8=", "+/8", "+/8="])
 def test_each_of_the_four_plain_spellings_of_base64_is_read(text: str) -> None:
     assert dsse.parse_envelope(envelope_json(sig=text)).signatures[0].sig == b"\xfb\xff"

@@ -49,7 +49,7 @@ def verify(envelope: Envelope, trusted: Collection[PublicKey]) -> tuple[PublicKe
 
     Raises `VerificationError`, for a signature over the payload's base64 text in words of its own.
     """
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+    if not dsse.is_statement(envelope.payload_type):
         raise MalformedError(f"the envelope holds {envelope.payload_type[:80]!r}, not an in-toto Statement")
     try:
         return dsse.verify_envelope(envelope, trusted)

@@ -69,7 +69,7 @@ def verify_keyless(made: KeylessBundle, root: SigstoreRoot, at: datetime) -> Ver
     behind.
     """
     envelope = made.bundle.envelope
-    if envelope.payload_type != dsse.PAYLOAD_TYPE:
+    if not dsse.is_statement(envelope.payload_type):
         raise VerificationError(
             Step.OBJECT, Reason.OBJECT_MALFORMED, f"the payload is {envelope.payload_type!r}, not an in-toto Statement"
         )
