@@ -77,6 +77,7 @@ class Examination:
     foreign: ForeignSigned | None = None
     vouched: Vouched | None = None
     identity: Identity | None = None
+    current_epoch: int | None = None
 
     @property
     def message(self) -> SignedMessage | None:
@@ -510,6 +511,7 @@ class _Walk:
             foreign=self.foreign,
             vouched=self.vouched,
             identity=proven,
+            current_epoch=bundle.epochs[-1].number if bundle else None,
         )
 
 

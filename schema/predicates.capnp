@@ -302,6 +302,8 @@ struct AuthoritySection {
   # Of the trust bundle; null without one.
   bundleAgeSeconds @3 :UInt64 $camel $nullable;
   # Its age then.
+  currentEpoch @4 :UInt32 $camel $nullable;
+  # That was current by the bundle; null without one.
 }
 
 struct TimeEvidence {
@@ -407,11 +409,30 @@ struct RelatedWorkItem {
   # sha256: and hex.
 }
 
+struct RelatedAgent {
+  # Who was dispatched, by the orchestrator's word: a claim, which proves nothing of who signed.
+
+  name @0 :Text;
+  # Of the agent's definition.
+  provider @1 :Text $optional;
+  # Of the model.
+  model @2 :Text $optional;
+  # Its name at the provider.
+  definition @3 :Text $optional;
+  # sha256: and hex, of the definition.
+  permissionProfile @4 :Text $camel $optional;
+  # What it was allowed to do, by name.
+  source @5 :Text;
+  # Always orchestrator-claim.
+}
+
 struct RelatedDefinition {
   # What was dispatched, by the orchestrator's word.
 
-  workItemRef @0 :RelatedWorkItem $camel;
+  workItemRef @0 :RelatedWorkItem $camel $optional;
   # Why.
+  agent @1 :RelatedAgent $optional;
+  # Who.
 }
 
 struct RelatedChain {

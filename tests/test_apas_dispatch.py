@@ -357,10 +357,16 @@ def test_what_is_stated_reads_back_as_the_same_dispatch_and_of_each_commit(two: 
 def test_a_verifiers_statement_repeats_work_item_handoffs_and_the_hash_of_the_origins(two: list[Examination]) -> None:
     sections = dispatches.sections(parsed(SERVED))
     assert sections == {
-        "dispatchDefinition": {"workItemRef": DEFINITION["workItemRef"]},
+        "dispatchDefinition": {
+            "workItemRef": DEFINITION["workItemRef"],
+            "agent": {**DEFINITION["agent"], "source": "orchestrator-claim"},
+        },
         "runDetails": {"handoffChain": RUN["handoffChain"], "originsHash": ORIGINS_HASH},
     }
-    assert dispatches.sections(parsed(MANIFEST)) == {}
+    named = {name: DEFINITION["agent"][name] for name in ("name", "provider", "model", "permissionProfile")}
+    claimed = {"dispatchDefinition": {"agent": {**named, "source": "orchestrator-claim"}}}
+    assert dispatches.sections(parsed(MANIFEST)) == claimed
+    assert dispatches.sections(Dispatch()) == {}
     verdict = verify.judge(two[0], Policy(), Context(), at=NOW)
     options: dict[str, Any] = {"verifier_id": "https://v.example/", "repository": None, "ref": None, "at": NOW}
     plain, told = (

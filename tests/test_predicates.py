@@ -116,8 +116,9 @@ def test_a_commit_statement_is_of_its_schema_whatever_the_object_is() -> None:
         "orchestrated": json.loads((GOLDEN / "dispatch-v1.json").read_bytes())["predicate"]["dispatchDefinition"],
         "related": [{"name": "log.txt", "digest": {"sha256": "1" * 64}, "mediaType": "text/plain"}],
     }
-    more["orchestrated"] = {"dispatchDefinition": {"workItemRef": more["orchestrated"]["workItemRef"]}}
-    check(stated(facts(), **more), "CommitPredicate")
+    item, agent = more["orchestrated"]["workItemRef"], {**more["orchestrated"]["agent"], "source": "orchestrator-claim"}
+    for definition in ({"workItemRef": item}, {"agent": agent}, {"workItemRef": item, "agent": agent}):
+        check(stated(facts(), **{**more, "orchestrated": {"dispatchDefinition": definition}}), "CommitPredicate")
 
 
 def test_tags_that_a_merge_copied_are_named_by_their_ids() -> None:

@@ -15,10 +15,11 @@ from attest.claims import Claims
 from attest.errors import UnavailableError, UsageError
 from attest.gitobject import ObjectFormat, ObjectKind, object_id
 from attest.policy import Context, Policy
-from attest.trust import Trust
+from attest.trust import Trust, verify_bundle
 from attest.types import Constraints, Voucher
 from attest.verify import Examination
 from tests.forge import AGENT, ALICE, EMPTY_TREE, NOW, Forge, Leaf, commit_id, named
+from tests.test_trust import ROOTS, bundle, epoch, pinned, retired, signed
 
 MESSAGE = b"Refuse empty certificates\n\nThe body says more.\n\nDispatch: d-42\nOn-Behalf-Of: mallory@example.org\n"
 
@@ -181,6 +182,7 @@ def test_a_verdict_is_eight_numbered_steps_a_result_and_the_evidence_of_time(for
     assert predicate["authority"] == {
         "trustAnchorSha256": anchor.spki_sha256.hex(),
         "epoch": 1,
+        "currentEpoch": None,
         "bundleSequence": None,
         "bundleAgeSeconds": None,
     }
@@ -190,6 +192,15 @@ def test_a_verdict_is_eight_numbered_steps_a_result_and_the_evidence_of_time(for
         "voucher": "authority",
         "source": f"rfc3161:{anchor.key_id}",
     }
+
+
+def test_the_issuing_epoch_and_the_one_that_was_current_stand_beside_each_other() -> None:
+    old, before = ROOTS[0], NOW - timedelta(hours=1)
+    trusted = verify_bundle(signed(bundle(retired(1), epoch(2)), previous=old.root_key), pinned(1))
+    predicate = stated(examined(old, old.commit(old.leaf(at=before), at=before), trusted=trusted))["predicate"]
+    authority = predicate["authority"]
+    assert (authority["epoch"], authority["currentEpoch"], authority["bundleSequence"]) == (1, 2, 7)
+    assert (predicate["certificate"]["epoch"], predicate["verification"]["result"]) == (1, "PASSED")
 
 
 def test_time_that_only_the_signer_vouches_for_is_unknown_in_an_accepted_statement(forge: Forge, leaf: Leaf) -> None:

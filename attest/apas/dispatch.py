@@ -14,6 +14,9 @@ from attest.apas.origins import Declared
 
 PREDICATE_TYPE = "https://notme.bot/provenance/dispatch/v1"
 
+CLAIM = "orchestrator-claim"
+"""The source of what stands in a verifier's statement by the orchestrator's word."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
@@ -169,11 +172,15 @@ def sections(dispatch: Dispatch) -> dict[str, Any]:
     """What a verifier's `commit/v0.1` repeats of a dispatch that it was given, under the same paths.
 
     Only a work item that is said in full, and of content origins the digest alone: a git ref is read by everyone.
+    The agent is marked as a claim, because who signed is proven elsewhere in that statement.
     """
-    item = dispatch.work_item
-    made: dict[str, Any] = {}
-    if item.repo and item.id and item.content_hash:
-        made["dispatchDefinition"] = {"workItemRef": item.data()}
+    item, agent = dispatch.work_item, dispatch.agent
+    whole = bool(item.repo and item.id and item.content_hash)
+    definition = said(
+        workItemRef=item.data() if whole else {},
+        agent={**said(**agent.data()), "source": CLAIM} if agent.name else {},
+    )
+    made: dict[str, Any] = said(dispatchDefinition=definition)
     chain = dispatch.handoffs.data() if dispatch.handoffs is not None else {}
     run = said(handoffChain=chain, originsHash=dispatch.origins.digest)
     return {**made, "runDetails": run} if run else made

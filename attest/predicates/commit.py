@@ -153,6 +153,7 @@ def _authority_section(examination: Examination) -> JsonObject:
     return {
         "trustAnchorSha256": chain.anchor.key.spki_sha256.hex() if chain is not None else None,
         "epoch": chain.leaf.epoch if chain is not None else None,
+        "currentEpoch": examination.current_epoch,
         "bundleSequence": examination.bundle_sequence or None,
         "bundleAgeSeconds": examination.bundle_age if examination.bundle_sequence else None,
     }

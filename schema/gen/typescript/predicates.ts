@@ -333,6 +333,8 @@ export const AuthoritySection = z
     bundleSequence: z.number().int().min(0).max(9007199254740991).nullable(),
     /** Its age then. */
     bundleAgeSeconds: z.number().int().min(0).max(9007199254740991).nullable(),
+    /** That was current by the bundle; null without one. */
+    currentEpoch: z.number().int().min(0).max(4294967295).nullable(),
   })
   .strict();
 export type AuthoritySection = z.infer<typeof AuthoritySection>;
@@ -458,11 +460,32 @@ export const RelatedWorkItem = z
   .strict();
 export type RelatedWorkItem = z.infer<typeof RelatedWorkItem>;
 
+/** Who was dispatched, by the orchestrator's word: a claim, which proves nothing of who signed. */
+export const RelatedAgent = z
+  .object({
+    /** Of the agent's definition. */
+    name: z.string(),
+    /** Of the model. */
+    provider: z.string().optional(),
+    /** Its name at the provider. */
+    model: z.string().optional(),
+    /** sha256: and hex, of the definition. */
+    definition: z.string().optional(),
+    /** What it was allowed to do, by name. */
+    permissionProfile: z.string().optional(),
+    /** Always orchestrator-claim. */
+    source: z.string(),
+  })
+  .strict();
+export type RelatedAgent = z.infer<typeof RelatedAgent>;
+
 /** What was dispatched, by the orchestrator's word. */
 export const RelatedDefinition = z
   .object({
     /** Why. */
-    workItemRef: RelatedWorkItem,
+    workItemRef: RelatedWorkItem.optional(),
+    /** Who. */
+    agent: RelatedAgent.optional(),
   })
   .strict();
 export type RelatedDefinition = z.infer<typeof RelatedDefinition>;
