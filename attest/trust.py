@@ -5,7 +5,8 @@ When an epoch may move:
 - A bundle counts when its current key signed it, and either that key or the previous key is pinned.
 - A routine retirement at T leaves good what evidence puts before T.
 - A compromise retirement counts only with the recovery key's signature, whose SHA-256 the bundle has
-  carried from its first issue. Then the epoch's own time-stamps count for nothing: they may be forged.
+  carried from its first issue. Then the epoch's own time-stamps count for nothing: they may be forged. Nor do others'
+  over an ECDSA signature (`_unforged`).
 - A sequence never goes back for a verifier that remembers the last one (`minimum_sequence`).
 """
 
@@ -22,7 +23,7 @@ from attest.evidence import SKEW
 from attest.foreign.roots import Roots
 from attest.gitobject import MAX_SECONDS
 from attest.instants import instant, rfc3339
-from attest.keys import PublicKey
+from attest.keys import KeyAlgorithm, PublicKey
 from attest.timestamp import ACCURACY
 from attest.types import (
     Epoch,
@@ -156,6 +157,7 @@ def verify_epoch(trust: Trust, chain: Chain, found: Sequence[Evidence], at: date
             reason=Reason.CLOCK_BEHIND,
         )
     epoch = _find_epoch(trust, chain)
+    found = _unforged(epoch, chain.leaf, found)
     verify_not_retired(epoch, found)
     proven = evidence.latest_proven(found, above=_beyond(epoch))
     for revocation in bundle.revocations:
@@ -207,6 +209,19 @@ def verify_not_retired(epoch: Epoch, found: Sequence[Evidence]) -> None:
 def _beyond(epoch: Epoch) -> Voucher:
     """A compromised epoch's own time-stamps may be forged: only receivers and third parties count then."""
     return Voucher.AUTHORITY if epoch.retirement is Retirement.COMPROMISE else Voucher.SIGNER
+
+
+def _unforged(epoch: Epoch, leaf: BridgeCertificate, found: Sequence[Evidence]) -> Sequence[Evidence]:
+    """Without what whoever stole the epoch's keys can use for a signature of today.
+
+    A time-stamp is over a signature's value alone. To any value of ECDSA and any message a key can be computed by which
+    it verifies (duplicate-signature key selection: Blake-Wilson and Menezes, 1999), and a stolen root certifies that
+    key: the stamp of an honest commit would vouch for a forged one. Ed25519 hashes the key with the message, so there
+    is none; and a witness saw the object.
+    """
+    if epoch.retirement is not Retirement.COMPROMISE or leaf.key.algorithm is KeyAlgorithm.ED25519:
+        return found
+    return [item for item in found if item.voucher is not Voucher.INDEPENDENT]
 
 
 def _before(proven: datetime | None, seconds: int) -> bool:

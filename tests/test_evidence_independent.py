@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, EllipticCurvePublicNumbers
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from attest import gitobject, sshsig, verify
+from attest import cms, gitobject, sshsig, verify
 from attest.errors import MalformedError, Reason, Step
 from attest.foreign import cmstime
 from attest.foreign.allowed import AllowedSigners
 from attest.foreign.roots import Roots
 from attest.gitobject import ObjectFormat, ObjectKind, SignatureFormat
+from attest.keys import KeyAlgorithm
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.signed import read
 from attest.types import Evidence, Outcome, Retirement, StepStatus, Verdict, Voucher
 from attest.verify import Examination
+from tests import builders
 from tests.compat.signed import pem
-from tests.forge import Forge, attach, plain_ssh
+from tests.forge import AGENT, Forge, attach, certify, plain_ssh
 from tests.world import World
 
 TSA, STRANGER = Forge(Profile.NOTME, seed="tsa", name="tsa"), Forge(Profile.NOTME, seed="nobody", name="nobody")
 NAMED = Roots(tsa=cmstime.named(pem(TSA.root)))
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+Point = tuple[int, int]
+P256_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P256_N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+P256_G = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+"""FIPS 186-4, D.1.2.3."""
+
 SOMEBODY = "Somebody <somebody@example.net>"
 
 
@@ -193,6 +208,55 @@ def test_after_a_theft_of_the_epochs_keys_only_others_count(
     )
     assert found.finding(Step.EPOCH).status is (StepStatus.PROVEN if good else StepStatus.FAILED)
     assert good or found.finding(Step.EPOCH).reason == Reason.EPOCH_RETIRED
+
+
+def key_for(signature: bytes, data: bytes) -> EllipticCurvePublicKey:
+    """A key by which somebody else's ECDSA signature is over `data`: Q = r^-1 (s R - e G)."""
+    r, s = decode_dss_signature(signature)
+    y = pow((r**3 - 3 * r + P256_B) % P256_P, (P256_P + 1) // 4, P256_P)
+    e = int.from_bytes(hashlib.sha256(data).digest(), "big") % P256_N
+    sum_ = plus(times(s, (r, y)), times(P256_N - e, P256_G))
+    return EllipticCurvePublicNumbers(*times(pow(r, -1, P256_N), sum_), SECP256R1()).public_key()
+
+
+def plus(a: Point, b: Point) -> Point:
+    """Of P-256, affine; (0, 0) is none of its points and stands for infinity."""
+    if (0, 0) in (a, b):
+        return b if a == (0, 0) else a
+    same = a[0] == b[0]
+    slope = (3 * a[0] ** 2 - 3) * pow(2 * a[1], -1, P256_P) if same else (b[1] - a[1]) * pow(b[0] - a[0], -1, P256_P)
+    x = (slope * slope - a[0] - b[0]) % P256_P
+    return x, (slope * (a[0] - x) - a[1]) % P256_P
+
+
+def times(number: int, point: Point) -> Point:
+    found = (0, 0)
+    for bit in f"{number:b}":
+        found = plus(found, found) if found != (0, 0) else found
+        found = plus(found, point) if bit == "1" else found
+    return found
+
+
+def test_a_time_stamp_of_an_honest_ecdsa_signature_vouches_for_none_that_a_thief_fits_to_it(world: World) -> None:
+    forge, at = world.forge(Profile.INTEROP), world.now
+    who = f"agent-7 <{AGENT.actor_email}>"
+    honest = world.commit(committer=who, author=who)
+    forged = honest.replace(b"\n\n", b"\n\nnot ")
+    value = forge.leaf(at=at).sign(cms.to_be_signed(honest, KeyAlgorithm.P256, signing_time=at).data)
+    stamped = TSA.token(value, at=at + MINUTE)
+    pending = cms.to_be_signed(forged, KeyAlgorithm.P256, signing_time=at)
+    builder = builders.signing_leaf(forge.spec(at=at), key_for(value, pending.data), forge.root, serial=99)
+    certificate = certify(builder, forge.root_key)
+    armour = cms.ARMOUR.wrap(cms.assemble(pending, value, signer=certificate, timestamp=forge.token(value, at=at)))
+    fitted = Signed(world, attach(forged, armour), value, at)
+    world.tick(days=2)
+    assert fitted.judge(Voucher.INDEPENDENT, stamped).outcome is Outcome.ACCEPTED  # whoever holds the root can do that
+    world.recover(compromised_at=at + 2 * HOUR)
+    found = fitted.examine(stamped)
+    assert found.finding(Step.INTEGRITY).status is found.finding(Step.TIME).status is StepStatus.PROVEN
+    assert found.finding(Step.EPOCH).reason == Reason.EPOCH_RETIRED
+    # Who saw the object before the theft saw what was signed.
+    assert fitted.examine(stamped, seen=fitted.seen(HOUR)).finding(Step.EPOCH).status is StepStatus.PROVEN
 
 
 def test_what_was_signed_before_its_grant_was_revoked_stays_good_by_either(world: World) -> None:
