@@ -105,8 +105,10 @@ def command(
     at = datetime.now(UTC)
     _check(asked, signer, out, folder, no_store=no_store, self_attest=self_attest, told=dispatch_file is not None)
     dispatch = dispatch_options.load(dispatch_file, work_item_hash)
-    if DISPATCH in asked.types and dispatch is not None:
-        dispatch_statement.check(dispatch)
+    if dispatch is not None:
+        dispatch_statement.check_origins(dispatch)
+        if DISPATCH in asked.types:
+            dispatch_statement.check(dispatch)
     if scoped and not no_store:
         raise UsageError("--scoped goes with --no-store and --out FILE: what is stored is read by everyone who fetches")
     repo = open_repository(directory, os.environ)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from attest import attestation_types, certificate, said, statement, verify
 from attest.apas import dispatch as dispatches
-from attest.apas import dispatch_read, dispatch_statement
+from attest.apas import dispatch_read, dispatch_statement, origins
 from attest.apas.dispatch import PREDICATE_TYPE, Agent, Dispatch, Pipeline, WorkItem
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import Commit
@@ -197,19 +197,27 @@ def test_a_dispatch_is_stated_in_the_served_shape_with_what_is_known_of_its_comm
 
 def test_what_everyone_reads_has_the_hash_of_the_origins_and_no_path(two: list[Examination]) -> None:
     public = stated(parsed(SERVED), two)["predicate"]["runDetails"]
-    scoped = stated(parsed(SERVED), two, scoped=True)["predicate"]
+    whole = stated(parsed(SERVED), two, scoped=True)["predicate"]
     assert (public["originsHash"], "contentOrigins" in public) == (ORIGINS_HASH, False)
     assert "workDir" not in public["execution"]
-    assert "originsHash" not in scoped["runDetails"]
-    assert scoped["runDetails"]["execution"] == RUN["execution"]
+    assert "originsHash" not in whole["runDetails"]
+    assert whole["runDetails"]["execution"] == RUN["execution"]
     assert dispatches.origins_data(parsed(SERVED).origins, scoped=True)["contentOrigins"] == sorted(
         RUN["contentOrigins"], key=lambda one: (one["uri"], one["vouchedBy"])
     )
-    schema("Dispatch").validate(scoped)
+    schema("Dispatch").validate(whole)
     empty = parsed(changed(SERVED, "runDetails.contentOrigins", []))
-    for option in (True, False):
-        run = stated(empty, two, scoped=option)["predicate"]["runDetails"]
-        assert not {"originsHash", "contentOrigins"} & set(run)
+    silent = replace(empty, origins=origins.Declared(None, ""))
+    looked: list[tuple[Dispatch, bool, dict[str, Any]]] = [
+        (empty, True, {"contentOrigins": []}),
+        (empty, False, {}),
+        (silent, True, {}),
+    ]
+    for dispatch, scoped, said_of_origins in looked:
+        predicate = stated(dispatch, two, scoped=scoped)["predicate"]
+        found = {name: value for name, value in predicate["runDetails"].items() if "rigins" in name}
+        assert found == said_of_origins
+        schema("Dispatch").validate(predicate)
 
 
 @pytest.mark.parametrize("path", [(*place, name) for place, names in REQUIRED_BY_NOTME.items() for name in names])

@@ -192,8 +192,11 @@ def said(**facts: Any) -> dict[str, Any]:
 
 
 def origins_data(declared: Declared, *, scoped: bool) -> Mapping[str, Any]:
-    """`contentOrigins` for those who may see the sources, `originsHash` for everyone; never both (APAS section 2.5)."""
-    if scoped and declared.origins:
+    """`contentOrigins` for those who may see the sources, `originsHash` for everyone; never both (APAS section 2.5).
+
+    An empty set has no hash, and says that one looked; that is said where the array may stand.
+    """
+    if scoped and declared.origins is not None:
         entries = [{"uri": one.uri, "vouchedBy": one.vouched_by} for one in origins.canonical_set(declared.origins)]
         return {"contentOrigins": entries}
     return said(originsHash=declared.digest)

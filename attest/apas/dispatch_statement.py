@@ -98,7 +98,7 @@ def assemble(
     """
     check(dispatch)
     _check_commits(dispatch, entries)
-    _check_origins(dispatch, entries)
+    check_origins(dispatch, entries)
     payload = statement.encode(
         [_subject(one.object_id, repository, ref) for one in entries],
         PREDICATE_TYPE,
@@ -143,7 +143,8 @@ def _check_commits(dispatch: Dispatch, entries: Sequence[Entry]) -> None:
         )
 
 
-def _check_origins(dispatch: Dispatch, entries: Iterable[Entry]) -> None:
+def check_origins(dispatch: Dispatch, entries: Iterable[Entry] = ()) -> None:
+    """Raise `UsageError` where its content origins name who acted, as the dispatch itself and the entries know them."""
     actors = {dispatch.id, dispatch.execution.session_id, *_names(dispatch.certificate)}
     actors = actors.union(*(one.actors for one in entries))
     try:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from attest import dsse, lines
 from tests.compat.conftest import Done, Sandbox, copy, stop_daemons
-from tests.dispatches import DEFINITION, ITEM_HASH, MANIFEST, SERVED, encoded
+from tests.dispatches import DEFINITION, ITEM_HASH, MANIFEST, SERVED, SESSION, encoded
 from tests.handoffs import ORCHESTRATOR, public
 
 ORIGINS_HASH = "sha256:d20204e36d2f60719a9bddb2a595639cd60a80e19797e5128acb9a96bede9669"
@@ -92,6 +92,15 @@ def test_a_manifest_without_a_fact_makes_nothing_and_names_it(desk: Sandbox) -> 
     assert "the dispatch does not say workItemRef.contentHash" in done.err
     assert desk.rev("refs/attestations/notme") == before
     attest(desk, ".rsry-dispatch.json", "--type", "dispatch", "--work-item-hash", ITEM_HASH)
+
+
+def test_a_verifier_repeats_no_hash_of_origins_that_name_the_dispatch_itself(desk: Sandbox) -> None:
+    entry = {"uri": "https://a.example/", "vouchedBy": SESSION}
+    told = {**SERVED, "runDetails": {**SERVED["runDetails"], "contentOrigins": [entry]}}
+    (desk.root / "actor.json").write_bytes(encoded(told))
+    done = attest(desk, "actor.json", "--type", "commit", "--no-store", "--out", desk.root / "none", status=64)
+    assert "is an actor" in done.err
+    assert not (desk.root / "none").exists()
 
 
 def test_a_verifier_of_a_home_is_no_orchestrator(desk: Sandbox) -> None:
