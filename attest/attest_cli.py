@@ -69,7 +69,7 @@ _FILE = click.Path(path_type=Path)
 @judging_attester_options
 @click.option("--policy", "policy_file", type=_FILE, help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
-@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")
 @json_option

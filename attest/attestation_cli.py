@@ -18,13 +18,13 @@ from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
 from attest.cli import STATUS, json_option, open_repository, read_file, repository_option
-from attest.errors import MalformedError, UnavailableError, UsageError, VerificationError
+from attest.errors import MalformedError, Reason, UnavailableError, UsageError, VerificationError
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
 from attest.repository import Repository
 from attest.said import ALGORITHMS, OBJECT
-from attest.show_cli import LAYOUTS, stored
+from attest.show_cli import BY_KEY, LAYOUTS, stored
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
@@ -84,7 +84,7 @@ def command(
         click.echo(json.dumps([_data(*report) for report in reports], indent=2, ensure_ascii=False))
     else:
         for report in reports:
-            for line in _text(*report):
+            for line in _text(*report, by_options=policy is None):
                 click.echo(line)
     statuses = {STATUS[judged.outcome] for _, _, judged in reports}
     return 1 if 1 in statuses else max(statuses)
@@ -117,7 +117,7 @@ def _read(
             yield target, _digest(subject, directory), _of_file(target)
         else:
             if subject is not None:
-                raise UsageError(f"{target} is no file, and --subject goes with files")
+                raise UsageError(f"there is no file {target}, and --subject goes with files")
             with open_repository(directory, os.environ) as repo:
                 oid = repo.resolve(target)
                 found = [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
@@ -157,19 +157,21 @@ def _of_file(target: str) -> list[bytes]:
     return found
 
 
-def _text(target: str, digest: str | None, judged: Judgement) -> Iterator[str]:
+def _text(target: str, digest: str | None, judged: Judgement, *, by_options: bool) -> Iterator[str]:
     yield f"{printable(target)} ({digest}): {str(judged.outcome).upper().replace('-', ' ')}"
     for item in judged.items:
-        yield f"  {'counts' if item.counts else 'does not count'}: {_said(item)}"
+        yield f"  {'counts' if item.counts else 'does not count'}: {_said(item, by_options=by_options)}"
     for missing in judged.missing:
         yield f"  missing: {printable(missing)}"
 
 
-def _said(item: Item) -> str:
+def _said(item: Item, *, by_options: bool) -> str:
     found = item.found
     what = f"{found.said.predicate_type} by {_who(found)}" if found is not None else "an attestation"
     if item.error is not None:
-        what += f": {item.error.message}" + (f"; {item.error.hint}" if item.error.hint else "")
+        unknown = isinstance(item.error, VerificationError) and item.error.reason is Reason.KEY_UNKNOWN
+        hint = BY_KEY if unknown and by_options else item.error.hint
+        what += f": {item.error.message}" + (f"; {hint}" if hint else "")
     return printable(what)
 
 

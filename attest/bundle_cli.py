@@ -52,7 +52,7 @@ def export_command(
     if bool(revision) == everything:
         raise UsageError("say what to export: a commit, a range A..B, or --all")
     if (out is None) == (layout is None):
-        raise UsageError("say where to: --out FILE, or --layout")
+        raise UsageError("say where to: either --out FILE, or --layout")
     with open_repository(directory, os.environ) as repo:
         found = store.read_all(repo) if everything else _named(repo, revision)
         if layout is not None:
@@ -83,7 +83,7 @@ def import_command(file: Path | None, layout: str | None, directory: Path | None
     Nothing is believed by being stored: verify and show say what it proves.
     """
     if (file is None) == (layout is None):
-        raise UsageError("say where from: a file, or --layout")
+        raise UsageError("say where from: either a file, or --layout")
     at = datetime.now(UTC)
     with open_repository(directory, os.environ) as repo:
         if layout is not None:

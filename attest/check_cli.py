@@ -35,7 +35,7 @@ _FILE = click.Path(path_type=Path)
 @verifier_options
 @attester_keys_option
 @click.option("--policy", "policy_file", type=_FILE, help="Judge under this file, and not under the base's policy.")
-@click.option("--ref", help="The ref it is offered for (default: BASE itself if it names one).")
+@click.option("--ref", help="The full ref it is offered for (default: BASE itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--originals", multiple=True, metavar="REV", help="Look for a squash's commits here too. Repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print (default: text).")

@@ -175,7 +175,12 @@ def load_trust(
 
 
 def read_context(repo: Repository, rev: str, ref: str | None, address: str | None) -> Context:
-    """Where REV is offered: as the options say, else the ref that REV itself names and the remote it came from."""
+    """Where REV is offered: as the options say, else the ref that REV itself names and the remote it came from.
+
+    `UsageError` for a ref by a short name: rules on refs/heads/main would pass over what is offered for `main`.
+    """
+    if ref is not None and not ref.startswith("refs/"):
+        raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
     return Context(ref=ref or repo.full_ref(rev), repository=address or repo.remote())
 
 

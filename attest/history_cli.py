@@ -176,7 +176,7 @@ def examine(
 @verifier_options
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
-@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--checkpoint", "place", type=click.Path(path_type=Path), help="Go on from this file, and keep it.")
 @click.option("--key", type=click.Path(path_type=Path), help="Ed25519 key (PEM) that signs the checkpoint.")

@@ -409,7 +409,8 @@ def _run(
     except ValueError as error:  # a NUL in an argument
         raise UsageError(f"git takes no such argument: {error}") from None
     except OSError as error:
-        raise UnavailableError(f"git cannot be run in {path}: {error.strerror}") from None
+        hint = "" if path.is_dir() else "Name one with --repo DIRECTORY."
+        raise UnavailableError(f"git cannot be run in {path}: {error.strerror}", hint=hint) from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"git {arguments[0]} did not end within {timeout:.0f} s") from None
 

@@ -25,6 +25,7 @@ from attest.repository import Repository
 from attest.said import OBJECT
 
 _KEYLESS = "if it is keyless, name --sigstore-root, --certificate-identity and --certificate-oidc-issuer"
+BY_KEY = "--attester-key FILE names the key of a verifier that counts"
 LAYOUTS = [layout.value for layout in Layout]
 _UNVERIFIED = {"verified": False, "error": None, "predicateType": None, "result": None, "signer": None}
 
@@ -81,8 +82,9 @@ def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> d
         if not any(found.said.about(f"{name}{object_id}") for name in (OBJECT, "gitTree:", "gitBlob:")):
             raise MalformedError("the statement is about another object")
     except Error as error:
-        unknown = isinstance(error, VerificationError) and error.reason is Reason.ANCHOR_UNKNOWN
-        hint = f"; {_KEYLESS}" if unknown and not accepting.identities else ""
+        reason = error.reason if isinstance(error, VerificationError) else None
+        unknown = reason is Reason.ANCHOR_UNKNOWN and not accepting.identities
+        hint = f"; {_KEYLESS}" if unknown else f"; {BY_KEY}" if reason is Reason.KEY_UNKNOWN else ""
         return {**_UNVERIFIED, "error": f"{error.message}{hint}"}
     signers = [_signer(by, found) for by in found.by]
     return {

@@ -28,6 +28,7 @@ MAX_KEY_BYTES = 4096
 """PKCS#8 PEM of an Ed25519 key has 119 bytes; some programs write text before it."""
 
 _MAKE = "make one with: openssl genpkey -algorithm ed25519 -out FILE"
+_TAKE = "take it out of the key: openssl pkey -in KEY -pubout -out KEY.pub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def load_public(path: Path) -> PublicKey:
     try:
         key = load(data)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnavailableError(f"{path} holds no public key", hint=_public(path)) from None
+        raise UnavailableError(f"{path} holds no public key", hint=_TAKE) from None
     try:
         return keys.from_cryptography(key)
     except MalformedError as error:
@@ -75,20 +76,21 @@ def load_public(path: Path) -> PublicKey:
 
 
 def _read(path: Path, *, private: bool) -> bytes:
+    hint = _MAKE if private else _TAKE
     try:
         # Without waiting: a name that is a pipe would else hold a server's hook for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise UnavailableError(f"{path} is not a file", hint=_MAKE)
+                raise UnavailableError(f"{path} is not a file", hint=hint)
             if private:
                 _check_private(path, found)
             data = file.read(MAX_KEY_BYTES + 1)
     except OSError as error:
-        raise UnavailableError(f"cannot read the key {path}: {error.strerror}", hint=_MAKE) from None
+        raise UnavailableError(f"cannot read the key {path}: {error.strerror}", hint=hint) from None
     if len(data) > MAX_KEY_BYTES:
-        raise UnavailableError(f"{path} is larger than {MAX_KEY_BYTES} bytes and is no key", hint=_MAKE)
+        raise UnavailableError(f"{path} is larger than {MAX_KEY_BYTES} bytes and is no key", hint=hint)
     return data
 
 
@@ -102,6 +104,3 @@ def _check_private(path: Path, found: os.stat_result) -> None:
 def _no_key(path: Path, what: str) -> UnavailableError:
     return UnavailableError(f"{path} holds no {what}", hint=_MAKE)
 
-
-def _public(path: Path) -> str:
-    return f"take it out of the key: openssl pkey -in KEY -pubout -out {path}"

@@ -12,7 +12,7 @@ from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import Dispatch
 from attest.cli import read_file
 from attest.dsse import MAX_JSON_BYTES
-from attest.errors import UsageError
+from attest.errors import MalformedError, UnavailableError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,5 +45,8 @@ def load(dispatch_file: Path | None, work_item_hash: str | None) -> Dispatch | N
         if work_item_hash is not None:
             raise UsageError("--work-item-hash goes with --dispatch")
         return None
-    found = dispatch_read.parse(read_file(dispatch_file, MAX_JSON_BYTES))
+    try:
+        found = dispatch_read.parse(read_file(dispatch_file, MAX_JSON_BYTES))
+    except MalformedError as error:
+        raise UnavailableError(f"{dispatch_file}: {error.message}", hint=error.hint) from None
     return found if work_item_hash is None else dispatch_statement.with_work_item_hash(found, work_item_hash)

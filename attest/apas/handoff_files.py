@@ -109,7 +109,8 @@ def _in_folder(folder: Path) -> list[Path]:
     except OSError as error:
         raise UnavailableError(f"cannot read {folder}: {error.strerror}") from None
     if not names:
-        raise UnavailableError(f"there is no handoff in {folder}", hint="rosary calls them .rsry-handoff-N.json")
+        hint = "they are called *.intoto.jsonl, or by rosary .rsry-handoff-N.json"
+        raise UnavailableError(f"there is no handoff in {folder}", hint=hint)
     return [folder / name for name in sorted(names)]
 
 

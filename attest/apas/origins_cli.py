@@ -11,7 +11,7 @@ from attest.apas import origins
 from attest.apas.origins import Confidence
 from attest.cli import json_option, read_file
 from attest.dsse import MAX_JSON_BYTES
-from attest.errors import ACCEPTED, REJECTED
+from attest.errors import ACCEPTED, REJECTED, MalformedError
 from attest.report.text import printable
 
 
@@ -32,7 +32,10 @@ def command(
     They are origin-attested where one of --vouched-by vouches for every source, origin-asserted where not, and
     origin-unknown where FILE names none.
     """
-    found = origins.parse(read_file(file, MAX_JSON_BYTES))
+    try:
+        found = origins.parse(read_file(file, MAX_JSON_BYTES))
+    except MalformedError as error:
+        raise MalformedError(f"{file}: {error.message}", hint=error.hint) from None
     origins.refuse_actors(found.origins or (), actors)
     confidence = origins.confidence(found.origins, trusted)
     if as_json:

@@ -95,7 +95,9 @@ class SigstoreRoot:
                 sha256=hashlib.sha256(data).digest(),
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise MalformedError(f"not a trusted root of Sigstore: {type(error).__name__}") from None
+            what = f"{error} is missing" if isinstance(error, KeyError) else "a field is malformed"
+            what = "it is no JSON" if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)) else what
+            raise MalformedError(f"not a trusted root of Sigstore: {what}") from None
 
     @classmethod
     def public_good(cls) -> SigstoreRoot:

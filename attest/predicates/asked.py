@@ -81,10 +81,15 @@ def predicate_options(command: F) -> F:
         **kwargs: Any,
     ) -> Any:
         wanted = frozenset(types or (COMMIT,))
-        provenance = (previous, pusher, *controls)
-        for name, given in ((VSA, levels), (REFERENCE, documents), (PROVENANCE, [each for each in provenance if each])):
+        for option, name, given in (
+            ("--level", VSA, levels),
+            ("--document", REFERENCE, documents),
+            ("--previous", PROVENANCE, previous),
+            ("--pusher", PROVENANCE, pusher),
+            ("--control", PROVENANCE, controls),
+        ):
             if given and name not in wanted:
-                raise UsageError(f"an option is of --type {name} alone", hint=f"add --type {name}, or leave it away")
+                raise UsageError(f"{option} goes with --type {name}", hint=f"add --type {name}, or leave it away")
         asked = Asked(
             wanted,
             vsa.check_levels(levels),

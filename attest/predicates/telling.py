@@ -35,7 +35,8 @@ def say(run: Run, where: str, attester: Attester | None, *, as_json: bool) -> No
         complain("notme-attest", UnavailableError(sentence))
     silent = run.wanted.types - {told.type for told in run.told}
     rejected = run.counts[Outcome.REJECTED]
-    if silent:
+    # Where nothing was judged the error says so, and where something could not be checked that was just said.
+    if silent and (run.counts[Outcome.ACCEPTED] or rejected):
         why = f"{rejected} rejected, and verify says why" if rejected else "there is nothing of that type to say"
         click.echo(f"nothing was stated as {', '.join(sorted(silent))}: {why}", err=True)
 

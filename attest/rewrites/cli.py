@@ -42,7 +42,7 @@ def rewrite() -> None:
 @repository_option
 @judging_attester_options
 @click.option("--policy", "policy_file", type=_FILE, help="Judge the old commits under the policy in this file.")
-@click.option("--ref", help="The ref that NEW is in (default: NEW itself if it names one).")
+@click.option("--ref", help="The full ref that NEW is in (default: NEW itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @attester_options.key_options
 @json_option

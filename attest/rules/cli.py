@@ -63,7 +63,7 @@ def policy() -> None:
 @examiner_options
 @attester_keys_option
 @_POLICY
-@click.option("--ref", help="The ref REV is offered for (default: REV itself if it names one).")
+@click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @json_option
 def explain(
@@ -123,7 +123,7 @@ def explain(
 @examiner_options
 @attester_keys_option
 @_POLICY
-@click.option("--ref", help="The ref that all of it is taken to be offered for.")
+@click.option("--ref", help="The full ref that all of it is taken to be offered for.")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--show", type=click.IntRange(0, 10_000), default=SHOWN, show_default=True, help="Offenders to name.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")

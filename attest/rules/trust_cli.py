@@ -35,7 +35,10 @@ def repo_command(
     if sum((start is not None, remove, all_of_them)) > 1:
         raise UsageError("--start, --remove and --list exclude each other")
     if all_of_them:
-        return _say(list(pins.listed(home)), as_json)
+        found = list(pins.listed(home))
+        if not found:
+            click.echo("nothing is pinned: notme-attest trust repo --start COMMIT", err=True)
+        return _say(found, as_json)
     repo = open_repository(directory, os.environ)
     place = address or pins.place_of(repo)
     if remove:

@@ -1,0 +1,65 @@
+"""What is said to somebody who names a wrong file, ref or option: the exit status, what is wrong, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compat.conftest import Sandbox, copy, stop_daemons
+
+
+@pytest.fixture(scope="module")
+def machine(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One signed commit, keys of a verifier, and files that hold something else."""
+    made = copy(template, tmp_path_factory.mktemp("arguments") / "machine")
+    made.commit("one")
+    made.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", made.root / "key.pem")
+    made.run("openssl", "pkey", "-in", made.root / "key.pem", "-pubout", "-out", made.root / "key.pub")
+    (made.root / "one.json").write_text("1", "utf-8")
+    (made.root / "object.json").write_text("{}", "utf-8")
+    (made.root / "nothing").mkdir()
+    made.attest("attest", "HEAD", "--key", made.root / "key.pem")
+    yield made
+    stop_daemons(made.root)
+
+
+ATTEST = "attest HEAD --key {root}/key.pem "
+CASES = {
+    # What a named file is: none of its kind is 2, and the file is named.
+    ATTEST + "--dispatch {root}/one.json": (2, "one.json: JSON document is not an object"),
+    ATTEST + "--type dispatch --dispatch {root}/object.json": (2, "object.json: this says nothing of a dispatch"),
+    "origins {root}/one.json": (1, "one.json: "),
+    "handoff check {root}/nothing": (2, "they are called *.intoto.jsonl"),
+    "verify-attestation {root}/none.json --subject HEAD": (64, "there is no file {root}/none.json"),
+    # The hint about a public key never names a file that may hold the private one.
+    "verify-attestation HEAD --attester-key {root}/key.pem": (2, "-in KEY -pubout -out KEY.pub"),
+    "verify HEAD --witness-key {root}/none": (2, "-in KEY -pubout -out KEY.pub"),
+    "verify HEAD --sigstore-root {root}/object.json": (2, "not a trusted root of Sigstore: 'mediaType' is missing"),
+    "verify HEAD --repo {root}/none": (2, "Name one with --repo DIRECTORY."),
+    # Options that do not fit are named.
+    ATTEST + "--pusher bob": (64, "--pusher goes with --type source-provenance"),
+    ATTEST + "--level X": (64, "--level goes with --type vsa"),
+    "bundle import --layout notes {root}/one.json": (64, "either a file, or --layout"),
+    # Rules on refs/heads/main would pass over what is offered for main.
+    "verify HEAD --ref main": (64, "write refs/heads/main for a branch"),
+    ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
+    "show HEAD": (1, "--attester-key FILE names the key"),
+    "verify-attestation HEAD": (1, "--attester-key FILE names the key"),
+    "trust repo --list": (0, "nothing is pinned"),
+}
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_a_mistake_is_told_with_what_to_do_about_it(machine: Sandbox, command: str) -> None:
+    status, said = CASES[command]
+    root = str(machine.root)
+    done = machine.attest(*(word.format(root=root) for word in command.split()), status=status)
+    assert said.format(root=root) in done.text + done.err
+
+
+@pytest.mark.parametrize("named", ["HEAD..HEAD", "0" * 40])
+def test_where_nothing_was_judged_nothing_is_said_of_types(machine: Sandbox, named: str) -> None:
+    done = machine.attest("attest", named, "--key", machine.root / "key.pem", status=2)
+    assert "nothing was stated" not in done.err
+    assert done.err
