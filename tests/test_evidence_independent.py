@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, EllipticCurvePublicNumbers
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from attest import cms, gitobject, sshsig, verify
+from attest import cms, gitobject, profile, sshsig, timestamp, verify
 from attest.errors import MalformedError, Reason, Step
 from attest.foreign import cmstime
 from attest.foreign.allowed import AllowedSigners
@@ -25,14 +27,16 @@ from attest.profile import Profile
 from attest.signed import read
 from attest.types import Evidence, Outcome, Retirement, StepStatus, Verdict, Voucher
 from attest.verify import Examination
-from tests import builders
+from tests import builders, family
 from tests.compat.signed import pem
-from tests.forge import AGENT, Forge, attach, certify, plain_ssh
+from tests.forge import AGENT, Forge, attach, certify, plain_ssh, sign
 from tests.world import World
 
 TSA, STRANGER = Forge(Profile.NOTME, seed="tsa", name="tsa"), Forge(Profile.NOTME, seed="nobody", name="nobody")
 NAMED = Roots(tsa=cmstime.named(pem(TSA.root)))
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+CODE, STAMPING = ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.TIME_STAMPING
+ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 Point = tuple[int, int]
 P256_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 P256_N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -159,6 +163,36 @@ def test_the_root_of_the_authority_itself_makes_no_third_party(signed: Signed) -
         roots = Roots(tsa=cmstime.named(pem(named)))
         found = signed.examine(own.token(signed.value, at=signed.at + MINUTE), roots=roots)
         assert Voucher.INDEPENDENT not in {item.voucher for item in found.evidence}
+
+
+@pytest.mark.parametrize(("purpose", "counts"), [(CODE, False), (STAMPING, True), (ANY, True), (None, True)])
+def test_who_holds_an_issuing_ca_for_signatures_is_no_time_stamping_authority(
+    signed: Signed, purpose: x509.ObjectIdentifier | None, counts: bool
+) -> None:
+    """An orchestrator under an authority that is named as a third party, with the certificate it got there."""
+
+    def for_other(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
+        kept = [e for e in builder._extensions if not isinstance(e.value, x509.ExtendedKeyUsage)]
+        builder = x509.CertificateBuilder(
+            builder._issuer_name, builder._subject_name, builder._public_key, builder._serial_number,
+            builder._not_valid_before, builder._not_valid_after, kept,
+        )  # fmt: skip
+        return builder if purpose is None else builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+
+    ca = family.made(TSA, ca_edit=for_other).ca
+    key, at = TSA.key(Profile.INTEROP), signed.at + MINUTE
+    stamping = profile.timestamping("orchestrator", key.public_key(), ca.certificate, serial=9, at=at)
+    tsa = certify(stamping, ca.key)
+    pending = timestamp.to_be_signed(signed.value, at=at, serial=1, tsa=tsa)
+    token = cms.assemble(
+        pending.attributes,
+        sign(key, pending.attributes.data),
+        signer=tsa,
+        intermediates=(ca.certificate,),
+        content=pending.content,
+    )
+    found = {item.voucher for item in signed.examine(token).evidence}
+    assert (Voucher.INDEPENDENT in found) is counts
 
 
 @pytest.mark.parametrize("later", [MINUTE, DAY], ids=["while valid", "later"])

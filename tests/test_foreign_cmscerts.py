@@ -43,6 +43,10 @@ def usage(*, signing: bool = True, issuing: bool = False) -> Edit:
     return lambda builder: builder.add_extension(value, critical=True)
 
 
+def for_purpose(purpose: x509.ObjectIdentifier) -> Edit:
+    return lambda builder: builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+
+
 def constrained(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
     names = x509.NameConstraints([x509.DNSName("example.com")], None)
     return builder.add_extension(names, critical=True)
@@ -78,6 +82,7 @@ def test_a_leaf_leads_to_the_ca_that_was_named() -> None:
 
 LOWER = below(ISSUING, "Example Lower CA", 12)
 CROSSED = replace(ISSUING, above=LOWER)
+FOR_MAIL = below(ROOT, edit=for_purpose(ExtendedKeyUsageOID.EMAIL_PROTECTION))
 NAMED_ITSELF = Authority("Alice alone", KEY, ca=False)
 
 
@@ -86,6 +91,7 @@ NAMED_ITSELF = Authority("Alice alone", KEY, ca=False)
     [
         pytest.param(ISSUING.issue(KEY), (ISSUING,), id="through a CA that is included"),
         pytest.param(LOWER.issue(KEY), (LOWER, ISSUING), id="through two"),
+        pytest.param(FOR_MAIL.issue(KEY), (FOR_MAIL,), id="through a CA for mail alone"),
         pytest.param(
             LOWER.issue(KEY), (CROSSED, LOWER, ISSUING), id="through two, of which one leads in a circle as well"
         ),
@@ -116,6 +122,7 @@ NO_CA = below(ROOT, ca=False)
 NOT_ISSUING = below(ROOT, edit=usage())
 EARLY = below(ROOT, ends=NOW - timedelta(days=1))
 LATE = below(ROOT, begins=NOW + timedelta(days=1))
+FOR_SERVERS = below(ROOT, edit=for_purpose(ExtendedKeyUsageOID.SERVER_AUTH))
 STRANGE = below(ROOT, edit=critical("1.2.3.4"))
 TIED = below(ROOT, edit=constrained)
 MANY = tuple(below(IMPOSTOR, number=number) for number in range(20, 40))
@@ -126,6 +133,9 @@ MANY = tuple(below(IMPOSTOR, number=number) for number in range(20, 40))
     [
         pytest.param(ROOT.issue(KEY), (), (), Reason.SIGNATURE_FOREIGN, id="nobody was named"),
         pytest.param(ISSUING.issue(KEY), (), (ROOT,), Reason.CERTIFICATE_INVALID, id="the CA between is not there"),
+        pytest.param(
+            FOR_SERVERS.issue(KEY), (FOR_SERVERS,), (ROOT,), Reason.PURPOSE_MISMATCH, id="a CA for servers alone"
+        ),
         pytest.param(
             IMPOSTOR.issue(KEY), (), (ROOT,), Reason.CERTIFICATE_INVALID, id="another key under the CA's name"
         ),

@@ -6,6 +6,7 @@ The walk checks, for each certificate from the leaf up, at one instant:
 2. the issuer is a CA (basic constraints), may sign certificates (key usage), and its path length allows it
 3. the issuer was valid then
 4. no extension is critical but those that are understood here
+5. a CA between leaf and root is for what the leaf is used for, where its extended key usage says what it is for
 
 What it does not check: revocation lists, policies, and name constraints (a CA that has them critical is refused). The
 leaf's own validity is left to step 5.
@@ -153,14 +154,16 @@ def verify_chain(
     others: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
     at: datetime,
+    purposes: frozenset[x509.ObjectIdentifier] = frozenset(),
 ) -> x509.Certificate:
     """Step 4: returns the root that `leaf` leads to, or raises `VerificationError(Step.CHAIN, ...)`.
 
-    A leaf that was itself named is its own root.
+    A leaf that was itself named is its own root. With `purposes` a CA between, whose extended key usage names others
+    alone, may not issue such a leaf.
     """
     if leaf in roots:
         return leaf
-    walk = _Walk(tuple(others), tuple(roots), at)
+    walk = _Walk(tuple(others), tuple(roots), at, purposes)
     try:
         _check_critical(leaf)
         found = walk.above((leaf,))
@@ -174,8 +177,14 @@ def verify_chain(
 class _Walk:
     """From a certificate up, depth first, through whatever is included; `failure` is the last refusal."""
 
-    def __init__(self, others: tuple[x509.Certificate, ...], roots: tuple[x509.Certificate, ...], at: datetime) -> None:
-        self.others, self.roots, self.at = others, roots, at
+    def __init__(
+        self,
+        others: tuple[x509.Certificate, ...],
+        roots: tuple[x509.Certificate, ...],
+        at: datetime,
+        purposes: frozenset[x509.ObjectIdentifier],
+    ) -> None:
+        self.others, self.roots, self.at, self.purposes = others, roots, at, purposes
         self.left = MAX_TRIED
         self.failure: VerificationError | None = None
 
@@ -189,6 +198,8 @@ class _Walk:
                 raise invalid("the chain is too long")
             try:
                 _check_link(path[-1], issuer, len(path) - 1, self.at)
+                if issuer not in self.roots:
+                    _check_issues(issuer, self.purposes)
             except VerificationError as error:
                 self.failure = error
                 continue
@@ -218,6 +229,21 @@ def _check_link(child: x509.Certificate, issuer: x509.Certificate, below: int, a
     if not issuer.not_valid_before_utc <= at <= issuer.not_valid_after_utc:
         raise invalid(f"its issuer was not valid at {at:%Y-%m-%dT%H:%M:%SZ}")
     _check_critical(issuer)
+
+
+def _check_issues(issuer: x509.Certificate, purposes: frozenset[x509.ObjectIdentifier]) -> None:
+    """RFC 5280 leaves open what extended key usage says in a CA; that it bounds what it issues is what all others do.
+
+    Of a root it does not matter: that it is named says what it is for.
+    """
+    try:
+        usage = set(issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return
+    if purposes and not usage & (purposes | {ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}):
+        raise VerificationError(
+            Step.CHAIN, Reason.PURPOSE_MISMATCH, "its issuer is a CA for other purposes than this certificate's"
+        )
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -42,6 +42,7 @@ MAX_ENTRIES = 4
 
 _ESS_V1, _ESS_V2 = "1.2.840.113549.1.9.16.2.12", asn1.SIGNING_CERTIFICATE_V2.dotted_string
 _DIGESTS = {"2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
+_STAMPING = frozenset((ExtendedKeyUsageOID.TIME_STAMPING,))
 _GENERALIZED_TIME, _INTEGER = b"\x18", b"\x02"
 MAX_ACCURACY = timedelta(minutes=5)
 
@@ -158,7 +159,8 @@ def _led(opened: _Opened, stampers: Sequence[Stamper]) -> tuple[int, str]:
         if not stamper.begins <= seconds <= (seconds if stamper.ends is None else stamper.ends):
             continue
         try:
-            cmscerts.verify_chain(signer, [*opened.others, *stamper.chain[:-1]], stamper.chain[-1:], info.time)
+            others = [*opened.others, *stamper.chain[:-1]]
+            cmscerts.verify_chain(signer, others, stamper.chain[-1:], info.time, _STAMPING)
         except VerificationError:
             continue
         if not signer.not_valid_before_utc <= info.time <= signer.not_valid_after_utc:

@@ -197,7 +197,7 @@ def issued(leaf: x509.Certificate, root: SigstoreRoot, when: datetime) -> x509.C
         if not authority.begins <= when.timestamp() <= (when.timestamp() if authority.ends is None else authority.ends):
             continue
         try:
-            cmscerts.verify_chain(leaf, authority.chain[:-1], authority.chain[-1:], when)
+            cmscerts.verify_chain(leaf, authority.chain[:-1], authority.chain[-1:], when, _SIGNING)
             return authority.chain[0]
         except VerificationError as error:
             # The newest authority stands last, and its refusal says most.

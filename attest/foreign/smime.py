@@ -156,7 +156,7 @@ def _verify_smime(
         when = made.message.signing_time or leaf.not_valid_before_utc
     try:
         cmscerts.check_purposes(leaf, cmscerts.SMIME_PURPOSES, needed=False)
-        root = cmscerts.verify_chain(leaf, made.others, roots, when)
+        root = cmscerts.verify_chain(leaf, made.others, roots, when, cmscerts.SMIME_PURPOSES)
         addresses = cmscerts.addresses(leaf)
         # Who names a CA for signatures takes its time-stamps too; most CAs for S/MIME have a service for them.
         stampers = [*(cmstime.Stamper((root,), 0, None) for root in roots), *made.roots.stampers]
