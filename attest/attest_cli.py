@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from attest import dsse, history, verifier
+from attest import dsse, history, statement, verifier
 from attest.apas import dispatch_options, dispatch_statement
 from attest.apas.dispatch import sections
 from attest.attester import Attester
@@ -114,6 +114,8 @@ def command(
     repo = open_repository(directory, os.environ)
     named = Revisions(repo, revisions)
     context = read_context(repo, revisions[0] if named.single else "", ref, address)
+    if asked.types & {VSA, PROVENANCE}:
+        statement.check_uri(context.repository)
     voucher = Voucher(require_time) if require_time else None
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
     query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())

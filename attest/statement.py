@@ -7,6 +7,7 @@ other types out of the same findings.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,8 @@ PREDICATE_TYPE = "https://notme.bot/provenance/commit/v0.1"
 """Proposed by this project, not part of APAS 0.3.0. Compared literally and never fetched."""
 
 _DIGEST_NAMES: Mapping[str, str] = {ObjectKind.COMMIT: "gitCommit", ObjectKind.TAG: "gitTag"}
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!-~]+")
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 JsonObject = dict[str, Any]
@@ -82,6 +85,22 @@ def subject(examination: Examination, repository: str | None, ref: str | None) -
 def address(repository: str) -> str:
     """A repository's address as a SPDX download location has it; what is no URL stays as it is."""
     return f"git+{repository}" if "://" in repository else repository
+
+
+def is_uri(repository: str | None) -> bool:
+    """Whether the address is one that has its place in any format; `git@host:path` and paths are none."""
+    return repository is not None and _URI.fullmatch(repository) is not None
+
+
+def check_uri(repository: str | None) -> str:
+    """The address where a format has a URI and nothing else (in-toto, ResourceURI). Raises `UsageError`."""
+    if repository is None or not is_uri(repository):
+        given = "" if repository is None else f", and {repository[:200]!r} is none"
+        raise UsageError(
+            f"a summary, and source provenance, name the repository by its URI{given}",
+            hint="say it with --repository, for example https://git.example.org/app",
+        )
+    return repository
 
 
 def encode(subjects: Sequence[JsonObject], predicate_type: str, predicate: Mapping[str, Any]) -> bytes:

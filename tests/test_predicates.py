@@ -240,11 +240,21 @@ def test_levels_of_the_caller_are_taken_once_each() -> None:
 def test_a_push_is_stated_without_what_nobody_said() -> None:
     predicate = check(provenance.build(facts(), Push()), "SourceProvenance")
     assert not {"prev_commit", "actor"} & set(predicate)
-    with pytest.raises(UsageError, match="names ref and repository"):
+    with pytest.raises(UsageError, match="names the ref"):
         provenance.build(replace(facts(), ref=None), Push())
     tag = facts_of(forge().tag(forge().leaf(), "c" * 40), kind=ObjectKind.TAG)
     with pytest.raises(UsageError):
         provenance.build(tag, Push())
+
+
+@pytest.mark.parametrize("repository", [None, "", "git@git.example:team/app.git", "/srv/git/app.git", "https://a b/"])
+def test_where_a_uri_belongs_nothing_else_is_stated(repository: str | None) -> None:
+    with pytest.raises(UsageError, match="by its URI"):
+        provenance.build(replace(facts(), repository=repository), Push())
+    part = Part.of(facts(), b"x")
+    with pytest.raises(UsageError, match="by its URI"):
+        vsa.build([part], part.object_id, verifier_id=ID, repository=repository, ref=MAIN, at=NOW)
+    assert statement.is_uri("ssh://git@git.example/team/app.git")
 
 
 @pytest.mark.parametrize("word", ["", "X", "X=", "=2026-10-01T00:00:00Z", "x=2026-10-01T00:00:00Z", "X=yesterday"])

@@ -163,9 +163,9 @@ def _is_own(examination: Examination, wanted: Wanted) -> bool:
 
 
 def _noted(repo: Repository, wanted: Wanted, batch: Sequence[str]) -> dict[str, list[Document]]:
-    """What tools noted of each object, by where the notes can be fetched; nobody can without an address."""
+    """What tools noted of each object, by where the notes can be fetched; nobody can without a URI."""
     found = dict[str, list[Document]]()
-    if wanted.context.repository is None:
+    if wanted.context.repository is None or not statement.is_uri(wanted.context.repository):
         return found
     for ref in notes.REFS:
         location = f"{statement.address(wanted.context.repository)}@{ref}"

@@ -52,11 +52,13 @@ class Push:
 def build(facts: Facts, push: Push) -> bytes | None:
     """The Statement; None for a commit that was not accepted.
 
-    Raises as `statement.check`, and `UsageError` where there is no ref or repository, or for anything but a commit.
+    Raises as `statement.check`, and `UsageError` where there is no ref, or no URI of the repository, or for anything
+    but a commit.
     """
     statement.check(facts.examination, facts.verdict)
-    if facts.ref is None or facts.repository is None:
-        raise UsageError("source provenance names ref and repository", hint="say them with --ref and --repository")
+    repository = statement.check_uri(facts.repository)
+    if facts.ref is None:
+        raise UsageError("source provenance names the ref", hint="say it with --ref")
     if facts.examination.kind != ObjectKind.COMMIT:
         raise UsageError("source provenance is about the commit that a branch was moved to")
     if not facts.accepted:
@@ -67,7 +69,7 @@ def build(facts: Facts, push: Push) -> bytes | None:
         PREDICATE_TYPE,
         {
             **({"prev_commit": push.previous} if push.previous else {}),
-            "repo_uri": facts.repository,
+            "repo_uri": repository,
             "activity_type": "push",
             **({"actor": push.actor} if push.actor else {}),
             "branch": facts.ref,

@@ -86,11 +86,10 @@ def build(
 ) -> bytes:
     """The Statement about `tip`, the last of a range of judged commits.
 
-    `levels` are the caller's (`check_levels`), claimed where all passed. Raises `UsageError` where the repository is
-    not known, which a summary must name, for too many commits, several policies, or a tip that is none of them.
+    `levels` are the caller's (`check_levels`), claimed where all passed. Raises `UsageError` where the repository
+    has no URI, which a summary must name, for too many commits, several policies, or a tip that is none of them.
     """
-    if repository is None:
-        raise UsageError("a verification summary names the repository", hint="say it with --repository")
+    repository = statement.check_uri(repository)
     if len(parts) > MAX_COMMITS:
         raise UsageError(f"a summary of {len(parts)} commits; at most {MAX_COMMITS}", hint="name a shorter range")
     kind = next((part.kind for part in parts if part.object_id == tip), "")
