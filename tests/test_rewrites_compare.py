@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -109,6 +110,37 @@ def test_a_merge_onto_an_older_base_takes_back_what_the_old_commits_were_made_on
     assert one(repo, [last], made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, base, last)) == Compared(
         Relation.SAME_TREE, base
     )
+
+
+def test_a_commit_graph_that_names_other_parents_is_not_asked(clone: Clone, repo: Repository) -> None:
+    root = made(clone, BASE, message="alone")
+    before = made(clone, BASE, root)
+    base = made(clone, {**BASE, "b": "mended\n"}, before)
+    last = made(clone, {**BASE, "b": "mended\n", "a": THIRTY}, base)
+    undone = made(clone, {**BASE, "a": THIRTY}, before, last)
+    info = clone.path / ".git" / "objects" / "info"
+    clone.git("update-ref", "refs/heads/graph", last)
+    clone.git("-c", "commitGraph.generationVersion=1", "commit-graph", "write", "--reachable")
+    graph = bytearray((info / "commit-graph").read_bytes())
+    heads = [bytes(graph[at : at + 12]) for at in range(8, 8 + 12 * graph[6], 12)]
+    chunks = {head[:4]: int.from_bytes(head[4:], "big") for head in heads}
+    ids, rows = chunks[b"OIDL"], chunks[b"CDAT"]
+
+    def number(oid: str) -> int:
+        return (graph.index(bytes.fromhex(oid), ids) - ids) // 20
+
+    row = rows + 36 * number(root)
+    graph[row + 20 : row + 24] = number(base).to_bytes(4, "big")
+    graph[row + 28 : row + 32] = (1000 << 2).to_bytes(4, "big")  # its generation, later than all others
+    graph[-20:] = hashlib.sha1(graph[:-20], usedforsecurity=False).digest()
+    (info / "commit-graph").chmod(0o644)
+    (info / "commit-graph").write_bytes(graph)
+    try:
+        clone.git("merge-base", "--is-ancestor", base, before)
+        assert one(repo, [last], undone).note == "it merges other commits than the old ones"
+    finally:
+        (info / "commit-graph").unlink()
+        clone.git("update-ref", "-d", "refs/heads/graph")
 
 
 def holding(clone: Clone, mode: str, names: list[str]) -> str:

@@ -35,6 +35,9 @@ _DIFF = (
     *("--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=3", "--inter-hunk-context=0"),
     *("--diff-algorithm=myers", "--indent-heuristic", "--ignore-submodules=none", "--src-prefix=a/", "--dst-prefix=b/"),
 )
+_PARENTS = ("-c", "core.commitGraph=false")
+"""A commit-graph, which comes along with a clone from a folder, could name other parents than the commits do."""
+
 _HEAD = re.compile(rb"^(?:[0-9a-f]{40} [0-9a-f]{40}|[0-9a-f]{64} [0-9a-f]{64})\n", re.MULTILINE)
 _PLACE = re.compile(rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: [0-7]+)?\n|(@@) -[^\n]*)", re.MULTILINE)
 _TYPE = re.compile(rb"^index [0-9a-f]+\.\.[0-9a-f]+ ([0-7]{3})[0-7]*\n", re.MULTILINE)
@@ -119,7 +122,7 @@ def _trees(repo: Repository, pair: Pair, read: Callable[[str], Commit]) -> _Tree
 
 def _reaches(repo: Repository, tip: str, base: str) -> bool:
     """Whether `base` is in the history of `tip`: else whoever merges what came after it merges that, too."""
-    done = repo.git("merge-base", "--is-ancestor", repo.check_id(base), repo.check_id(tip))
+    done = repo.git(*_PARENTS, "merge-base", "--is-ancestor", repo.check_id(base), repo.check_id(tip))
     if done.returncode not in (0, 1):
         raise UnavailableError("git could not compare the histories of some commits", hint="Run git fsck.")
     return done.returncode == 0
@@ -144,7 +147,7 @@ def _base(repo: Repository, old: Sequence[str], read: Callable[[str], Commit]) -
     if len(below) < 2:
         return next(iter(below), "")
     # The target branch was merged in between: what came with it counts as before.
-    done = repo.git("merge-base", "--independent", *map(repo.check_id, sorted(below)))
+    done = repo.git(*_PARENTS, "merge-base", "--independent", *map(repo.check_id, sorted(below)))
     found = done.stdout.decode("ascii", "replace").split()
     if done.returncode or len(found) != 1:
         return None
