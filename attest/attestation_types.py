@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attest.errors import Reason, Step, VerificationError
+from attest.predicates.provenance import PREDICATE_TYPE as PROVENANCE
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
@@ -28,6 +29,9 @@ _ACCEPTED = {Outcome.ACCEPTED.value: (PASSED,), Outcome.ACCEPTED_TIME_UNPROVEN.v
 """Results that step 5 may have beside each outcome."""
 
 _TRACK_LEVEL = re.compile(r"(SLSA_[A-Z]+_LEVEL_)([0-9])")
+_REPOSITORIES = {VSA: "resourceUri", PROVENANCE: "repo_uri", WITNESS: "repository"}
+"""Where in the predicate a type says of which repository it is."""
+
 _BEFORE_REVISION = re.compile(r"(?:[^/@]*://[^/]*/|[^/@]*@[^/:]*:)?[^@]*")
 """Of a SPDX locator: the user in a URL's authority, or of an address as scp has it, is part of the place."""
 _RELATED = frozenset({Relation.SAME_TREE.value, Relation.PATCH_ID.value})
@@ -69,7 +73,7 @@ def places(said: Said, digest: str | None, wanted: Wanted) -> tuple[Place, ...]:
     subjects = said.about(digest)
     if not subjects:
         raise VerificationError(Step.OBJECT, Reason.OBJECT_ID_MISMATCH, "it is about something else")
-    found = [Place(_repository(said, subject), subject.refs) for subject in subjects]
+    found = [Place(_repository(said, subject), _refs(said, subject)) for subject in subjects]
     if wanted.repository is not None:
         found = [place for place in found if place.repository == wanted.repository]
         if not found:
@@ -82,10 +86,17 @@ def places(said: Said, digest: str | None, wanted: Wanted) -> tuple[Place, ...]:
 
 
 def _repository(said: Said, subject: Subject) -> str:
-    """Without `git+` and `@REVISION`: of a summary its resource, else of the subject. Empty where it names none."""
-    name = said.at("resourceUri") if said.predicate_type == VSA else subject.name
+    """Without `git+` and `@REVISION`: where the type says it, else of the subject. Empty where it names none."""
+    field = _REPOSITORIES.get(said.predicate_type)
+    name = said.at(field) if field is not None else subject.name
     found = _BEFORE_REVISION.match(name.removeprefix("git+")) if isinstance(name, str) else None
     return found[0] if found else ""
+
+
+def _refs(said: Said, subject: Subject) -> tuple[str, ...]:
+    """A witness says in its predicate which ref it saw, source-tool and SLSA beside the subject."""
+    ref = said.at("ref") if said.predicate_type == WITNESS else None
+    return (ref,) if isinstance(ref, str) else subject.refs
 
 
 def result(said: Said) -> str | None:

@@ -20,9 +20,12 @@ from attest.attestation_types import Wanted
 from attest.attester import KeyAttester, uri_of
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import MalformedError, Reason, VerificationError
+from attest.predicates.provenance import PREDICATE_TYPE as PROVENANCE
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
+from attest.receive import witness
+from attest.receive.updates import Update
 from attest.rewrites.statement import PREDICATE_TYPE as REWRITE
 from attest.rules import document
 from attest.said import read
@@ -187,6 +190,24 @@ def test_a_type_of_the_payload_that_names_a_predicate_decides_nothing(kind: str)
 def test_a_level_implies_those_below_it_in_its_track(wanted: str, enough: bool) -> None:
     summary = line(said=payload(VSA, verifiedLevels=["ORG_SOURCE_A", "SLSA_SOURCE_LEVEL_2"]))
     assert (outcome(summary, wanted=Wanted(levels=(wanted,))) is Outcome.ACCEPTED) is enough
+
+
+@pytest.mark.parametrize("said", ["a push as source-tool has it", "a push as a witness saw it"])
+def test_a_push_is_about_the_repository_and_ref_that_its_type_names(said: str) -> None:
+    update, kinds = Update(REF, "2" * 40, OID), {OID: "commit", "2" * 40: "commit"}
+    made = {
+        "a push as source-tool has it": (
+            payload(PROVENANCE, repo_uri=REPOSITORY, branch=REF).replace(f'"name": "git+{REPOSITORY}", '.encode(), b"")
+        ),
+        "a push as a witness saw it": witness.build(update, kinds, CI, REPOSITORY, None, NOW),
+    }[said]
+    assert b'"name": "git+' not in made
+    for wanted, enough in (
+        (Wanted(repository=REPOSITORY, ref=REF), True),
+        (Wanted(repository="https://git.example/other"), False),
+        (Wanted(ref="refs/heads/other"), False),
+    ):
+        assert (outcome(line(said=made), wanted=wanted) is Outcome.ACCEPTED) is enough
 
 
 @pytest.mark.parametrize(
