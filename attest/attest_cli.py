@@ -30,7 +30,7 @@ from attest.errors import UsageError
 from attest.history_cli import pinned
 from attest.predicates import maker, telling
 from attest.predicates.asked import Asked, predicate_options
-from attest.predicates.maker import DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
+from attest.predicates.maker import COMMIT, DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
 from attest.predicates.run import Run
 from attest.predicates.sink import Nowhere, Signed, Sink, ToBeSigned
 from attest.profile import Profile
@@ -168,6 +168,8 @@ def _check(
         raise UsageError("--no-store goes with --out FILE")
     if self_attest and not asked.types <= MARKABLE:
         raise UsageError("only a statement of type commit can say that it is the signer's own (--self-attest)")
+    if told and not asked.types & {COMMIT, DISPATCH}:
+        raise UsageError("--dispatch goes with --type dispatch or --type commit")
     if DISPATCH in asked.types:
         if not told:
             raise UsageError("--type dispatch states what an orchestrator said", hint="name it with --dispatch FILE")

@@ -114,6 +114,8 @@ def _read(
         if target == "-" or Path(target).is_file():
             if subject is None:
                 raise UsageError(f"say what {target} has to be about", hint="--subject REV, or --subject DIGEST in hex")
+            if layout is not None:
+                raise UsageError(f"--layout is about the repository, and {target} is a file")
             yield target, _digest(subject, directory), _of_file(target)
         else:
             if subject is not None:
@@ -160,18 +162,22 @@ def _of_file(target: str) -> list[bytes]:
 def _text(target: str, digest: str | None, judged: Judgement, *, by_options: bool) -> Iterator[str]:
     yield f"{printable(target)} ({digest}): {str(judged.outcome).upper().replace('-', ' ')}"
     for item in judged.items:
-        yield f"  {'counts' if item.counts else 'does not count'}: {_said(item, by_options=by_options)}"
+        yield f"  {'counts' if item.counts else 'does not count'}: {_said(item)}"
     for missing in judged.missing:
         yield f"  missing: {printable(missing)}"
+    if judged.missing and by_options and any(map(_unknown, judged.items)):
+        yield f"  {BY_KEY}"
 
 
-def _said(item: Item, *, by_options: bool) -> str:
+def _unknown(item: Item) -> bool:
+    return isinstance(item.error, VerificationError) and item.error.reason is Reason.KEY_UNKNOWN
+
+
+def _said(item: Item) -> str:
     found = item.found
     what = f"{found.said.predicate_type} by {_who(found)}" if found is not None else "an attestation"
     if item.error is not None:
-        unknown = isinstance(item.error, VerificationError) and item.error.reason is Reason.KEY_UNKNOWN
-        hint = BY_KEY if unknown and by_options else item.error.hint
-        what += f": {item.error.message}" + (f"; {hint}" if hint else "")
+        what += f": {item.error.message}" + (f"; {item.error.hint}" if item.error.hint else "")
     return printable(what)
 
 

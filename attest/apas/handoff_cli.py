@@ -12,7 +12,7 @@ import click
 
 from attest import dsse, lines
 from attest.apas import handoff_chain, handoff_files, handoff_report, handoff_statement, leyline
-from attest.apas.fields import PREFIX, is_hex
+from attest.apas.fields import PREFIX, commit_id, is_hex
 from attest.apas.handoff import Handoff
 from attest.apas.handoff_chain import Asked
 from attest.apas.handoff_signers import Signers
@@ -20,7 +20,7 @@ from attest.apas.signer_options import signer_options
 from attest.attester import KeyAttester
 from attest.attester_options import Named, attester_options, chosen
 from attest.cli import json_option, open_repository, write_line
-from attest.errors import ACCEPTED, REJECTED, UNCHECKED, UsageError, VerificationError
+from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UsageError, VerificationError
 from attest.report.text import printable
 
 _FILE = click.Path(path_type=Path)
@@ -71,6 +71,11 @@ def build(
     --key itself or by an attester that was named.
     """
     at = datetime.now(UTC)
+    for option, given in (("--from-phase", from_phase), ("--to-phase", to_phase)):
+        if not given:
+            raise UsageError(f"{option} names nothing")
+    for commit in commits:
+        _check_commit(commit)
     attester = chosen(signer, at)
     own = attester.key.public if isinstance(attester, KeyAttester) else None
     if b64 != "standard" and own is None:
@@ -92,8 +97,8 @@ def build(
 @click.option("--unsigned", is_flag=True, help="Check the links alone; anybody could have written them (APAS level 1).")
 @click.option("--no-documents", is_flag=True, help="Do without the documents that were handed on.")
 @click.option("--repo", "directory", type=_FILE, help="Look for the commits that are named in this repository.")
-@click.option("--work-item", default="", metavar="ID", help="What all of it is to be for.")
-@click.option("--ends-with", default="", metavar="HASH", help="The chain hash that the last phase is to have.")
+@click.option("--work-item", metavar="ID", help="What all of it is to be for.")
+@click.option("--ends-with", metavar="HASH", help="The chain hash that the last phase is to have.")
 @json_option
 def check(
     paths: tuple[Path, ...],
@@ -101,8 +106,8 @@ def check(
     unsigned: bool,
     no_documents: bool,
     directory: Path | None,
-    work_item: str,
-    ends_with: str,
+    work_item: str | None,
+    ends_with: str | None,
     as_json: bool,
 ) -> int:
     """Check a chain of handoffs: signatures, documents, order and hashes.
@@ -115,14 +120,16 @@ def check(
 
     Exits 0 where the chain holds, 1 where it does not, and 2 where something is missing to tell.
     """
-    last = ends_with.removeprefix(PREFIX)
-    if last and not is_hex(last):
+    last = "" if ends_with is None else ends_with.removeprefix(PREFIX)
+    if ends_with is not None and not is_hex(last):
         raise UsageError("--ends-with is 64 lower-case hex digits, with or without sha256:")
+    if work_item == "":  # a variable that is not set would leave the check out
+        raise UsageError("--work-item names nothing")
     if unsigned and who:
         raise UsageError("--unsigned excludes --attester-key, --attester and --certificate-identity")
     files = handoff_files.collect(paths)
     with nullcontext() if directory is None else open_repository(directory, os.environ) as repo:
-        made = handoff_chain.check(files, Asked(who, unsigned, not no_documents, repo, last, work_item))
+        made = handoff_chain.check(files, Asked(who, unsigned, not no_documents, repo, last, work_item or ""))
     if as_json:
         click.echo(json.dumps(handoff_report.document(made), indent=2, ensure_ascii=False))
     else:
@@ -151,6 +158,13 @@ def show(paths: tuple[Path, ...], as_json: bool) -> int:
     for name, message in files.broken:
         click.echo(f"{printable(name)}: {printable(message)}", err=True)
     return REJECTED if files.broken else ACCEPTED if files.found else UNCHECKED
+
+
+def _check_commit(text: str) -> None:
+    try:
+        commit_id(text, "--commit")
+    except MalformedError as error:
+        raise UsageError(error.message, hint="git rev-parse HEAD prints the last one's") from None
 
 
 def _verified(path: Path, who: Signers) -> Handoff:

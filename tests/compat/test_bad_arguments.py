@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -19,12 +20,18 @@ def machine(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (made.root / "one.json").write_text("1", "utf-8")
     (made.root / "object.json").write_text("{}", "utf-8")
     (made.root / "nothing").mkdir()
+    (made.root / "chain").mkdir()
+    item = {"repo": "app", "workItemId": "1", "contentHash": "sha256:" + 64 * "a"}
+    agent = {"name": "dev", "provider": "acme", "model": "m"}
+    said = json.dumps({"dispatchDefinition": {"workItemRef": item, "agent": agent}})
+    (made.root / "dispatch.json").write_text(said, "utf-8")
     made.attest("attest", "HEAD", "--key", made.root / "key.pem")
     yield made
     stop_daemons(made.root)
 
 
 ATTEST = "attest HEAD --key {root}/key.pem "
+HANDOFF = "handoff build --document {root}/one.json --from-agent x --work-item w --key {root}/key.pem "
 CASES = {
     # What a named file is: none of its kind is 2, and the file is named.
     ATTEST + "--dispatch {root}/one.json": (2, "one.json: JSON document is not an object"),
@@ -41,6 +48,13 @@ CASES = {
     ATTEST + "--pusher bob": (64, "--pusher goes with --type source-provenance"),
     ATTEST + "--level X": (64, "--level goes with --type vsa"),
     "bundle import --layout notes {root}/one.json": (64, "either a file, or --layout"),
+    ATTEST + "--type svr --dispatch {root}/dispatch.json": (64, "goes with --type dispatch or --type commit"),
+    "verify-attestation {root}/one.json --subject HEAD --layout notes": (64, "one.json is a file"),
+    # What an unset variable leaves empty takes no check away.
+    "handoff check {root}/chain --attester-key {root}/key.pub --work-item=": (64, "--work-item names nothing"),
+    "handoff check {root}/chain --attester-key {root}/key.pub --ends-with=": (64, "--ends-with is 64"),
+    HANDOFF + "--from-phase= --to-phase b": (64, "--from-phase names nothing"),
+    HANDOFF + "--from-phase a --to-phase b --commit HEAD": (64, "git rev-parse HEAD"),
     # Rules on refs/heads/main would pass over what is offered for main.
     "verify HEAD --ref main": (64, "write refs/heads/main for a branch"),
     ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
