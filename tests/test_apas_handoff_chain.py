@@ -158,6 +158,17 @@ def test_two_signed_statements_of_one_phase_have_to_say_the_same(whole: Path) ->
     assert check(whole).status == ACCEPTED
 
 
+def test_what_nobody_signed_who_counts_is_not_named_beside_what_holds(whole: Path) -> None:
+    lie = statement(name_of(1), document(1, commit_shas=["f" * 40]))
+    (whole / ".rsry-handoff-1.intoto.json").write_bytes(lie)
+    (whole / "more.intoto.jsonl").write_bytes(envelope(lie, STRANGER) + b"\n")
+    made = check(whole, asked=Asked(Signers((public(ORCHESTRATOR),))))
+    assert (made.status, set(made.phases[1].sources)) == (ACCEPTED, {".rsry-handoff-1.dsse.json", name_of(1)})
+    (remark,) = made.remarks
+    assert "passed over: .rsry-handoff-1.intoto.json, more.intoto.jsonl" in remark
+    assert check(whole, asked=LINKS).status == REJECTED
+
+
 def test_a_phase_that_is_missing_leaves_open_what_came_before(whole: Path) -> None:
     for gone in (name_of(0), ".rsry-handoff-0.dsse.json"):
         (whole / gone).unlink()

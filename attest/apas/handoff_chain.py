@@ -42,7 +42,7 @@ class Asked:
 class Phase:
     """What was found of one phase: `failed` are sentences on what is false, `open` on what could not be checked.
 
-    `signers` are ids of keys, and URIs of whom certificates name.
+    `sources` are the files that count for it; `signers` are ids of keys, and URIs of whom certificates name.
     """
 
     handoff: Handoff
@@ -90,6 +90,9 @@ def check(files: Collection, asked: Asked) -> Checked:
     remarks = []
     if len(phases) > READER_STOPS:
         remarks.append(f"{len(phases)} phases: rosary's own reader stops after {READER_STOPS} and does not say so")
+    used = {source for phase in phases for source in phase.sources}
+    if left := [each.source for each in files.found if each.source not in used]:
+        remarks.append(f"not signed by anybody who counts, and passed over: {', '.join(left)}")
     if files.passed_over:
         remarks.append(f"{files.passed_over} statement(s) are of other types and were passed over")
     missing = () if phases else ("there is no handoff to check",)
@@ -117,7 +120,9 @@ def _phase(group: list[Found], files: Collection, asked: Asked) -> Phase:
     stated = [each for each in group if each.said is not None]
     # What is signed is what counts; of several, all have to say the same.
     chosen = (signed or stated or group)[0]
-    made = Phase(chosen.handoff, tuple(each.source for each in group), signers)
+    # Beside what is signed, Statements that nobody signed who counts show nothing, and could say anything.
+    used = [each for each in group if not signed or each in signed or each.document is not None]
+    made = Phase(chosen.handoff, tuple(each.source for each in used), signers)
     if asked.work_item and made.handoff.work_item != asked.work_item:
         made.failed.append(f"it is of work item {made.handoff.work_item or '(none)'}, not of {asked.work_item}")
     if asked.unsigned:
