@@ -32,6 +32,9 @@ _TRACK_LEVEL = re.compile(r"(SLSA_[A-Z]+_LEVEL_)([0-9])")
 _REPOSITORIES = {VSA: "resourceUri", PROVENANCE: "repo_uri", WITNESS: "repository"}
 """Where in the predicate a type says of which repository it is."""
 
+_PUSHED = {PROVENANCE: "branch", WITNESS: "ref"}
+"""Where it says of which ref."""
+
 _BEFORE_REVISION = re.compile(r"(?:[^/@]*://[^/]*/|[^/@]*@[^/:]*:)?[^@]*")
 """Of a SPDX locator: the user in a URL's authority, or of an address as scp has it, is part of the place."""
 _RELATED = frozenset({Relation.SAME_TREE.value, Relation.PATCH_ID.value})
@@ -94,9 +97,10 @@ def _repository(said: Said, subject: Subject) -> str:
 
 
 def _refs(said: Said, subject: Subject) -> tuple[str, ...]:
-    """A witness says in its predicate which ref it saw, source-tool and SLSA beside the subject."""
-    ref = said.at("ref") if said.predicate_type == WITNESS else None
-    return (ref,) if isinstance(ref, str) else subject.refs
+    """Beside the subject, and where the type itself says it: source-tool did so alone at first."""
+    field = _PUSHED.get(said.predicate_type)
+    ref = said.at(field) if field is not None else None
+    return (*subject.refs, ref) if isinstance(ref, str) and ref not in subject.refs else subject.refs
 
 
 def result(said: Said) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,9 @@ from attest.statement import PREDICATE_TYPE as COMMIT
 from attest.trust import Trust
 from attest.types import Outcome
 from tests.forge import NOW, Forge
+from tests.peers import ROOT
 
+WRITTEN = "003aebff4ea3deee48675505e0d5302386a46081"
 OID = "1" * 40
 REPOSITORY, REF, CI = "https://git.example/app", "refs/heads/main", "https://ci.example/verifier"
 PRIVATE = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2, 3)]
@@ -208,6 +210,16 @@ def test_a_push_is_about_the_repository_and_ref_that_its_type_names(said: str) -
         (Wanted(ref="refs/heads/other"), False),
     ):
         assert (outcome(line(said=made), wanted=wanted) is Outcome.ACCEPTED) is enough
+
+
+def test_what_source_tool_wrote_itself_is_about_its_own_branch_and_repository() -> None:
+    written = json.loads((ROOT / f"tests/sourcetool/{WRITTEN}.jsonl").read_bytes())
+    said = read(b64decode(written["dsseEnvelope"]["payload"]))
+    wanted = Wanted(repository="https://github.com/slsa-framework/slsa-source-poc", ref="refs/heads/main")
+    (place,) = attestation_types.places(said, WRITTEN, wanted)
+    assert place.refs == ("refs/heads/main",)
+    with pytest.raises(VerificationError):
+        attestation_types.places(said, WRITTEN, Wanted(ref="refs/heads/other"))
 
 
 @pytest.mark.parametrize(
