@@ -302,8 +302,8 @@ struct AuthoritySection {
   # Of the trust bundle; null without one.
   bundleAgeSeconds @3 :UInt64 $camel $nullable;
   # Its age then.
-  currentEpoch @4 :UInt32 $camel $nullable;
-  # That was current by the bundle; null without one.
+  currentEpoch @4 :UInt32 $camel $optional $nullable;
+  # That was current by the bundle; null without one. Older statements lack it.
 }
 
 struct TimeEvidence {

@@ -333,8 +333,8 @@ export const AuthoritySection = z
     bundleSequence: z.number().int().min(0).max(9007199254740991).nullable(),
     /** Its age then. */
     bundleAgeSeconds: z.number().int().min(0).max(9007199254740991).nullable(),
-    /** That was current by the bundle; null without one. */
-    currentEpoch: z.number().int().min(0).max(4294967295).nullable(),
+    /** That was current by the bundle; null without one. Older statements lack it. */
+    currentEpoch: z.number().int().min(0).max(4294967295).nullable().optional(),
   })
   .strict();
 export type AuthoritySection = z.infer<typeof AuthoritySection>;
