@@ -101,9 +101,10 @@ def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> d
 
 def _signer(by: By, found: Attestation) -> dict[str, str]:
     """Whoever named a bare key takes its owner's word for what he is called."""
+    who = {"kind": by.kind, "credential": str(by.credential)}
     if by.key is None:
-        return {"identity": by.uri, "issuer": by.issuer, "kind": by.kind}
-    return {"identity": found.said.verifier or by.uri, "issuer": by.key.key_id, "kind": by.kind}
+        return {"identity": by.uri, "issuer": by.issuer, **who}
+    return {"identity": found.said.verifier or by.uri, "issuer": by.key.key_id, **who}
 
 
 def _signed_at(found: Attestation) -> str | None:
@@ -122,7 +123,10 @@ def _text(item: dict[str, Any]) -> Iterator[str]:
     yield f"statement {printable(item['predicateType'] + result)}"
     for signer in item["signers"]:
         at = f" at {item['signedAt']}" if item["signedAt"] is not None else ""
-        yield f"  signed by {printable(signer['identity'] + at)}"
+        # What a key's owner is called is his own word: which key it was tells two of them apart.
+        bare = signer["credential"] in (Credential.KEY, Credential.WITNESS)
+        key = f" with the key {signer['issuer']}" if bare else ""
+        yield f"  signed by {printable(signer['identity'] + key + at)}"
     predicate = item["statement"].get("predicate") or {}
     for line in gist.lines(item["predicateType"], predicate):
         yield f"  {printable(line)}"

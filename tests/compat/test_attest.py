@@ -237,6 +237,7 @@ def test_show_and_verify_attestation_read_every_type_back(template: Sandbox, key
     sandbox.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", public)
     shown = sandbox.attest("show", "HEAD", "--attester-key", public).text
     assert shown.count("statement https://") == len(TYPES)
+    assert shown.count(f" with the key {signing_key.load(key).public.key_id}") == len(TYPES)
     for line in (
         f"PASSED: {vsa.AGENT_COMMITS}, {vsa.HUMAN_BOUND} of git+{URL}",
         "proven: APAS_COMMIT_SIGNED_BY_BRIDGE_CERT, ",
