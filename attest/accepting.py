@@ -15,6 +15,7 @@ from attest.attestation import Accepting
 from attest.cli import load_trust, trust_options
 from attest.errors import UsageError
 from attest.keys import PublicKey
+from attest.profile import Profile
 from attest.verifier import attester_keys_option, identities_option, load_roots
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def accepting_options(command: F) -> F:
             keys=attesters,
             witnesses=tuple(map(signing_key.load_public, witnesses)),
             identities=identities,
+            profile=Profile(profile) if profile else None,
         )
         return command(*args, accepting=accepting, **kwargs)
 

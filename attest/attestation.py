@@ -27,6 +27,7 @@ from attest.attester import uri_of
 from attest.dsse import Envelope
 from attest.errors import MalformedError, Reason, Step, VerificationError
 from attest.keys import PublicKey
+from attest.profile import Profile
 from attest.said import Said
 from attest.trust import Trust
 from attest.types import Voucher
@@ -59,6 +60,8 @@ class Accepting:
     witnesses: tuple[PublicKey, ...] = ()
     identities: tuple[Identity, ...] = ()
     agents: bool = False
+    profile: Profile | None = None
+    """Which profile of certificates counts; None: each."""
 
     @property
     def anybody(self) -> bool:
@@ -131,7 +134,7 @@ def _enveloped(envelope: Envelope, accepting: Accepting) -> Attestation:
 
 def _certified(line: bytes, accepting: Accepting, at: datetime) -> Attestation:
     try:
-        found = bundles.verify_bundle(bundles.parse_bundle(line), accepting.trusted, at)
+        found = bundles.verify_bundle(bundles.parse_bundle(line), accepting.trusted, at, accepting.profile)
     except VerificationError as error:
         if error.reason is not Reason.ANCHOR_UNKNOWN or not accepting.identities:
             raise

@@ -57,7 +57,7 @@ class Attesters:
         spkis = dict.fromkeys(key for rule in rules for key in rule.keys)
         named = tuple(keys.parse_spki(base64.b64decode(key)) for key in spkis)
         people = dict.fromkeys(Identity(who.identity, who.issuer) for rule in rules for who in rule.sigstore)
-        who = Accepting(accepting.trusted, named, named, tuple(people), accepting.agents)
+        who = Accepting(accepting.trusted, named, named, tuple(people), accepting.agents, accepting.profile)
         return cls(who, tuple(rules), anchors=anchors)
 
 

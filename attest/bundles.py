@@ -36,7 +36,7 @@ from attest.dsse import (
     text_at,
 )
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
-from attest.profile import FULCIO_ISSUER, RULES
+from attest.profile import FULCIO_ISSUER, RULES, Profile
 from attest.trust import Trust
 from attest.types import Evidence, PrincipalKind, Voucher
 
@@ -148,8 +148,10 @@ def parse_key_bundle(data: bytes) -> KeyBundle:
     return KeyBundle(_timestamps(material), envelope)
 
 
-def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundle:
+def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime, profile: Profile | None = None) -> VerifiedBundle:
     """Check a bundle offline: signature, chain, time, epoch and whether the signer may attest.
+
+    `profile` narrows which certificates count.
 
     `at` is now. Raises `VerificationError` with the step that fails, `UnavailableError` where no
     time-stamp shows that the leaf was valid then, or the clock here is behind. Without a trust bundle
@@ -164,7 +166,7 @@ def verify_bundle(bundle: Bundle, trusted: Trust, at: datetime) -> VerifiedBundl
             Step.CHAIN, Reason.CERTIFICATE_INVALID, f"the bundle's certificate cannot be read: {error}"
         ) from None
     keys.verify_signature(key, signature, pae(bundle.envelope.payload_type, bundle.envelope.payload))
-    chain = certificate.verify_chain(leaf, (), trusted.anchors)
+    chain = certificate.verify_chain(leaf, (), trusted.anchors, profile)
     found = _evidence(bundle, chain)
     best, *_ = evidence.verify_time(found, chain.leaf, at)
     if trusted.of(chain.anchor).bundle is not None:

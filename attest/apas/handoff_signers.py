@@ -15,6 +15,7 @@ from attest.apas.handoff_files import Found
 from attest.attestation import Accepting, Credential
 from attest.errors import Reason, Step, VerificationError
 from attest.keys import PublicKey
+from attest.profile import Profile
 from attest.trust import Trust
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Signers:
     identities: tuple[Identity, ...] = ()
     trusted: Trust | None = None
     at: datetime | None = None
+    profile: Profile | None = None
 
     def __bool__(self) -> bool:
         return bool(self.keys or self.uris or self.identities)
@@ -51,7 +53,7 @@ class Signers:
             return tuple(key.key_id for key in leyline.verify(found.envelope, self.keys))
         if self.trusted is None or self.at is None:
             raise _not_named("it is signed under a certificate, and nobody was named whose certificate counts")
-        who = Accepting(self.trusted, identities=self.identities)
+        who = Accepting(self.trusted, identities=self.identities, profile=self.profile)
         by = attestation.verify(found.bundle, who, self.at).by[0]
         if by.credential is Credential.CERTIFICATE and by.uri not in self.uris:
             raise _not_named(f"{by.uri} signed it, who was not named as an attester")

@@ -15,6 +15,7 @@ from attest import signing_key
 from attest.apas.handoff_signers import Signers
 from attest.cli import load_trust, trust_options
 from attest.errors import UsageError
+from attest.profile import Profile
 from attest.verifier import identities_option, load_roots
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def signer_options(command: F) -> F:
         if attesters or identities:
             roots = load_roots(sigstore=bool(identities), sigstore_root=sigstore_root)
             trusted = replace(load_trust(anchors, profile, bundle, others=not attesters), foreign=roots)
-        who = Signers(keys, attesters, identities, trusted, datetime.now(UTC))
+        wanted = Profile(profile) if profile else None
+        who = Signers(keys, attesters, identities, trusted, datetime.now(UTC), wanted)
         return command(*args, who=who, **kwargs)
 
     wrapped: Any = called

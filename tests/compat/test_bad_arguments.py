@@ -12,9 +12,11 @@ from tests.compat.conftest import Sandbox, copy, stop_daemons
 
 @pytest.fixture(scope="module")
 def machine(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """One signed commit, keys of a verifier, and files that hold something else."""
+    """A commit that the home attested, one that a key did, keys of a verifier, and files that hold something else."""
     made = copy(template, tmp_path_factory.mktemp("arguments") / "machine")
     made.commit("one")
+    made.notme("attest", "HEAD")
+    made.commit("two")
     made.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", made.root / "key.pem")
     made.run("openssl", "pkey", "-in", made.root / "key.pem", "-pubout", "-out", made.root / "key.pub")
     (made.root / "one.json").write_text("1", "utf-8")
@@ -55,6 +57,10 @@ CASES = {
     "handoff check {root}/chain --attester-key {root}/key.pub --ends-with=": (64, "--ends-with is 64"),
     HANDOFF + "--from-phase= --to-phase b": (64, "--from-phase names nothing"),
     HANDOFF + "--from-phase a --to-phase b --commit HEAD": (64, "git rev-parse HEAD"),
+    # A profile narrows whose certificates count, here as for commits.
+    "verify-attestation HEAD~1 --profile notme": (0, "ACCEPTED"),
+    "verify-attestation HEAD~1 --profile interop": (1, "the certificate is of profile notme, not interop"),
+    "show HEAD~1 --profile interop": (1, "the certificate is of profile notme, not interop"),
     # Rules on refs/heads/main would pass over what is offered for main.
     "verify HEAD --ref main": (64, "write refs/heads/main for a branch"),
     ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
