@@ -6,7 +6,6 @@ not ask for it by name.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from typing import Any
 
@@ -21,8 +20,6 @@ from attest.verify import Examination
 
 COMMIT_TYPE = "https://gitsign.sigstore.dev/predicate/git/v0.1"
 TAG_TYPE = "https://gitsign.sigstore.dev/predicate/tag/v0.1"
-
-_ZONE = re.compile(r"([+-])([01][0-9]|2[0-3])([0-5][0-9])")
 
 
 def build(facts: Facts) -> bytes | None:
@@ -92,17 +89,7 @@ def _tag(tag: Tag) -> JsonObject:
 
 
 def _ident(ident: Ident) -> dict[str, Any]:
-    return {"name": ident.name, "email": ident.email, "date": _date(ident)}
-
-
-def _date(ident: Ident) -> str:
-    """In the zone that the object has it in, as Go writes it; in UTC where that is none of RFC 3339's."""
-    found = _ZONE.fullmatch(ident.zone)
-    offset = (int(found[2]) * 60 + int(found[3])) * 60 if found else 0
-    if found is None or not offset:
-        return rfc3339(ident.seconds)
-    local = rfc3339(ident.seconds + (offset if found[1] == "+" else -offset))
-    return f"{local.removesuffix('Z')}{found[1]}{found[2]}:{found[3]}"
+    return {"name": ident.name, "email": ident.email, "date": rfc3339(ident.seconds)}
 
 
 def _base64(data: bytes) -> str:
