@@ -165,12 +165,23 @@ def _rewrite(said: Said, wanted: Wanted) -> None:
         raise _less("by itself not all of the commits were accepted that it was made from")
 
 
+def _witness(said: Said, wanted: Wanted) -> None:
+    """That a ref came to what it is about; where it went away from that, the statement is about what was left."""
+    if wanted.levels:
+        raise _less("a witness states no levels")
+    new = said.at("new")
+    came = new.items() if isinstance(new, dict) else ()
+    if not any(isinstance(value, str) and said.about(f"{name}:{value}") for name, value in came):
+        raise _less("it says that the ref went away from it")
+
+
 _CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
     COMMIT: _commit,
     VSA: _summary,
     SVR: _properties,
     TEST_RESULT: _test_result,
     REWRITE: _rewrite,
+    WITNESS: _witness,
 }
 
 

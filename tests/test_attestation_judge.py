@@ -212,6 +212,16 @@ def test_a_push_is_about_the_repository_and_ref_that_its_type_names(said: str) -
         assert (outcome(line(said=made), wanted=wanted) is Outcome.ACCEPTED) is enough
 
 
+@pytest.mark.parametrize(("old", "new"), [(OID, None), (OID, "2" * 40)], ids=["deleted", "moved on"])
+def test_that_a_ref_went_away_from_a_commit_is_no_ground_to_accept_it(old: str, new: str | None) -> None:
+    kinds = {OID: "commit", "2" * 40: "commit"}
+    said = json.loads(witness.build(Update(REF, old, new), kinds, CI, REPOSITORY, None, NOW))
+    said["subject"] = [{"name": REF, "digest": {"gitCommit": OID}}]
+    gone = line(said=json.dumps(said).encode())
+    assert outcome(gone, wanted=Wanted(ref=REF)) is Outcome.REJECTED
+    assert outcome(gone, types=(said["predicateType"],)) is Outcome.REJECTED
+
+
 def test_what_source_tool_wrote_itself_is_about_its_own_branch_and_repository() -> None:
     written = json.loads((ROOT / f"tests/sourcetool/{WRITTEN}.jsonl").read_bytes())
     said = read(b64decode(written["dsseEnvelope"]["payload"]))
