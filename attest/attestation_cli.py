@@ -22,7 +22,7 @@ from attest.errors import MalformedError, Reason, UnavailableError, UsageError, 
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
 from attest.report.text import printable
-from attest.repository import Repository
+from attest.repository import Repository, without_credentials
 from attest.said import ALGORITHMS, OBJECT
 from attest.show_cli import BY_KEY, LAYOUTS, stored
 
@@ -75,7 +75,7 @@ def command(
             hint="name an authority with --anchor, or a key with --attester-key",
         )
     who = _attesters(accepting, policy, threshold)
-    wanted = Wanted(levels, address, ref)
+    wanted = Wanted(levels, None if address is None else without_credentials(address), ref)
     reports = []
     for target, digest, found in _read(targets, directory, subject, layout):
         judged = attestation_judge.judge(found, who, at, digest=digest, types=types, wanted=wanted)

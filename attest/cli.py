@@ -30,7 +30,7 @@ from attest.gitobject import MAX_OBJECT_BYTES, ObjectKind
 from attest.policy import Context, Policy
 from attest.profile import Profile
 from attest.report import data, text
-from attest.repository import Repository
+from attest.repository import Repository, without_credentials
 from attest.trust import Trust
 from attest.types import Outcome, Verdict, Voucher
 from attest.verify import Examination
@@ -181,7 +181,9 @@ def read_context(repo: Repository, rev: str, ref: str | None, address: str | Non
     """
     if ref is not None and not ref.startswith("refs/"):
         raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
-    return Context(ref=ref or repo.full_ref(rev), repository=address or repo.remote())
+    # As of origin's: statements and reports carry the address, and in CI it often has a token in it.
+    named = without_credentials(address) if address else repo.remote()
+    return Context(ref=ref or repo.full_ref(rev), repository=named)
 
 
 def examinations(

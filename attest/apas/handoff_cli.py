@@ -74,6 +74,8 @@ def build(
     for option, given in (("--from-phase", from_phase), ("--to-phase", to_phase)):
         if not given:
             raise UsageError(f"{option} names nothing")
+    if signer.id is not None:
+        raise UsageError("a handoff does not say who signs it, so --id has no place in it")
     for commit in commits:
         _check_commit(commit)
     attester = chosen(signer, at)

@@ -18,7 +18,7 @@ from attest.errors import Error, UsageError, as_error
 from attest.instants import rfc3339
 from attest.policy import Context
 from attest.query import Query
-from attest.repository import Repository
+from attest.repository import Repository, without_credentials
 from attest.revisions import Revisions
 from attest.row import Row
 
@@ -150,7 +150,7 @@ def _walk(
     found.object_format = repo.object_format.value
     named = wanted.refs[0] if len(wanted.refs) == 1 else "HEAD"
     found.ref = repo.full_ref(named) or ""
-    found.address = wanted.address or repo.remote() or ""
+    found.address = without_credentials(wanted.address) if wanted.address else repo.remote() or ""
     query = replace(query, context=Context(ref=found.ref or None, repository=found.address or None))
     collect = Collector(found.name, wanted, lines=lines)
     walk = _Walk(repo, wanted)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attest import patterns
 from attest.errors import UnavailableError, UsageError
-from attest.repository import Repository
+from attest.repository import Repository, without_credentials
 
 MAX_VALUES = 1024
 """Lines of `notme.*`; an operator writes a handful."""
@@ -109,7 +109,7 @@ def read(repo: Repository) -> Settings:
         known=_patterns("notme.known", found.get("notme.known", ())),
         ignore=_patterns("notme.ignore", found.get("notme.ignore", ())),
         signed_push=_flag(found, "notme.requiresignedpush"),
-        repository=_last(found, "notme.repository"),
+        repository=without_credentials(address) if (address := _last(found, "notme.repository")) else None,
         witness_key=_path(found, "notme.witnesskey"),
         witness=_last(found, "notme.witness"),
         verifier_key=_path(found, "notme.verifierkey"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 
@@ -55,6 +56,7 @@ CASES = {
     # What an unset variable leaves empty takes no check away.
     "handoff check {root}/chain --attester-key {root}/key.pub --work-item=": (64, "--work-item names nothing"),
     "handoff check {root}/chain --attester-key {root}/key.pub --ends-with=": (64, "--ends-with is 64"),
+    HANDOFF + "--from-phase a --to-phase b --id https://ci.example/x": (64, "--id has no place in it"),
     HANDOFF + "--from-phase= --to-phase b": (64, "--from-phase names nothing"),
     HANDOFF + "--from-phase a --to-phase b --commit HEAD": (64, "git rev-parse HEAD"),
     # A profile narrows whose certificates count, here as for commits.
@@ -76,6 +78,20 @@ def test_a_mistake_is_told_with_what_to_do_about_it(machine: Sandbox, command: s
     root = str(machine.root)
     done = machine.attest(*(word.format(root=root) for word in command.split()), status=status)
     assert said.format(root=root) in done.text + done.err
+
+
+def test_a_token_in_the_repository_s_address_is_never_stated(machine: Sandbox) -> None:
+    address = "https://ci:s3cret@git.example/app"
+    out = machine.root / "stated.jsonl"
+    options = ("--no-store", "--out", out, "--ref", "refs/heads/main", "--repository", address)
+    machine.attest("attest", "HEAD", "--type", "vsa", "--type", "svr", "--key", machine.root / "key.pem", *options)
+    stated = [base64.b64decode(json.loads(line)["dsseEnvelope"]["payload"]) for line in out.read_bytes().splitlines()]
+    assert len(stated) == 3
+    assert all(b"git.example/app" in each and b"s3cret" not in each for each in stated)
+    who = ("--subject", "HEAD", "--attester-key", machine.root / "key.pub")
+    assert b"ACCEPTED" in machine.attest("verify-attestation", out, *who, "--repository", address).out
+    told = machine.attest("audit", machine.repo, "--repository", address, "--json", status=None)
+    assert "s3cret" not in told.text
 
 
 @pytest.mark.parametrize("named", ["HEAD..HEAD", "0" * 40])
