@@ -316,6 +316,10 @@ def test_of_what_gitsign_signed_it_is_what_gitsign_itself_shows(
     made = gitsign.build(Facts(found, verdict, ID, None, None, NOW))
     assert check(made, struct) == shown["predicate"]
     assert json.loads(made or b"")["predicateType"] == shown["predicateType"]
+    signature = check(stated(Facts(found, verdict, ID, None, None, NOW)), "CommitPredicate")["signature"]
+    second = "2022-11-14T21:13:23Z" if kind is ObjectKind.COMMIT else "2026-01-28T17:50:27Z"
+    assert (signature["cmsSigningTime"], signature["signedAttributes"]) == (second, True)
+    assert signature["signer"]["kind"] == "sigstore"
 
 
 def test_no_type_but_gitsigns_holds_the_message() -> None:

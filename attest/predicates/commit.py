@@ -16,6 +16,7 @@ from attest.foreign.vouched import ForeignSigned
 from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
 from attest.instants import text
 from attest.predicates import who
+from attest.predicates.facts import foreign_cms
 from attest.types import Evidence, Finding, Outcome, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -131,14 +132,23 @@ def _signature_section(examination: Examination) -> JsonObject:
     if examination.signed is not None:
         section["algorithm"] = str(examination.signed.algorithm)
         section["digestAlgorithm"] = examination.signed.digest_algorithm
-    message = examination.message
-    if message is not None:
-        section["cmsSigningTime"] = text(message.signing_time) if message.signing_time is not None else None
-        section["signedAttributes"] = bool(message.signed_attributes)
+    section |= _cms(examination)
     if examination.foreign is not None:
         section["signer"] = _foreign_signer(examination.foreign)
     section["anomalies"] = list(dict.fromkeys(examination.remarks))
     return section
+
+
+def _cms(examination: Examination) -> JsonObject:
+    """What a CMS signature says of itself: of ours, of gitsign, of S/MIME. The time in it is the signer's word."""
+    message, foreign = examination.message, foreign_cms(examination)
+    if message is not None:
+        when, attributes = message.signing_time, bool(message.signed_attributes)
+    elif foreign is not None:
+        when, attributes = foreign.message.signing_time, foreign.message.signed is not None
+    else:
+        return {}
+    return {"cmsSigningTime": text(when) if when is not None else None, "signedAttributes": attributes}
 
 
 def _foreign_signer(made: ForeignSigned) -> JsonObject:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.errors import Step
 from attest.types import Identity, Outcome, PrincipalKind, StepStatus, Verdict
 from attest.verify import Examination
+
+if TYPE_CHECKING:
+    from attest.foreign.smime import ForeignCms
 
 ACCEPTED = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN})
 
@@ -52,6 +55,15 @@ class Facts:
             return False
         who = identity.represented or identity.actor
         return who.kind is PrincipalKind.HUMAN
+
+
+def foreign_cms(examination: Examination) -> ForeignCms | None:
+    """The CMS signature of gitsign or S/MIME, where it is one."""
+    if examination.foreign is None:
+        return None
+    from attest.foreign.smime import ForeignCms
+
+    return examination.foreign if isinstance(examination.foreign, ForeignCms) else None
 
 
 def policy(verdict: Verdict) -> JsonObject:

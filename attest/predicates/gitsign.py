@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from attest import statement, trailers
 from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
 from attest.instants import rfc3339
-from attest.predicates.facts import Facts, JsonObject
+from attest.predicates.facts import Facts, JsonObject, foreign_cms
 from attest.verify import Examination
 
 COMMIT_TYPE = "https://gitsign.sigstore.dev/predicate/git/v0.1"
@@ -50,12 +50,10 @@ def type_of(facts: Facts) -> str:
 
 def _signer(examination: Examination) -> tuple[bytes, x509.Certificate] | None:
     """The signed attributes as a DER SET, and the certificate, of a CMS signature: of ours, of gitsign, of S/MIME."""
-    from attest.foreign.smime import ForeignCms
-
-    message, foreign = examination.message, examination.foreign
+    message, foreign = examination.message, foreign_cms(examination)
     if message is not None:
         return message.signed_attributes, message.signer
-    if isinstance(foreign, ForeignCms) and foreign.certificate is not None and foreign.certificate.library is not None:
+    if foreign is not None and foreign.certificate is not None and foreign.certificate.library is not None:
         return next(iter(foreign.message.signed_bytes), b""), foreign.certificate.library
     return None
 
