@@ -94,11 +94,14 @@ def import_command(file: Path | None, layout: str | None, directory: Path | None
                 done = bundlefile.import_file(repo, source, at)
     if as_json:
         said = {"recognised": done.recognised, "ignored": done.ignored, "added": done.added, "objects": done.objects}
+        said["withheld"] = done.withheld
         click.echo(json.dumps(said, indent=2))
     else:
         click.echo(f"{_count(done.recognised, done.objects)}, {done.added:,} of them new")
     if done.ignored:
         click.echo(f"{done.ignored:,} line(s) were passed over: no attestation about an object of git", err=True)
+    if done.withheld:
+        click.echo(f"{done.withheld:,} line(s) name sources of content, for everyone to read: not stored", err=True)
     return ACCEPTED
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO
 
 from attest import lines, store
+from attest.apas import dispatch
 from attest.errors import MalformedError, UnavailableError
 from attest.repository import Repository
 
@@ -24,13 +25,15 @@ MAX_BYTES = 8 * 1024**3
 @dataclass(frozen=True, slots=True)
 class Imported:
     """Of a file's lines how many are attestations, and how many are not; how many lines were new, and how many objects
-    the file is about. A line about several objects is stored with each of them.
+    the file is about. A line about several objects is stored with each of them. `withheld` are attestations that name
+    the sources of content: a git ref is read by everyone (design D9).
     """
 
     recognised: int
     ignored: int
     added: int
     objects: int
+    withheld: int = 0
 
 
 class Spool(Mapping[str, "list[bytes]"]):
@@ -43,7 +46,7 @@ class Spool(Mapping[str, "list[bytes]"]):
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._places = dict[str, list[tuple[int, int]]]()
         self._id_length = id_length
-        self.recognised = self.ignored = self._end = self._stored = 0
+        self.recognised = self.ignored = self.withheld = self._end = self._stored = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -72,11 +75,16 @@ class Spool(Mapping[str, "list[bytes]"]):
         Raises `UnavailableError` where the lines, each as often as it is stored, have more than `MAX_BYTES`.
         """
         try:
-            about = [oid for oid in lines.parse(content).about if len(oid) == self._id_length]
+            line = lines.parse(content)
         except MalformedError:
-            about = []
+            self.ignored += 1
+            return
+        about = [oid for oid in line.about if len(oid) == self._id_length]
         if not about:
             self.ignored += 1
+            return
+        if line.said is not None and dispatch.discloses(line.said):
+            self.withheld += 1
             return
         self.recognised += 1
         self._stored += len(content) * len(about)
@@ -107,7 +115,7 @@ def _import(repository: Repository, contents: Iterable[bytes], at: datetime, ref
         for content in contents:
             spool.take(content)
         added = store.append(repository, spool, at, ref) if spool else 0
-        return Imported(spool.recognised, spool.ignored, added, len(spool))
+        return Imported(spool.recognised, spool.ignored, added, len(spool), spool.withheld)
 
 
 def export_lines(

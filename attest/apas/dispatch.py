@@ -11,6 +11,7 @@ from typing import Any
 
 from attest.apas import origins
 from attest.apas.origins import Declared
+from attest.said import Said
 
 PREDICATE_TYPE = "https://notme.bot/provenance/dispatch/v1"
 
@@ -184,6 +185,11 @@ def sections(dispatch: Dispatch) -> dict[str, Any]:
     chain = dispatch.handoffs.data() if dispatch.handoffs is not None else {}
     run = said(handoffChain=chain, originsHash=dispatch.origins.digest)
     return {**made, "runDetails": run} if run else made
+
+
+def discloses(statement: Said) -> bool:
+    """Whether a Statement names the sources of content, which do not belong where everyone reads (APAS section 2.5)."""
+    return statement.predicate_type == PREDICATE_TYPE and bool(statement.at("runDetails", "contentOrigins"))
 
 
 def said(**facts: Any) -> dict[str, Any]:

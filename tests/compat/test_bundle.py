@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from attest import bundlefile, bundles, layouts, lines, store
+from attest.apas.dispatch import PREDICATE_TYPE as DISPATCH
 from attest.errors import UnavailableError
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat
 from attest.layouts import Layout, gitsign
@@ -98,7 +99,7 @@ def test_a_stream_is_taken_line_by_line_and_what_is_no_attestation_is_counted(hu
     printed, said = attest(
         repo, "bundle", "import", "-", "--json", stdin=b"\n".join([*stream, bundle(foreign), bare(oid)])
     )
-    assert json.loads(printed) == {"recognised": 4, "ignored": 4, "added": 3, "objects": 1}
+    assert json.loads(printed) == {"recognised": 4, "ignored": 4, "added": 3, "objects": 1, "withheld": 0}
     assert "4 line(s) were passed over" in said
     assert everything(repo) == {oid: sorted([bundle(oid), stamp(oid), bare(oid)])}
 
@@ -108,6 +109,20 @@ def test_a_line_about_several_objects_is_stored_with_each(hub: Hub, repo: Reposi
     line = bundle("", subject=subjects)
     assert bundlefile.import_file(repo, io.BytesIO(line), AT) == bundlefile.Imported(1, 0, 2, 2)
     assert everything(repo) == {hub.oid(1): [line], hub.oid(2): [line]}
+
+
+def test_what_names_the_sources_of_content_is_not_stored_for_everyone(hub: Hub, repo: Repository) -> None:
+    origins: list[dict[str, object]] = [
+        {"contentOrigins": [{"uri": "https://secret.example/", "vouchedBy": ""}]},
+        {"originsHash": "sha256:" + "a" * 64},
+        {"contentOrigins": []},
+    ]
+    named, hashed, empty = (
+        bundle(hub.oid(1), predicateType=DISPATCH, predicate={"runDetails": run}) for run in origins
+    )
+    said = attest(repo, "bundle", "import", "-", stdin=b"\n".join([named, hashed, empty]))[1]
+    assert said == "1 line(s) name sources of content, for everyone to read: not stored\n"
+    assert everything(repo) == {hub.oid(1): sorted([hashed, empty])}
 
 
 def test_a_file_without_any_attestation_changes_nothing(repo: Repository) -> None:
