@@ -108,6 +108,11 @@ class Anchor:
         return cls(key=key, profile=profile, certificate=certificate)
 
 
+KEY_SCHEMES = frozenset({"ssh", "openpgp", "sigstore", "smime", "ni"})
+"""How URIs begin by which a verifier calls who signs with a key, or under another's authority: no authority of ours has
+such a name to give."""
+
+
 @dataclass(frozen=True, slots=True)
 class BridgeCertificate:
     """A leaf as its profile reads it, an X.509 or an OpenSSH certificate. `claims` exists in our profiles alone.
@@ -394,6 +399,7 @@ def _read(
     remarks: list[str] = []
     uri, emails = _names(certificate, profile)
     values = _upstream_values(found, remarks) if SUBJECT in found else _signet_values(certificate)
+    check_name(uri or values.subject)
     claims = claims_codec.decode(found[CLAIMS]) if CLAIMS in found else None
     return BridgeCertificate(
         encoded=der_of(certificate),
@@ -417,6 +423,13 @@ def _read(
         ci=fulcio.read(found),
         distinguished_name=_distinguished_name(certificate.subject),
     )
+
+
+def check_name(name: str) -> None:
+    """`VerificationError` (step 4) for the name of an actor that is how verifiers call whoever signs with a key."""
+    scheme = name.partition(":")[0].lower()
+    if scheme in KEY_SCHEMES:
+        raise _mismatch(f"it calls its holder as somebody with a key of their own is called ({scheme}:)")
 
 
 def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 
 from attest import asn1, keys, sshwire
 from attest import claims as claims_codec
-from attest.certificate import Anchor, BridgeCertificate, Chain, read_instant
+from attest.certificate import Anchor, BridgeCertificate, Chain, check_name, read_instant
 from attest.claims import MAX_CLAIMS_BYTES, Claims
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
 from attest.gitobject import MAX_SECONDS
@@ -246,6 +246,7 @@ def _check_names(read: UserCertificate, bridge: asn1.Bridge, claims: Claims, pay
         raise _mismatch("OpenSSH has no chains, and the certificate says that its holder may pass its grant on")
     if not _uri(read.key_id, claims.session):
         raise _mismatch("the key id does not name the actor, or not the session of the claims")
+    check_name(_uri(read.key_id, claims.session))
 
 
 def _check_validity(leaf: BridgeCertificate, anchor: Anchor) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import keys, store, trust
+from attest import keys, sshwire, store, trust
 from attest.attester import KeyAttester
 from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
@@ -26,7 +26,7 @@ from attest.rules.ruleset import Ruleset
 from attest.signing_key import SigningKey
 from attest.through import Through
 from attest.types import Outcome, StepStatus
-from tests.forge import NOW, attach
+from tests.forge import AGENT, NOW, attach
 from tests.rewritten import POLICY, ForgedVerifier, Place, place, policy, uri_of
 
 BUILTIN = Policy()
@@ -212,6 +212,48 @@ def test_a_verifier_of_an_authority_that_the_policy_does_not_count_has_no_say_by
     assert (row.outcome, [each.follows for each in row.through]) == (Outcome.REJECTED, [False])
     assert "does not count the authority" in row.through[0].refused
     assert Protected(own).anchors == own.anchors
+
+
+def signed_as(place: Place, uri: str, files: dict[str, str], parent: str) -> str:
+    """A commit under a certificate of the world's authority that names this URI, whoever that is."""
+    forge, at = place.world.forge(), place.world.now
+    who = f"agent-7 <{AGENT.actor_email}>"
+    bare = place.clone.commit(files, parent, who=who, author=who, message="Write f", signed=False)
+    payload = place.clone.git("cat-file", "commit", bare).out.encode()
+    leaf = forge.issue(replace(forge.spec(AGENT, at=at), uri=uri, subject=uri))
+    file = place.clone.path / ".git" / "made"
+    file.write_bytes(attach(payload, forge.armour(leaf, payload, at=at)))
+    return place.clone.git("hash-object", "-t", "commit", "-w", file).out.strip()
+
+
+@pytest.mark.parametrize("uri", ["ssh:SHA256:{key}", "SSH:SHA256:{key}", "wimse://authority.example/agent/agent-7"])
+def test_no_certificate_lends_its_holder_the_name_of_somebody_elses_key(fresh: Place, uri: str) -> None:
+    blob = sshwire.ed25519_key(bytes([88]) + bytes([102]) * 31)
+    known = f'[[principals]]\nname = "alice"\nclass = "human"\nssh_keys = ["{sshwire.fingerprint(blob)}"]\n'
+    name = uri.format(key=sshwire.fingerprint(blob).removeprefix("SHA256:"))
+    old = signed_as(fresh, name, fresh.files, fresh.base)
+    squash = fresh.squash()
+    fresh.keep(fresh.make(squash, old, made=Made.REBASE))
+    agents, alices = (policy("rewrite", match, known) for match in ('classes = ["agent"]', 'actors = ["alice"]'))
+    assert fresh.row(squash, policy=alices).outcome is Outcome.REJECTED
+    good = uri.startswith("wimse:")
+    assert (fresh.row(old, policy=agents).outcome is Outcome.ACCEPTED) is good
+    assert (fresh.row(squash, policy=agents).outcome is Outcome.ACCEPTED) is good
+
+
+def test_on_behalf_of_whom_is_a_certificates_word_and_no_key(fresh: Place) -> None:
+    blob = sshwire.ed25519_key(bytes([88]) + bytes([102]) * 31)
+    known = f'[[principals]]\nname = "alice"\nclass = "human"\nssh_keys = ["{sshwire.fingerprint(blob)}"]\n'
+    squash = fresh.squash()
+    fresh.clone.git("update-ref", "refs/heads/main", squash)
+    record = fresh.make(squash)
+    behalf = [replace(each, represented=replace(each.represented, id=f"ssh:{sshwire.fingerprint(blob)}"))
+              for each in record.old if each.represented is not None]  # fmt: skip
+    fresh.keep(replace(record, old=tuple(behalf)))
+    fresh.forget()
+    assert fresh.row(squash, policy=policy("record", require=known)).outcome is Outcome.ACCEPTED
+    wanted = policy("record", require='require = { represented = ["alice"] }\n' + known)
+    assert fresh.row(squash, policy=wanted).outcome is Outcome.REJECTED
 
 
 def test_a_key_that_was_given_counts_and_its_record_goes_by_the_name_it_gives(fresh: Place) -> None:

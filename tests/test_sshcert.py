@@ -136,6 +136,7 @@ SIGNED_BY_THE_ROOT_YET_REFUSED: dict[str, tuple[SshEdit, Reason]] = {
         changed(key_id="wimse://authority.example/agent/agent-7"),
         Reason.PROFILE_MISMATCH,
     ),
+    "a key id that names somebody's key": (changed(key_id="ssh:SHA256:x session session-42"), Reason.PROFILE_MISMATCH),
     "a key id that is empty": (changed(key_id=""), Reason.PROFILE_MISMATCH),
     "a life of a second more": (shifted(valid_before=1), Reason.PROFILE_MISMATCH),
     "a beginning of a second earlier": (shifted(valid_after=-1), Reason.PROFILE_MISMATCH),

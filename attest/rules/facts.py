@@ -77,7 +77,8 @@ class Facts:
         if actor is None:
             return frozenset(), frozenset(), None
         names = self.directory.of_id(actor.id)
-        behalf = self.directory.of_id(represented.id) if represented is not None else frozenset[str]()
+        # Whom somebody represents a certificate says, and never by a key.
+        behalf = self.directory.of_uri(represented.id) if represented is not None else frozenset[str]()
         # As `class_` has it: of a key the policy says what its owner is.
         of_key = names and actor.id.partition(":")[0] in ("ssh", "openpgp", "sigstore")
         return names, behalf, self.directory.class_of(names) if of_key else _CLASSES.get(actor.kind)
