@@ -148,6 +148,9 @@ def test_the_next_handoff_counts_on_from_the_one_before_and_is_of_its_work_item(
         handoff_statement.link(plan()[0], served, agent="dev-agent", work_item="acme-17", **nothing)
     with pytest.raises(UsageError, match="--from-agent and --work-item not given"):
         handoff_statement.link(plan()[0], None, agent="", work_item="", **nothing)
+    for option in ({"files": ["ab" * 20]}, {"commits": ["abc"]}, {"files": ["a\0b"]}):
+        with pytest.raises(UsageError, match="phase 0"):
+            handoff_statement.link(plan()[0], None, agent="x", work_item="y", **{**nothing, **option})
 
 
 def test_a_document_of_rosarys_speaks_for_itself_and_has_to_follow_the_one_before() -> None:

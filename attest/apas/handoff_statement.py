@@ -90,14 +90,20 @@ def link(
     missing = [name for name, value in (("--from-agent", agent), ("--work-item", work_item)) if not value]
     if missing:
         raise UsageError(f"{' and '.join(missing)} not given: {document.name} does not say what a handoff has to")
-    if previous is None:
-        return Link(0, agent, work_item, PREFIX + document.sha256, tuple(files), tuple(commits), "")
+    phase, before = (0, "") if previous is None else _after(previous, work_item)
+    try:
+        return Link(phase, agent, work_item, PREFIX + document.sha256, tuple(files), tuple(commits), before)
+    except MalformedError as error:  # of what the caller named
+        raise UsageError(error.message, hint=error.hint) from None
+
+
+def _after(previous: Handoff, work_item: str) -> tuple[int, str]:
+    """Number and hash for the handoff after this one."""
     if previous.link is None:
         raise UsageError("the handoff before does not say which phase it ends, or of which work item")
     if work_item != previous.work_item:
         raise UsageError(f"the handoff before is of work item {previous.work_item}, not of {work_item}")
-    phase, before = previous.link.phase + 1, previous.link.hash()
-    return Link(phase, agent, work_item, PREFIX + document.sha256, tuple(files), tuple(commits), before)
+    return previous.link.phase + 1, previous.link.hash()
 
 
 def read(payload: bytes) -> Said:
