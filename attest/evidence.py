@@ -108,9 +108,12 @@ def _detached(
 def independent(stampers: Sequence[Stamper], anchors: Sequence[Anchor]) -> tuple[Stamper, ...]:
     """Those of `stampers` that are not of the authority with these anchors: it is no third party to itself.
 
-    Naming its root as one's of a time-stamping authority would else let a stolen root vouch for its own past.
+    Naming its root as one's of a time-stamping authority would else let a stolen root vouch for its own past; and so
+    would naming a root above it, of a company's whole tree.
     """
-    return tuple(stamper for stamper in stampers if not any(_is_of(c, anchors) for c in stamper.chain))
+    barred = frozenset(anchor.key.spki for anchor in anchors)
+    found = (stamper for stamper in stampers if not any(_is_of(c, anchors) for c in stamper.chain))
+    return tuple(replace(stamper, barred=barred) for stamper in found)
 
 
 def _is_of(certificate: x509.Certificate, anchors: Sequence[Anchor]) -> bool:

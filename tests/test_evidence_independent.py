@@ -195,6 +195,24 @@ def test_who_holds_an_issuing_ca_for_signatures_is_no_time_stamping_authority(
     assert (Voucher.INDEPENDENT in found) is counts
 
 
+def test_an_authority_below_a_root_that_was_named_is_no_third_party_to_itself(signed: Signed) -> None:
+    own, at = signed.world.forge(), signed.at + MINUTE
+    ca = x509.BasicConstraints(ca=True, path_length=None)
+    names, key = (TSA.root.subject, own.root.subject), own.root_key.public_key()
+    builder = x509.CertificateBuilder(*names, key, 5, at - DAY, at + DAY).add_extension(ca, critical=True)
+    below = certify(builder, TSA.root_key)
+    pending = timestamp.to_be_signed(signed.value, at=at, serial=1, tsa=own.tsa)
+    token = cms.assemble(
+        pending.attributes,
+        sign(own.tsa_key, pending.attributes.data),
+        signer=own.tsa,
+        intermediates=(below,),
+        content=pending.content,
+    )
+    assert cmstime.verify_token(token, signed.value, NAMED.tsa)[0] == int(at.timestamp()) + 1
+    assert Voucher.INDEPENDENT not in {item.voucher for item in signed.examine(token).evidence}
+
+
 @pytest.mark.parametrize("later", [MINUTE, DAY], ids=["while valid", "later"])
 def test_a_witness_is_a_receiver(signed: Signed, later: timedelta) -> None:
     found = signed.examine(seen=signed.seen(later))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from attest import asn1, certificate, keys
@@ -43,17 +43,29 @@ MAX_ENTRIES = 4
 _ESS_V1, _ESS_V2 = "1.2.840.113549.1.9.16.2.12", asn1.SIGNING_CERTIFICATE_V2.dotted_string
 _DIGESTS = {"2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
 _STAMPING = frozenset((ExtendedKeyUsageOID.TIME_STAMPING,))
+_SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 _GENERALIZED_TIME, _INTEGER = b"\x18", b"\x02"
 MAX_ACCURACY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamper:
-    """A time-stamping authority that counts: its certificates from the lowest to the root, and when it counts."""
+    """A time-stamping authority that counts: its certificates from the lowest to the root, and when it counts.
+
+    No path from it leads through a certificate of one of the keys `barred` (SPKI in DER).
+    """
 
     chain: tuple[x509.Certificate, ...]
     begins: int
     ends: int | None
+    barred: frozenset[bytes] = frozenset()
+
+    def allows(self, certificate: x509.Certificate) -> bool:
+        """Whether a path may lead through it."""
+        try:
+            return not self.barred or certificate.public_key().public_bytes(*_SPKI) not in self.barred
+        except cmscerts.UNREADABLE:
+            return False  # and so it could not have issued another
 
 
 def named(pem: bytes) -> tuple[Stamper, ...]:
@@ -159,7 +171,7 @@ def _led(opened: _Opened, stampers: Sequence[Stamper]) -> tuple[int, str]:
         if not stamper.begins <= seconds <= (seconds if stamper.ends is None else stamper.ends):
             continue
         try:
-            others = [*opened.others, *stamper.chain[:-1]]
+            others = [c for c in (*opened.others, *stamper.chain[:-1]) if stamper.allows(c)]
             cmscerts.verify_chain(signer, others, stamper.chain[-1:], info.time, _STAMPING)
         except VerificationError:
             continue
