@@ -13,6 +13,7 @@ import click
 from attest import signing_key
 from attest.attestation import Accepting
 from attest.cli import load_trust, trust_options
+from attest.command import FILE
 from attest.errors import UsageError
 from attest.keys import PublicKey
 from attest.profile import Profile
@@ -23,17 +24,16 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FILE = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
         "--witness-key",
         "witnesses",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         help="Public key (PEM, OpenSSH) of a server whose statements of what arrived count. May be repeated.",
     ),
     click.option("--sigstore", is_flag=True, help="Take Sigstore's public root, for the identity that is named."),
-    click.option("--sigstore-root", type=_FILE, help="Take the trusted root in this file instead."),
+    click.option("--sigstore-root", type=FILE, help="Take the trusted root in this file instead."),
 )
 
 

@@ -25,7 +25,7 @@ from attest.cli import (
     read_file,
     repository_option,
 )
-from attest.command import WalkCommand
+from attest.command import FILE, WalkCommand
 from attest.errors import UsageError
 from attest.history_cli import pinned
 from attest.predicates import maker, telling
@@ -43,7 +43,6 @@ from attest.verifier import judging_attester_options
 
 Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 
-_FILE = click.Path(path_type=Path)
 
 
 @click.command(name="attest", cls=WalkCommand)
@@ -52,7 +51,7 @@ _FILE = click.Path(path_type=Path)
 @attester_options
 @click.option(
     *("--out", "--output", "-o", "out"),
-    type=_FILE,
+    type=FILE,
     help="Write the statements to this file, too (.intoto.jsonl): one a line.",
 )
 @click.option("--no-store", is_flag=True, help="Keep nothing in the repository; goes with --out.")
@@ -60,14 +59,14 @@ _FILE = click.Path(path_type=Path)
     "--to-be-signed",
     "folder",
     metavar="DIR",
-    type=_FILE,
+    type=FILE,
     help="Sign nothing: write each statement and the bytes to sign (DSSE's encoding) into DIR, for a key elsewhere.",
 )
 @click.option("--self-attest", is_flag=True, help="Let the key that signed a commit state what it is, marked so.")
 @dispatch_options.dispatch_options
 @repository_option
 @judging_attester_options
-@click.option("--policy", "policy_file", type=_FILE, help="Judge under the policy in this file.")
+@click.option("--policy", "policy_file", type=FILE, help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")

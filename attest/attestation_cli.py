@@ -18,6 +18,7 @@ from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
 from attest.cli import STATUS, json_option, open_repository, read_file, repository_option
+from attest.command import FILE
 from attest.errors import MalformedError, Reason, UnavailableError, UsageError, VerificationError
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
@@ -28,7 +29,6 @@ from attest.show_cli import BY_KEY, LAYOUTS, stored
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
-_FILE = click.Path(path_type=Path)
 
 
 @click.command(name="verify-attestation")
@@ -41,7 +41,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--level", "levels", multiple=True, help="A level, property or test that has to be stated. Repeatable.")
 @click.option("--ref", help="The full ref that the statement has to be about.")
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
-@click.option("--policy", type=_FILE, help="Who may attest what: [[attesters]] of this policy.")
+@click.option("--policy", type=FILE, help="Who may attest what: [[attesters]] of this policy.")
 @click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
 @json_option
 def command(

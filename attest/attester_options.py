@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from attest.attester import Attester, Key, KeyAttester, uri_of
+from attest.command import FILE
 from attest.errors import UnavailableError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,10 +46,10 @@ _KEY_OPTIONS = (
         "--signer",
         "socket",
         metavar="SOCKET",
-        type=click.Path(path_type=Path),
+        type=FILE,
         help="Sign with an Ed25519 key in the ssh-agent at SOCKET; --key then names its public key.",
     ),
-    click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) of the verifier."),
+    click.option("--key", type=FILE, help="Ed25519 private key (PEM) of the verifier."),
 )
 
 
@@ -108,12 +109,12 @@ def attester_options(command: F) -> F:
         click.option("--oauth", is_flag=True, help="With --sigstore: log in with a browser."),
         click.option(
             "--identity-token",
-            type=click.Path(path_type=Path),
+            type=FILE,
             help="With --sigstore: file with the OpenID token (default: SIGSTORE_ID_TOKEN, or the CI provider's).",
         ),
         click.option(
             "--trust-config",
-            type=click.Path(path_type=Path),
+            type=FILE,
             help="With --sigstore: the instance's client trust configuration (default: the public instance).",
         ),
         click.option(

@@ -16,6 +16,7 @@ import click
 
 from attest import bundlefile, layouts, store
 from attest.cli import BATCH, json_option, open_repository, repository_option
+from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.layouts import Layout
 from attest.repository import Repository
@@ -35,7 +36,7 @@ def bundle() -> None:
 @click.argument("revision", metavar="[REV|A..B]", default="")
 @click.option("--all", "everything", is_flag=True, help="All that is stored.")
 @click.option(
-    "--out", "--output", "-o", "out", type=click.Path(path_type=Path), help="The file; - is standard output."
+    "--out", "--output", "-o", "out", type=FILE, help="The file; - is standard output."
 )
 @click.option("--layout", type=LAYOUTS, help="Write where that tool keeps them in this repository, not into a file.")
 @repository_option
@@ -72,7 +73,7 @@ def export_command(
 
 
 @bundle.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=FILE, required=False)
 @click.option("--layout", type=LAYOUTS, help="Read where that tool keeps them in this repository, not a file.")
 @repository_option
 @json_option

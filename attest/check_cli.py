@@ -11,6 +11,7 @@ import click
 
 from attest import attester_options, history, pull, verifier, wholefile
 from attest.cli import json_option, open_repository, read_context, repository_option
+from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.keys import PublicKey
 from attest.profile import Profile
@@ -25,7 +26,6 @@ FORMATS = ("text", "json", "github", "markdown", "sarif", "check-run")
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """Where a runner says which file the step's summary goes to."""
 
-_FILE = click.Path(path_type=Path)
 
 
 @click.command(name="check")
@@ -34,12 +34,12 @@ _FILE = click.Path(path_type=Path)
 @repository_option
 @verifier_options
 @attester_keys_option
-@click.option("--policy", "policy_file", type=_FILE, help="Judge under this file, and not under the base's policy.")
+@click.option("--policy", "policy_file", type=FILE, help="Judge under this file, and not under the base's policy.")
 @click.option("--ref", help="The full ref it is offered for (default: BASE itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @click.option("--originals", multiple=True, metavar="REV", help="Look for a squash's commits here too. Repeatable.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print (default: text).")
-@click.option("--out", "--output", "-o", "output", type=_FILE, help="Print it to this file.")
+@click.option("--out", "--output", "-o", "output", type=FILE, help="Print it to this file.")
 @click.option("--write", "written", multiple=True, metavar="FORMAT=FILE", help="Write another form too. Repeatable.")
 @click.option(
     "--fail-on", type=click.Choice(pull.FAIL_ON), default="unchecked", show_default=True, help="What is a failure."

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from attest import home, location, repository, stamps, store, verify, wholefile
-from attest.command import complain
+from attest.command import FILE, complain
 from attest.commands import VERIFYING, Commands
 from attest.errors import (
     ACCEPTED,
@@ -69,13 +69,13 @@ STATUS = {
 def trust_options(command: F) -> F:
     """--anchor, --bundle, --profile: what a verifier goes by."""
     for option in (
-        click.option("--bundle", type=click.Path(path_type=Path), help="The authority's trust bundle."),
+        click.option("--bundle", type=FILE, help="The authority's trust bundle."),
         click.option("--profile", type=PROFILES, help="Accept this certificate profile only."),
         click.option(
             "--anchor",
             "anchors",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=FILE,
             help="PEM file of pinned root certificates; instead of the home's own. May be repeated.",
         ),
     ):
@@ -86,7 +86,7 @@ def trust_options(command: F) -> F:
 def repository_option(command: F) -> F:
     """--repo DIR"""
     option = click.option(
-        "--repo", "directory", type=click.Path(path_type=Path), help="The repository (default: the one git finds here)."
+        "--repo", "directory", type=FILE, help="The repository (default: the one git finds here)."
     )
     return option(command)
 
@@ -108,8 +108,8 @@ def cli() -> None:
 
 
 @cli.command(name="verify-signature")
-@click.argument("signature", type=click.Path(path_type=Path))
-@click.argument("content", type=click.Path(path_type=Path))
+@click.argument("signature", type=FILE)
+@click.argument("content", type=FILE)
 @trust_options
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @json_option

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from attest.errors import ACCEPTED, INTERRUPTED, UNCHECKED, USAGE, Error, as_error, exit_status
 from attest.report.text import printable
+
+FILE = click.Path(path_type=Path, readable=False)
+"""A file that is named. click would answer one that cannot be read with 64, and without a word on why."""
 
 
 def main(group: click.Group) -> int:

@@ -13,6 +13,7 @@ from attest import bundles, cosigned, dsse, said, signing_key
 from attest.attester import KeyAttester, name_of
 from attest.attester_options import Named, bare_key_options, chosen
 from attest.cli import read_file, write_line
+from attest.command import FILE
 from attest.dsse import Envelope, EnvelopeSignature
 from attest.errors import ACCEPTED, MalformedError, UnavailableError, UsageError
 from attest.keys import PublicKey
@@ -20,7 +21,6 @@ from attest.report.text import printable
 
 T = TypeVar("T")
 
-_FILE = click.Path(path_type=Path)
 
 
 @click.group()
@@ -32,12 +32,12 @@ def envelope() -> None:
 
 
 @envelope.command()
-@click.argument("statement", type=_FILE)
-@click.option("--signature", required=True, type=_FILE, help="As openssl writes it, or in base64.")
-@click.option("--public", required=True, type=_FILE, help="The signer's public key: PEM, or as OpenSSH has it.")
-@click.option("--add-to", type=_FILE, metavar="ENVELOPE", help="Add the signature to this envelope, of other signers.")
+@click.argument("statement", type=FILE)
+@click.option("--signature", required=True, type=FILE, help="As openssl writes it, or in base64.")
+@click.option("--public", required=True, type=FILE, help="The signer's public key: PEM, or as OpenSSH has it.")
+@click.option("--add-to", type=FILE, metavar="ENVELOPE", help="Add the signature to this envelope, of other signers.")
 @click.option("--sigstore-bundle", "bundle", is_flag=True, help="Write a Sigstore bundle of the one signature.")
-@click.option("--out", "--output", "-o", "output", type=_FILE, help="Write it to this file (default: stdout).")
+@click.option("--out", "--output", "-o", "output", type=FILE, help="Write it to this file (default: stdout).")
 def assemble(
     statement: Path, signature: Path, public: Path, add_to: Path | None, bundle: bool, output: Path | None
 ) -> int:
@@ -66,11 +66,11 @@ def assemble(
 
 
 @envelope.command()
-@click.argument("file", metavar="ENVELOPE", type=_FILE)
+@click.argument("file", metavar="ENVELOPE", type=FILE)
 @bare_key_options
 @click.option(
     *("--out", "--output", "-o", "output"),
-    type=_FILE,
+    type=FILE,
     help="Write it to this file, which may be ENVELOPE (default: stdout).",
 )
 def sign(file: Path, signer: Named, output: Path | None) -> int:

@@ -10,6 +10,7 @@ import click
 
 from attest import gitobject, stampable, stamps, store, verifier
 from attest.cli import json_option, open_repository, repository_option
+from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.gitobject import ObjectKind, PushCertificate, SignatureFormat
 from attest.report.text import printable
@@ -20,7 +21,7 @@ _KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 
 @click.command(name="extract")
 @click.argument("rev")
-@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="The folder (default: here).")
+@click.option("--to", "folder", type=FILE, default=Path(), help="The folder (default: here).")
 @repository_option
 @json_option
 def command(rev: str, folder: Path, directory: Path | None, as_json: bool) -> int:

@@ -30,7 +30,7 @@ from attest.cli import (
     read_context,
     repository_option,
 )
-from attest.command import WalkCommand, complain
+from attest.command import FILE, WalkCommand, complain
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError, exit_status
 from attest.keys import PublicKey
 from attest.profile import Profile
@@ -174,12 +174,12 @@ def examine(
 @click.command(name="verify", cls=WalkCommand)
 @history_options
 @verifier_options
-@click.option("--policy", "policy_file", type=click.Path(path_type=Path), help="Judge under the policy in this file.")
+@click.option("--policy", "policy_file", type=FILE, help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
-@click.option("--checkpoint", "place", type=click.Path(path_type=Path), help="Go on from this file, and keep it.")
-@click.option("--key", type=click.Path(path_type=Path), help="Ed25519 key (PEM) that signs the checkpoint.")
+@click.option("--checkpoint", "place", type=FILE, help="Go on from this file, and keep it.")
+@click.option("--key", type=FILE, help="Ed25519 key (PEM) that signs the checkpoint.")
 def verify_command(
     revisions: tuple[str, ...],
     directory: Path | None,

@@ -29,9 +29,28 @@ _LOST = (b"cannot lock ref", b"does not contain")
 
 
 def commit_id(repository: Repository, name: str) -> str | None:
-    """The commit that `name` stands for; None where there is none."""
+    """The commit that `name` stands for; None where there is none.
+
+    `UnavailableError` for a ref that is there and cannot be read: that would else look like nothing being stored.
+    """
+    found = _commit_id(repository, name)
+    if found is None and name.startswith("refs/") and _is_there(repository, name):
+        found = _commit_id(repository, name)  # it may have come since
+        if found is None:
+            raise UnavailableError(f"{name} is there, and no commit can be read from it", hint="Run git fsck.")
+    return found
+
+
+def _commit_id(repository: Repository, name: str) -> str | None:
     done = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}")
     return done.stdout.decode("ascii", "replace").strip() if done.returncode == 0 else None
+
+
+def _is_there(repository: Repository, ref: str) -> bool:
+    """Also where git warns of the ref, because its file cannot be read."""
+    done = repository.git("for-each-ref", "--format=%(refname)", ref)
+    named = ref.encode("utf-8", "surrogateescape")
+    return named in done.stdout.splitlines() or named in done.stderr
 
 
 def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
@@ -101,7 +120,8 @@ def _succeeded(repository: Repository, ref: str, status: int, complaint: bytes, 
         return True
     if any(words in complaint for words in _LOST) or commit_id(repository, ref) != tip:
         return False
-    reason = complaint.decode("utf-8", "replace").strip().splitlines()
+    said = complaint.decode("utf-8", "replace").strip().splitlines()
+    reason = [line for line in said if line.startswith(("fatal: ", "error: "))] or said
     raise UnavailableError(
         f"git could not write {ref}: {reason[0] if reason else 'it gave no reason'}",
         hint="Check free space and permissions of the repository.",

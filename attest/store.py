@@ -98,8 +98,11 @@ def read_all(repository: Repository, ref: str = REF) -> Iterator[tuple[str, list
 
 
 def exists(repository: Repository, ref: str = REF) -> bool:
-    """Whether anything is stored at all."""
-    return commit_id(repository, ref) is not None
+    """Whether anything is stored at all, also where it cannot be read."""
+    try:
+        return commit_id(repository, ref) is not None
+    except UnavailableError:
+        return True
 
 
 def merge(repository: Repository, other: str, at: datetime, ref: str = REF) -> Added:

@@ -13,6 +13,7 @@ import click
 
 from attest import location
 from attest.cli import load_trust, read_file, trust_options
+from attest.command import FILE
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.foreign.roots import Roots
 from attest.policy import Policy, PolicyLike
@@ -26,30 +27,29 @@ T = TypeVar("T")
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """An allowed signers file of 50,000 keys has 6 MiB."""
 
-_FILE = click.Path(path_type=Path)
 _GITSIGN = "Let signatures of gitsign count, under Sigstore's public root."
 _OPTIONS = (
-    click.option("--allowed-signers", type=_FILE, help="Let the SSH keys in this file count (ssh-keygen)."),
-    click.option("--revoked-keys", type=_FILE, help="SSH keys that count no longer, as gpg.ssh.revocationFile."),
+    click.option("--allowed-signers", type=FILE, help="Let the SSH keys in this file count (ssh-keygen)."),
+    click.option("--revoked-keys", type=FILE, help="SSH keys that count no longer, as gpg.ssh.revocationFile."),
     click.option("--gitsign", "--sigstore", "sigstore", is_flag=True, help=_GITSIGN),
-    click.option("--sigstore-root", type=_FILE, help="The same under the trusted root in this file."),
-    click.option("--smime-ca", type=_FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
+    click.option("--sigstore-root", type=FILE, help="The same under the trusted root in this file."),
+    click.option("--smime-ca", type=FILE, help="Let S/MIME signatures under the authorities in this PEM file count."),
     click.option("--openpgp", is_flag=True, help="Ask gpg about OpenPGP signatures; keys that it trusts fully count."),
     click.option(
-        "--openpgp-keyring", type=_FILE, help="The same with the keyring in this folder, all of whose keys count."
+        "--openpgp-keyring", type=FILE, help="The same with the keyring in this folder, all of whose keys count."
     ),
     click.option(
         "--tsa-root",
         "tsa_roots",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         help="Let time-stamps under the certificates in this PEM file count as a third party's. May be repeated.",
     ),
     click.option(
         "--witness-key",
         "witness_keys",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         help="Public key (PEM, OpenSSH) of a server whose statements of what arrived count. May be repeated.",
     ),
 )
@@ -128,7 +128,7 @@ def attester_keys_option(command: F) -> F:
             "--attester-key",
             "attester_keys",
             multiple=True,
-            type=_FILE,
+            type=FILE,
             help="Public key (PEM, OpenSSH) of a verifier whose statements count. May be repeated.",
         ),
     ):

@@ -11,6 +11,7 @@ import click
 from attest.apas import dispatch_read, dispatch_statement
 from attest.apas.dispatch import Dispatch
 from attest.cli import read_file
+from attest.command import FILE
 from attest.dsse import MAX_JSON_BYTES
 from attest.errors import MalformedError, UnavailableError, UsageError
 
@@ -27,7 +28,7 @@ def dispatch_options(command: F) -> F:
     file = click.option(
         "--dispatch",
         "dispatch_file",
-        type=click.Path(path_type=Path),
+        type=FILE,
         metavar="FILE",
         help="What the orchestrator says of the dispatch: .rsry-dispatch.json, or a dispatch/v1 predicate.",
     )

@@ -20,10 +20,9 @@ from attest.apas.signer_options import signer_options
 from attest.attester import KeyAttester
 from attest.attester_options import Named, attester_options, chosen
 from attest.cli import json_option, open_repository, write_line
+from attest.command import FILE
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UsageError, VerificationError
 from attest.report.text import printable
-
-_FILE = click.Path(path_type=Path)
 
 
 @click.group()
@@ -34,8 +33,8 @@ def handoff() -> None:
 @handoff.command()
 @click.option("--from-phase", required=True, metavar="NAME", help="The phase that ends.")
 @click.option("--to-phase", required=True, metavar="NAME", help="The phase that begins.")
-@click.option("--document", "path", required=True, type=_FILE, help="What is handed on, for example plan.md.")
-@click.option("--previous", type=_FILE, help="The handoff before this one; phase 0 has none.")
+@click.option("--document", "path", required=True, type=FILE, help="What is handed on, for example plan.md.")
+@click.option("--previous", type=FILE, help="The handoff before this one; phase 0 has none.")
 @click.option("--from-agent", "agent", default="", metavar="NAME", help="Who did the phase that ends.")
 @click.option("--work-item", default="", metavar="ID", help="What it is all for (default: as in --previous).")
 @click.option("--changed", "files", multiple=True, metavar="PATH", help="A file that the phase changed. Repeatable.")
@@ -49,7 +48,7 @@ def handoff() -> None:
     show_default=True,
     help="url-nopad: a plain envelope as ley-line reads it, instead of a Sigstore bundle.",
 )
-@click.option("--out", "--output", "-o", "output", type=_FILE, help="Write it to this file (default: stdout).")
+@click.option("--out", "--output", "-o", "output", type=FILE, help="Write it to this file (default: stdout).")
 def build(
     from_phase: str,
     to_phase: str,
@@ -94,11 +93,11 @@ def build(
 
 
 @handoff.command()
-@click.argument("paths", nargs=-1, required=True, type=_FILE, metavar="FILE|DIR...")
+@click.argument("paths", nargs=-1, required=True, type=FILE, metavar="FILE|DIR...")
 @signer_options
 @click.option("--unsigned", is_flag=True, help="Check the links alone; anybody could have written them (APAS level 1).")
 @click.option("--no-documents", is_flag=True, help="Do without the documents that were handed on.")
-@click.option("--repo", "directory", type=_FILE, help="Look for the commits that are named in this repository.")
+@click.option("--repo", "directory", type=FILE, help="Look for the commits that are named in this repository.")
 @click.option("--work-item", metavar="ID", help="What all of it is to be for.")
 @click.option("--ends-with", metavar="HASH", help="The chain hash that the last phase is to have.")
 @json_option
@@ -142,7 +141,7 @@ def check(
 
 
 @handoff.command()
-@click.argument("paths", nargs=-1, required=True, type=_FILE, metavar="FILE|DIR...")
+@click.argument("paths", nargs=-1, required=True, type=FILE, metavar="FILE|DIR...")
 @json_option
 def show(paths: tuple[Path, ...], as_json: bool) -> int:
     """Show what handoffs say, in whichever shape. Nothing is verified."""

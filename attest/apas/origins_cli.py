@@ -10,13 +10,14 @@ import click
 from attest.apas import origins
 from attest.apas.origins import Confidence
 from attest.cli import json_option, read_file
+from attest.command import FILE
 from attest.dsse import MAX_JSON_BYTES
 from attest.errors import ACCEPTED, REJECTED, MalformedError
 from attest.report.text import printable
 
 
 @click.command(name="origins")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option(
     "--vouched-by", "trusted", multiple=True, metavar="ID", help="Whose word on sources counts to you. Repeatable."
 )

@@ -14,6 +14,7 @@ import click
 from attest import signing_key
 from attest.apas.handoff_signers import Signers
 from attest.cli import load_trust, trust_options
+from attest.command import FILE
 from attest.errors import UsageError
 from attest.profile import Profile
 from attest.verifier import identities_option, load_roots
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_FILE = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
         "--attester-key",
         "attester_keys",
         multiple=True,
-        type=_FILE,
+        type=FILE,
         help="Public key (PEM, OpenSSH) of who may hand on. Repeatable.",
     ),
     click.option(
@@ -41,7 +41,7 @@ _OPTIONS = (
     ),
     click.option(
         "--sigstore-root",
-        type=_FILE,
+        type=FILE,
         help="Trusted root of that identity's Sigstore instance (default: the public one's).",
     ),
 )

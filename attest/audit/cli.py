@@ -14,7 +14,7 @@ from attest import history, verifier, wholefile
 from attest.audit import places, run, table
 from attest.audit.run import Audit, Batch, Wanted
 from attest.cli import VOUCHERS, json_option
-from attest.command import complain
+from attest.command import FILE, complain
 from attest.errors import ACCEPTED, UNCHECKED, UnavailableError, UsageError
 from attest.foreign.roots import Roots
 from attest.keys import PublicKey
@@ -26,20 +26,19 @@ from attest.trust import Trust
 from attest.types import Voucher
 from attest.verifier import attester_keys_option, examiner_options
 
-_FILE = click.Path(path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
 @click.argument("named", metavar="[REPO]...", nargs=-1)
-@click.option("--file", "listed", type=_FILE, help="A file that names repositories, one a line.")
-@click.option("--html", "page", type=_FILE, help="Write a page for a browser into this file.")
+@click.option("--file", "listed", type=FILE, help="A file that names repositories, one a line.")
+@click.option("--html", "page", type=FILE, help="Write a page for a browser into this file.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a line for each object instead, for a spreadsheet.")
 @click.option("--since", type=_DAY, metavar="DATE", help="Nothing dated before this day (UTC).")
 @click.option("--until", type=_DAY, metavar="DATE", help="Nothing dated after this day (UTC).")
 @click.option("--ref", "refs", multiple=True, metavar="REF", help="This ref instead of all branches and tags; repeat.")
-@click.option("--policy", "policy_file", type=_FILE, help="Judge under the policy in this file.")
+@click.option("--policy", "policy_file", type=FILE, help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @click.option("--repository", "address", help="The address that certificates are held against (default: origin).")
 @click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes at once (default: one a core).")

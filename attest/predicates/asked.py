@@ -24,7 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 
-_FILE = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
         "--type",

@@ -14,6 +14,7 @@ import click
 
 from attest import verifier
 from attest.cli import load_trust
+from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.receive import push, refusal
 from attest.receive.push import Report
@@ -24,7 +25,6 @@ from attest.trust import Trust
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FILE = click.Path(path_type=Path)
 words_argument = click.argument("words", nargs=-1, type=click.UNPROCESSED)
 then_option = click.option("--then", type=FILE, help="Run this hook after it, if nothing is refused.")
 

@@ -12,9 +12,10 @@ import click
 
 from attest import history
 from attest.cli import open_repository
+from attest.command import FILE
 from attest.errors import ACCEPTED, REJECTED, UnavailableError, UsageError
 from attest.receive import message, push, settings, stamping, updates
-from attest.receive.calling import FILE, chain, hook_options, read_input, say, tell, then_option, trust_of
+from attest.receive.calling import chain, hook_options, read_input, say, tell, then_option, trust_of
 from attest.receive.policies import Policies
 from attest.receive.settings import Settings
 from attest.receive.updates import Update

@@ -11,9 +11,10 @@ import click
 
 from attest import attester_options
 from attest.cli import json_option, open_repository
+from attest.command import FILE
 from attest.errors import ACCEPTED, Error, UsageError
 from attest.receive import install, refusal, settings, stamping
-from attest.receive.calling import FILE, say, trust_of
+from attest.receive.calling import say, trust_of
 from attest.report.text import printable
 from attest.repository import Repository
 

@@ -11,10 +11,10 @@ import click
 
 from attest import history, signing_key, store
 from attest.cli import open_repository
+from attest.command import FILE
 from attest.errors import ACCEPTED, Error, UnavailableError, exit_status
 from attest.receive import push, refusal, settings, signedpush, updates, witness
 from attest.receive.calling import (
-    FILE,
     chain,
     hook_options,
     read_input,

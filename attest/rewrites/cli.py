@@ -15,6 +15,7 @@ import click
 from attest import attester_options, history, store, verifier
 from attest.attester_options import Named
 from attest.cli import json_option, open_repository, read_context, repository_option
+from attest.command import FILE
 from attest.errors import ACCEPTED, REJECTED, UsageError
 from attest.keys import PublicKey
 from attest.profile import Profile
@@ -26,8 +27,6 @@ from attest.rewrites.landed import landed
 from attest.rewrites.model import MAX_OLD, Made, Relation, Rewrite
 from attest.trust import Trust
 from attest.verifier import attester_keys_option, judging_attester_options, verifier_options
-
-_FILE = click.Path(path_type=Path)
 
 
 @click.group()
@@ -41,7 +40,7 @@ def rewrite() -> None:
 @click.option("--made", type=click.Choice([m.value for m in Made]), help="What was done (default: found by comparing).")
 @repository_option
 @judging_attester_options
-@click.option("--policy", "policy_file", type=_FILE, help="Judge the old commits under the policy in this file.")
+@click.option("--policy", "policy_file", type=FILE, help="Judge the old commits under the policy in this file.")
 @click.option("--ref", help="The full ref that NEW is in (default: NEW itself if it names one).")
 @click.option("--repository", "address", help="The repository's address (default: remote origin).")
 @attester_options.key_options

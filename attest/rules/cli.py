@@ -19,7 +19,7 @@ from attest.cli import (
     read_context,
     repository_option,
 )
-from attest.command import WalkCommand
+from attest.command import FILE, WalkCommand
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, MalformedError, UnavailableError
 from attest.gitobject import ObjectKind
 from attest.keys import PublicKey
@@ -43,9 +43,8 @@ from attest.verifier import attester_keys_option, examiner_options
 SHOWN = 10
 """Offenders that `simulate` names unless it is told otherwise."""
 
-_FILE = click.Path(path_type=Path)
 _POLICY = click.option(
-    "--policy", "file", type=_FILE, help=f"The policy's file (default: {source.PLACE} in the tree of HEAD)."
+    "--policy", "file", type=FILE, help=f"The policy's file (default: {source.PLACE} in the tree of HEAD)."
 )
 
 
@@ -169,7 +168,7 @@ def simulate_command(
 
 
 @policy.command(name="lint")
-@click.argument("file", required=False, type=_FILE)
+@click.argument("file", required=False, type=FILE)
 @repository_option
 @examiner_options
 @json_option

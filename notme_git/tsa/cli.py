@@ -9,7 +9,7 @@ import click
 
 from attest import verifier
 from attest.cli import json_option, open_repository, repository_option
-from attest.command import WalkCommand, complain
+from attest.command import FILE, WalkCommand, complain
 from attest.errors import ACCEPTED, UNCHECKED, UsageError
 from attest.report.text import printable
 from attest.revisions import Revisions
@@ -17,8 +17,6 @@ from notme_git.config import Config
 from notme_git.gitconfig import GitConfig
 from notme_git.tsa import batch, missed, setting
 from notme_git.tsa.address import Address
-
-_FILE = click.Path(path_type=Path)
 
 
 @click.command(name="timestamp", cls=WalkCommand)
@@ -29,7 +27,7 @@ _FILE = click.Path(path_type=Path)
     "--tsa-root",
     "roots",
     multiple=True,
-    type=_FILE,
+    type=FILE,
     help="Keep what is under the certificates in this PEM file alone (default: notme.tsaRoot). May be repeated.",
 )
 @json_option

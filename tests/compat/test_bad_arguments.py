@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -99,3 +102,32 @@ def test_where_nothing_was_judged_nothing_is_said_of_types(machine: Sandbox, nam
     done = machine.attest("attest", named, "--key", machine.root / "key.pem", status=2)
     assert "nothing was stated" not in done.err
     assert done.err
+
+
+def test_what_cannot_be_read_is_no_misspelt_option(machine: Sandbox) -> None:
+    secret = machine.root / "secret.pem"
+    secret.write_bytes((machine.root / "key.pem").read_bytes())
+    secret.chmod(0)
+    # Root may read anything, unless it lays that down.
+    laid_down = "-dac_override,-dac_read_search"
+    lesser = ("setpriv", f"--inh-caps={laid_down}", f"--bounding-set={laid_down}") if os.geteuid() == 0 else ()
+    if lesser and shutil.which("setpriv") is None:
+        pytest.skip("root without setpriv reads every file")
+    done = machine.run(*lesser, sys.executable, "-m", "attest", "attest", "HEAD", "--key", secret, status=2)
+    assert f"cannot read the key {secret}: Permission denied" in done.err
+
+
+@pytest.mark.parametrize("broken", ["a blob", "an object that is not there", "no id"])
+def test_a_ref_that_cannot_be_read_is_not_a_ref_without_attestations(machine: Sandbox, broken: str) -> None:
+    """docs/storage.md: what cannot be read (2) is told from what is not there (1)."""
+    blob = machine.git("hash-object", "-w", "--stdin", stdin=b"x").text
+    ref = machine.repo / ".git" / "refs" / "attestations" / "notme"
+    before = ref.read_bytes()
+    ref.write_text({"a blob": blob, "no id": "x"}.get(broken, "1" * 40) + "\n", "utf-8")
+    try:
+        for command in ("show HEAD", "verify-attestation HEAD", "bundle export --all --out -", "rewrite show HEAD"):
+            done = machine.attest(*command.split(), status=2)
+            assert (done.out, "refs/attestations/notme is there" in done.err) == (b"", True)
+        assert "refs/attestations/notme is there" in machine.attest("verify", "HEAD").err
+    finally:
+        ref.write_bytes(before)
