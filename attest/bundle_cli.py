@@ -17,7 +17,7 @@ import click
 from attest import bundlefile, layouts, store
 from attest.cli import BATCH, json_option, open_repository, repository_option
 from attest.command import FILE
-from attest.errors import ACCEPTED, UnavailableError, UsageError
+from attest.errors import ACCEPTED, UNCHECKED, UnavailableError, UsageError
 from attest.layouts import Layout
 from attest.repository import Repository
 from attest.wholefile import WholeFile
@@ -81,7 +81,7 @@ def import_command(file: Path | None, layout: str | None, directory: Path | None
     """Store the attestations of FILE (- is standard input), or of another tool's layout, beside ours.
 
     Each line says itself what it is about. What is no attestation about an object of git is passed over and counted.
-    Nothing is believed by being stored: verify and show say what it proves.
+    Nothing is believed by being stored: verify and show say what it proves. Exits 2 where FILE holds none at all.
     """
     if (file is None) == (layout is None):
         raise UsageError("say where from: either a file, or --layout")
@@ -103,7 +103,8 @@ def import_command(file: Path | None, layout: str | None, directory: Path | None
         click.echo(f"{done.ignored:,} line(s) were passed over: no attestation about an object of git", err=True)
     if done.withheld:
         click.echo(f"{done.withheld:,} line(s) name sources of content, for everyone to read: not stored", err=True)
-    return ACCEPTED
+    # Notes are mostly no attestations; a file without any is none of its kind.
+    return UNCHECKED if file is not None and done.ignored and not done.recognised else ACCEPTED
 
 
 def _named(repo: Repository, revision: str) -> Found:

@@ -66,6 +66,7 @@ CASES = {
     "verify-attestation HEAD~1 --profile notme": (0, "ACCEPTED"),
     "verify-attestation HEAD~1 --profile interop": (1, "the certificate is of profile notme, not interop"),
     "show HEAD~1 --profile interop": (1, "the certificate is of profile notme, not interop"),
+    "bundle import {root}/one.json": (2, "1 line(s) were passed over"),
     # Rules on refs/heads/main would pass over what is offered for main.
     "verify HEAD --ref main": (64, "write refs/heads/main for a branch"),
     ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
