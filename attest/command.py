@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -25,19 +25,33 @@ def main(group: click.Group) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else ACCEPTED
     except click.ClickException as usage:
-        usage.show()
+        _tell(usage.show)
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):
         # The reader went away (`| head`), of which click makes an exit with 1, our "rejected", in every mode.
         # Nothing more can be said on stdout, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(1)
+        if sys.__stderr__ is not None:
+            _tell(sys.__stderr__.flush)
         return UNCHECKED
     except Exception as exception:
         error = as_error(exception)
-        complain(name, error)
+        _tell(lambda: complain(name, error))
         return exit_status(error)
+
+
+def _tell(say: Callable[[], None]) -> None:
+    """Say it on stderr; where nobody reads that any more the status alone tells."""
+    try:
+        say()
+    except OSError:
+        _discard(2)
+
+
+def _discard(number: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 class WalkCommand(click.Command):

@@ -12,6 +12,7 @@ import pytest
 PROGRAM = """
 import sys, os, click
 from attest.command import main
+from attest.errors import UsageError
 
 @click.group(name="notme-attest")
 def group(): ...
@@ -22,6 +23,14 @@ def say():
     sys.stdout.flush()
     number = os.open(os.devnull, os.O_RDONLY)
     return 40 + number if number <= 2 else 1
+
+@group.command()
+def fail():
+    raise UsageError("no")
+
+@group.command()
+def warn():
+    click.echo("a warning", err=True)
 
 sys.exit(main(group))
 """
@@ -52,3 +61,20 @@ def test_a_reader_that_went_away_is_no_rejection() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("words", [("fail",), ("warn",), ("unknown",), ("say", "--unknown")], ids=" ".join)
+def test_an_error_that_nobody_reads_keeps_its_status(words: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, *words],
+            stdout=subprocess.PIPE,
+            stderr=writing,
+            timeout=30,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stdout) == (2 if words == ("warn",) else 64, b"")
