@@ -42,7 +42,7 @@ MAX_FILE_BYTES = 256 * 1024 * 1024
 @click.option("--ref", help="The full ref that the statement has to be about.")
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
 @click.option("--policy", type=FILE, help="Who may attest what: [[attesters]] of this policy.")
-@click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many different attesters have to.")
+@click.option("--threshold", type=click.IntRange(1, 16), default=1, help="How many attesters have to state it.")
 @json_option
 def command(
     targets: tuple[str, ...],
@@ -64,7 +64,7 @@ def command(
     those are judged that are stored in the repository.
 
     By default verifiers under the pinned authorities count, and the keys named. With a policy that has attesters, they
-    alone do. There has to be one attestation that counts: of each --type, without any of whichever type.
+    alone do. At least one attestation has to count, and with --type one of each type that is named.
 
     Exits 0 where there is enough, 1 where there is not, 2 where that cannot be told.
     """

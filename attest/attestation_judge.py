@@ -188,9 +188,11 @@ def _missing(items: Iterable[Item], attesters: Attesters, kind: str | None) -> s
             signed[key] = signed.get(key, frozenset()) | uris
     if any(len(uris) >= thresholds[name] for (name, _), uris in signed.items()):
         return ""
-    most = max((len(uris) for uris in signed.values()), default=0)
-    what = f"of type {kind} " if kind is not None else ""
-    return f"no attestation {what}counts" if not most else f"only {most} attester(s) {what}count, and more are wanted"
+    what = f" of type {kind}" if kind is not None else ""
+    if not signed:
+        return f"no attestation{what} counts"
+    lacking, there = min((thresholds[name] - len(uris), len(uris)) for (name, _), uris in signed.items())
+    return f"only {there} of {there + lacking} different attesters{what} that are wanted"
 
 
 def _refused(message: str, reason: Reason) -> VerificationError:

@@ -116,7 +116,10 @@ def _take(
         if refwriter.commit_id(repository, theirs) is None:
             kind = repository.git("cat-file", "-t", theirs).stdout.decode("ascii", "replace").strip()
             if kind:
-                raise UnavailableError(f"{remote.shown} has a {kind} as {ref}, which is no commit of attestations")
+                raise UnavailableError(
+                    f"{remote.shown} has a {kind} as {ref}, which is no commit of attestations",
+                    hint=f"Take it away there: git push {remote.shown} :{ref}",
+                )
             return None
     if missing := _missing(repository, theirs):
         remote.fetch_objects(missing, limit=limit)

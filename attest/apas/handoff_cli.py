@@ -98,7 +98,7 @@ def build(
 @click.option("--unsigned", is_flag=True, help="Check the links alone; anybody could have written them (APAS level 1).")
 @click.option("--no-documents", is_flag=True, help="Do without the documents that were handed on.")
 @click.option("--repo", "directory", type=FILE, help="Look for the commits that are named in this repository.")
-@click.option("--work-item", metavar="ID", help="What all of it is to be for.")
+@click.option("--work-item", metavar="ID", help="The work item that all of it has to be for.")
 @click.option("--ends-with", metavar="HASH", help="The chain hash that the last phase is to have.")
 @json_option
 def check(

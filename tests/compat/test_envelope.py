@@ -107,8 +107,8 @@ def test_signatures_of_openssl_are_put_in_an_envelope_one_by_one_and_all_count(d
         assert f"signatures: {count}" in said
         assert f"https://example.org/review/v1 about {OID}" in said
     assert ": ACCEPTED" in desk.verify("e.json", "abp", 3)
-    assert "only 2 attester(s)" in desk.verify("e.json", "ab", 3, status=1)
-    assert "only 2 attester(s)" in desk.verify("e.json", "aab", 3, status=1)
+    assert "only 2 of 3 different attesters" in desk.verify("e.json", "ab", 3, status=1)
+    assert "only 2 of 3 different attesters" in desk.verify("e.json", "aab", 3, status=1)
 
 
 def test_openssl_verifies_what_is_in_an_envelope(desk: Desk) -> None:
