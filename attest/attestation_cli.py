@@ -121,7 +121,10 @@ def _read(
             if subject is not None:
                 raise UsageError(f"there is no file {target}, and --subject goes with files")
             with open_repository(directory, os.environ) as repo:
-                oid = repo.resolve(target)
+                try:
+                    oid = repo.resolve(target)
+                except UsageError as error:
+                    raise UsageError(f"there is no file {target}, and {error.message}", hint=error.hint) from None
                 found = [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
                 yield target, _object(repo, oid), found
 

@@ -45,6 +45,7 @@ CASES = {
     "origins {root}/one.json": (1, "one.json: "),
     "handoff check {root}/nothing": (2, "they are called *.intoto.jsonl"),
     "verify-attestation {root}/none.json --subject HEAD": (64, "there is no file {root}/none.json"),
+    "verify-attestation {root}/none.json": (64, "there is no file {root}/none.json, and"),
     # The hint about a public key never names a file that may hold the private one.
     "verify-attestation HEAD --attester-key {root}/key.pem": (2, "-in KEY -pubout -out KEY.pub"),
     "verify HEAD --witness-key {root}/none": (2, "-in KEY -pubout -out KEY.pub"),
