@@ -105,6 +105,7 @@ def question(query: Query, arguments: Sequence[str], object_format: str) -> str:
         " ".join(sorted(anchor.key.spki_sha256.hex() for anchor in trusted.anchors)),
         " ".join(canonical.digest(b).hex() if b is not None else "-" for b in bundles),
         trusted.foreign.digest.hex() if trusted.foreign is not None else "",
+        f"{query.notes} " + " ".join(sorted(key.spki_sha256.hex() for key in query.attesters)),
         *arguments,
     ]
     return hashlib.sha256("\n".join(hashlib.sha256(p.encode()).hexdigest() for p in parts).encode()).hexdigest()

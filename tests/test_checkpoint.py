@@ -105,6 +105,8 @@ CHANGES: dict[str, Callable[[Query, World], Query]] = {
     "the roots": lambda q, _: replace(
         q, trusted=replace(q.trusted, foreign=Roots(allowed_signers=AllowedSigners.parse(b"# nobody\n")))
     ),
+    "whose rewrite records count": lambda q, w: replace(q, attesters=(w.trust().anchors[0].key,)),
+    "what tools noted": lambda q, _: replace(q, notes=True),
     "the bundle": lambda q, w: replace(q, trusted=(w.rotate(), w.trust())[1]),
 }
 
