@@ -177,9 +177,10 @@ def load_trust(
 def read_context(repo: Repository, rev: str, ref: str | None, address: str | None) -> Context:
     """Where REV is offered: as the options say, else the ref that REV itself names and the remote it came from.
 
-    `UsageError` for a ref by a short name: rules on refs/heads/main would pass over what is offered for `main`.
+    An empty option says nothing, as a template has it where nothing is known (docs/corpus.md). `UsageError` for a ref
+    by a short name: rules on refs/heads/main would pass over what is offered for `main`.
     """
-    if ref is not None and not ref.startswith("refs/"):
+    if ref and not ref.startswith("refs/"):
         raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
     # As of origin's: statements and reports carry the address, and in CI it often has a token in it.
     named = without_credentials(address) if address else repo.remote()
