@@ -64,7 +64,8 @@ def command(
     those are judged that are stored in the repository.
 
     By default verifiers under the pinned authorities count, and the keys named. With a policy that has attesters, they
-    alone do. At least one attestation has to count, and with --type one of each type that is named.
+    alone do. At least one attestation of a type that states a result (commit, vsa, svr, test-result) has to count; with
+    --type one of each type that is named, whichever it is.
 
     Exits 0 where there is enough, 1 where there is not, 2 where that cannot be told.
     """

@@ -100,7 +100,10 @@ def judge(
     types: Sequence[str] = (),
     wanted: Wanted = Wanted(),  # noqa: B008  # a frozen value
 ) -> Judgement:
-    """Judge `lines` about what has `digest` (None: anything). One of each of `types` has to count."""
+    """Judge `lines` about what has `digest` (None: anything). One of each of `types` has to count.
+
+    Without any, one of a type that states a result, or that a rule names.
+    """
     items = tuple(_item(line, attesters, at, digest, types, wanted) for line in lines)
     asked: Sequence[str | None] = types or (None,)
     return Judgement(items, tuple(said for kind in asked if (said := _missing(items, attesters, kind))))
@@ -116,7 +119,8 @@ def _item(
         if types and found.said.predicate_type not in types:
             raise _refused("its type was not asked for", Reason.STATEMENT_INSUFFICIENT)
         attestation_types.verify(found.said, wanted)
-        return Item(found, None, _allowed(found, attesters, places))
+        allowed = _allowed(found, attesters, places)
+        return Item(found, None, allowed if types else _telling(found.said, allowed, attesters))
     except Error as error:
         return Item(found, error)
 
@@ -134,6 +138,20 @@ def _allowed(
         who = ", ".join(by.uri for by in found.by)
         raise _refused(f"{who} signed it, who may not attest this", Reason.ATTESTER_REFUSED)
     return allowed
+
+
+def _telling(
+    said: Said, allowed: tuple[tuple[str, frozenset[str]], ...], attesters: Attesters
+) -> tuple[tuple[str, frozenset[str]], ...]:
+    """The same where nobody asked for a type: one that states no result is no answer, unless a rule names it."""
+    if said.predicate_type in attestation_types.WITH_RESULT:
+        return allowed
+    named = {rule.name for rule in attesters.rules or () if rule.predicates is not None}
+    kept = tuple(each for each in allowed if each[0] in named)
+    if not kept:
+        hint = f"--type {said.predicate_type} asks for it"
+        raise _refused("its type states no result, and was not asked for", Reason.STATEMENT_INSUFFICIENT, hint)
+    return kept
 
 
 def _may_call(by: By, said: Said) -> bool:
@@ -195,5 +213,5 @@ def _missing(items: Iterable[Item], attesters: Attesters, kind: str | None) -> s
     return f"only {there} of {there + lacking} different attesters{what} that are wanted"
 
 
-def _refused(message: str, reason: Reason) -> VerificationError:
-    return VerificationError(Step.POLICY, reason, message)
+def _refused(message: str, reason: Reason, hint: str = "") -> VerificationError:
+    return VerificationError(Step.POLICY, reason, message, hint=hint)

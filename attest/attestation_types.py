@@ -185,6 +185,10 @@ _CHECKS: dict[str, Callable[[Said, Wanted], None]] = {
 }
 
 
+WITH_RESULT = frozenset({COMMIT, VSA, SVR, TEST_RESULT})
+"""Types that say of an object whether it passed. Others tell what it is or what came of it, whatever that is worth."""
+
+
 def _verify_listed(found: object, wanted: Sequence[str], what: str) -> None:
     held = [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
     missing = [each for each in wanted if not any(_implies(one, each) for one in held)]

@@ -100,8 +100,25 @@ def outcome(*lines: bytes, threshold: int = 1, types: tuple[str, ...] = (), want
 
 @pytest.mark.parametrize("kind", PREDICATES)
 def test_one_that_says_yes_is_enough(kind: str) -> None:
-    assert outcome(line(said=payload(kind))) is Outcome.ACCEPTED
     assert outcome(line(said=payload(kind)), types=(kind,)) is Outcome.ACCEPTED
+    # What tells nothing of a result is no answer to who did not ask for it.
+    assert (outcome(line(said=payload(kind))) is Outcome.ACCEPTED) is (kind != REWRITE)
+
+
+def test_a_type_without_a_result_counts_where_it_is_asked_for_or_a_rule_names_it() -> None:
+    review = "https://example.org/review/v1"
+    [item] = by_policy(line(0, payload(review))).items
+    assert isinstance(item.error, VerificationError)
+    assert item.error.reason is Reason.ATTESTER_REFUSED
+    judged = attestation_judge.judge([line(0, payload(review))], Attesters(Accepting(Trust(()), keys=(KEYS[0],))), NOW)
+    assert judged.outcome is Outcome.REJECTED
+    assert judged.items[0].error is not None
+    assert f"--type {review}" in judged.items[0].error.hint
+    for named, enough in ((f'predicates = ["{review}"]', True), ("", False)):
+        text = f'version = 1\n[[attesters]]\nname = "a"\nkeys = ["{PUBLIC[0]}"]\n{named}\n'
+        who = Attesters.of_policy(document.parse(text.encode()).attesters, Accepting(Trust(())))
+        judged = attestation_judge.judge([line(0, payload(review))], who, NOW, digest=OID)
+        assert (judged.outcome is Outcome.ACCEPTED) is enough
 
 
 def test_a_verifier_under_a_pinned_anchor_may_call_itself_as_its_certificate_does_and_nothing_else() -> None:
@@ -139,6 +156,8 @@ NOT_ENOUGH: dict[str, bytes] = {
 @pytest.mark.parametrize("given_line", NOT_ENOUGH.values(), ids=NOT_ENOUGH)
 def test_what_does_not_say_yes_is_not_enough(given_line: bytes) -> None:
     assert outcome(given_line) is Outcome.REJECTED
+    for kind in PREDICATES:
+        assert outcome(given_line, types=(kind,)) is Outcome.REJECTED
 
 
 def test_nothing_there_is_no_ground_to_accept() -> None:
@@ -209,7 +228,8 @@ def test_a_push_is_about_the_repository_and_ref_that_its_type_names(said: str) -
         (Wanted(repository="https://git.example/other"), False),
         (Wanted(ref="refs/heads/other"), False),
     ):
-        assert (outcome(line(said=made), wanted=wanted) is Outcome.ACCEPTED) is enough
+        types = (read(made).predicate_type,)
+        assert (outcome(line(said=made), types=types, wanted=wanted) is Outcome.ACCEPTED) is enough
 
 
 @pytest.mark.parametrize(("old", "new"), [(OID, None), (OID, "2" * 40)], ids=["deleted", "moved on"])

@@ -335,9 +335,11 @@ REASONS = (
     ),
     _reason(
         Reason.STATEMENT_INSUFFICIENT, Step.POLICY,
-        "An attestation holds, and says less than is wanted: its result is not PASSED, or it has another level or ref.",
+        "An attestation holds, and says less than is wanted: its result is not PASSED, it has another level or ref, "
+        "or its type states no result and was not asked for.",
         "its result is not PASSED",
-        "Look at what it says with `notme-attest show`, and have the object attested anew.",
+        "Look at what it says with `notme-attest show`; ask for another type with `--type`, or have the object "
+        "attested anew.",
     ),
     _reason(
         Reason.EARLIER_STEP,

@@ -19,7 +19,8 @@ from tests.sockets import short_folder
 from tests.statements import payload
 
 OID = "ab" * 20
-STATEMENT = payload({"gitCommit": OID}, predicateType="https://example.org/review/v1")
+TYPE = "https://example.org/review/v1"
+STATEMENT = payload({"gitCommit": OID}, predicateType=TYPE)
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,8 @@ class Desk:
 
     def verify(self, name: str, signers: Sequence[str], threshold: int, status: int = 0) -> str:
         named = [word for signer in signers for word in ("--attester-key", f"{signer}.pub")]
-        return self.notme(
-            "verify-attestation", name, "--subject", OID, *named, "--threshold", str(threshold), status=status
-        ).stdout
+        asked = ("--subject", OID, "--type", TYPE, "--threshold", str(threshold))
+        return self.notme("verify-attestation", name, *asked, *named, status=status).stdout
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_cosign_takes_the_bundle_of_either_kind_of_key_and_no_other(desk: Desk, 
     cosign = peer("cosign")
     given = ("envelope", "assemble", "s.json", "--signature", desk.signature(name), "--public", f"{name}.pub")
     desk.notme(*given, "--sigstore-bundle", "-o", "e.json")
-    about = ("--type", "https://example.org/review/v1", "--digestAlg", "gitCommit", "--insecure-ignore-tlog=true")
+    about = ("--type", TYPE, "--digestAlg", "gitCommit", "--insecure-ignore-tlog=true")
     verify = (cosign, "verify-blob-attestation", "--bundle", "e.json", *about)
     assert "Verified OK" in desk.run(*verify, "--key", f"{name}.pub", "--digest", OID).stderr
     desk.run(*verify, "--key", "b.pub", "--digest", OID, status=1)

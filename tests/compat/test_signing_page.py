@@ -69,4 +69,4 @@ def test_several_sign_as_the_page_has_it(desk: Sandbox) -> None:
     assert ": ACCEPTED" in follow(desk, "several")
     keys = ("--attester-key", "one.pub", "--attester-key", "elsewhere.pub", "--threshold", "2")
     done = desk.notme("verify-attestation", "review.json", "--subject", "HEAD", *keys, status=1)
-    assert "only 1 attester(s)" in done.text
+    assert "only 1 of 2 different attesters" in done.text

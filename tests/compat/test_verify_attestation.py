@@ -61,6 +61,9 @@ def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> No
     attested.attest("verify-attestation", "-", "--subject", "one", stdin=bundle(attested).read_bytes())
 
 
+OF_RECORD = ("--type", "https://example.org/record/v1")
+
+
 def test_a_file_with_the_bytes_of_a_commit_is_not_that_commit(attested: Sandbox, tmp_path: Path) -> None:
     there, key = tmp_path / "sha256", tmp_path / "key.pem"
     attested.run("git", "init", "-q", "--object-format=sha256", there)
@@ -76,7 +79,7 @@ def test_a_file_with_the_bytes_of_a_commit_is_not_that_commit(attested: Sandbox,
         said = {"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://example.org/record/v1"}
         payload = json.dumps({**said, "subject": [{"name": "upload.bin", "digest": {algorithm: oid}}]}).encode()
         (tmp_path / "line").write_bytes(KeyAttester(signing_key.load(key), "x:y").sign(payload, datetime.now(UTC)))
-        words = ("verify-attestation", tmp_path / "line", "--attester-key", tmp_path / "pub.pem", "--json")
+        words = ("verify-attestation", tmp_path / "line", "--attester-key", tmp_path / "pub.pem", "--json", *OF_RECORD)
         [told] = attested.attest(*words, "--subject", "HEAD", "--repo", there, status=status).json
         assert told["digest"] == oid
         attested.attest(*words, "--subject", f"{algorithm}:{oid}")
@@ -91,7 +94,7 @@ def test_a_commit_is_not_its_tree_and_the_tree_is_asked_for_by_name(attested: Sa
     payload = json.dumps({**said, "subject": [subject]}).encode()
     (tmp_path / "line").write_bytes(KeyAttester(signing_key.load(key), "x:y").sign(payload, datetime.now(UTC)))
     for asked, status in (("one", ACCEPTED), ("one^{tree}", ACCEPTED), (f"gitTree:{tree}", ACCEPTED), (tree, REJECTED)):
-        given = ("--attester-key", tmp_path / "pub.pem", "--subject", asked)
+        given = ("--attester-key", tmp_path / "pub.pem", "--subject", asked, *OF_RECORD)
         attested.attest("verify-attestation", tmp_path / "line", *given, status=status)
 
 
