@@ -28,6 +28,7 @@ from attest.cli import (
 from attest.command import FILE, WalkCommand
 from attest.errors import UsageError
 from attest.history_cli import pinned
+from attest.keys import PublicKey
 from attest.predicates import maker, telling
 from attest.predicates.asked import Asked, predicate_options
 from attest.predicates.maker import COMMIT, DISPATCH, MARKABLE, PROVENANCE, REFERENCE, VSA, Wanted
@@ -39,7 +40,7 @@ from attest.repository import Repository
 from attest.revisions import Revisions
 from attest.trust import Trust
 from attest.types import Outcome, Voucher
-from attest.verifier import judging_attester_options
+from attest.verifier import attester_keys_option, judging_attester_options
 
 Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 
@@ -66,6 +67,7 @@ Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 @dispatch_options.dispatch_options
 @repository_option
 @judging_attester_options
+@attester_keys_option
 @click.option("--policy", "policy_file", type=FILE, help="Judge under the policy in this file.")
 @click.option("--require-time", type=VOUCHERS, help="Who at least must vouch for the time of signing.")
 @click.option("--ref", help="The full ref REV is offered for (default: REV itself if it names one).")
@@ -86,6 +88,7 @@ def command(
     directory: Path | None,
     trusted: Trust,
     profile: str | None,
+    attesters: tuple[PublicKey, ...],
     policy_file: Path | None,
     require_time: str | None,
     ref: str | None,
@@ -117,7 +120,8 @@ def command(
         statement.check_uri(context.repository)
     voucher = Voucher(require_time) if require_time else None
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
-    query = Query(trusted, at, policy, context, Profile(profile) if profile else None, verifier.home())
+    wanted_profile = Profile(profile) if profile else None
+    query = Query(trusted, at, policy, context, wanted_profile, verifier.home(), attesters=attesters)
 
     def stretches() -> Stretches:
         return (None if policy_file or voucher else pinned(repo, named, query)) or [(query, named.objects())]

@@ -15,9 +15,10 @@ from attest import keys, sshwire, store, trust
 from attest.attester import KeyAttester
 from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
-from attest.receive import push
+from attest.receive import push, refusal
 from attest.receive.guard import Protected
 from attest.receive.policies import Policies
+from attest.receive.push import Report
 from attest.receive.settings import Settings
 from attest.receive.updates import Update
 from attest.rewrites import follow, statement
@@ -344,13 +345,17 @@ def test_one_asks_for_records_only_where_there_are_any(fresh: Place, monkeypatch
     assert asked == []
 
 
-def pushed(place: Place, settings: Settings, oid: str) -> int:
-    """How a push of this commit to main ends."""
+def reported(place: Place, settings: Settings, oid: str) -> list[Report]:
+    """What comes of a push of this commit to main."""
     with place.opened() as repo:
         rules = Policies(repo, place.world.trust(), None, settings.policy)
         update = Update("refs/heads/main", place.base, oid)
-        reports = push.judge_push(repo, [update], settings, rules.of, lambda _: [place.base], place.world.now)
-    return push.status_of(reports)
+        return push.judge_push(repo, [update], settings, rules.of, lambda _: [place.base], place.world.now)
+
+
+def pushed(place: Place, settings: Settings, oid: str) -> int:
+    """How it ends."""
+    return push.status_of(reported(place, settings, oid))
 
 
 @pytest.mark.parametrize("protect", [(), ("refs/heads/main",)])
@@ -374,3 +379,21 @@ def test_a_server_that_follows_records_takes_a_squash_where_the_key_of_its_maker
     fresh.forget()
     # Where evidence of time is demanded, the commits that have it have to be there.
     assert pushed(fresh, named, squash) == (REJECTED if protect else ACCEPTED)
+
+
+def test_a_pusher_reads_that_a_record_is_wanted_and_why_one_is_not_followed(fresh: Place, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(POLICY.format(through="record", match="", require=""))
+    squash, settings = fresh.squash(), Settings(policy=file)
+    said = list(refusal.lines(reported(fresh, settings, squash)))
+    assert [line for line in said if f"rewrite record {squash[:12]} --from" in line]
+    key = Ed25519PrivateKey.generate()
+    record = replace(fresh.make(squash), verifier="https://ci.example/rewrites")
+    signing = SigningKey(keys.from_cryptography(key.public_key()), key)
+    fresh.store(squash, KeyAttester(signing, record.verifier).sign(statement.build(record), NOW))
+    (why,) = [line for line in refusal.lines(reported(fresh, settings, squash)) if "rewrite record" in line]
+    assert "is not followed: no key that was named signed it" in why
+    assert "notme.attesterKey" in why
+    other = tmp_path / "other.toml"
+    other.write_text('version = 1\n[[rules]]\nname = "agents"\nmatch = { classes = ["agent"] }\n')
+    assert "rewrite record" not in "\n".join(refusal.lines(reported(fresh, Settings(policy=other), squash)))

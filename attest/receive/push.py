@@ -42,12 +42,14 @@ class Judge:
 class Report:
     """What became of one update. `stopped` says that it is refused, or could not be checked, whatever it brings.
 
+    `follows` is whether its policy has a rule that follows rewrite records.
     `against` are the first objects that stand against it, `reasons` how many there are for which reason;
     `contradictions` counts, by code, what accepted objects claim against what their signatures prove.
     """
 
     update: Update
     policy: str = ""
+    follows: bool = False
     judged: int = 0
     rejected: int = 0
     unchecked: int = 0
@@ -125,7 +127,7 @@ def _judge_update(
             return report
         by = judge_of(update)
         policy = Protected(by.policy) if settings.protects(update.ref) else by.policy
-        report.policy = policy.name
+        report.policy, report.follows = policy.name, policy.follows
         keys = tuple(map(signing_key.load_public, settings.attester_keys)) if policy.follows else ()
         where = Context(update.ref, settings.repository or repo.remote())
         query = Query(by.trusted, at, policy, where, attesters=keys)

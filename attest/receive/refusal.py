@@ -20,6 +20,11 @@ MAX_DETAIL = 400
 """Characters of a finding: a policy names its rules, and a certificate its patterns."""
 
 _ANEW = "make it anew, signed: git rebase --no-ff -S {base}, then push again"
+_RECORD = (
+    "or, where it was made from signed commits, send a record of them first: "
+    "notme-attest rewrite record {commit} --from OLD.., then notme-attest sync"
+)
+_MAX_RECORDS = 3
 _ADMIN = "ask who runs this server"
 _REMEDIES: dict[str, str] = {
     Reason.SIGNATURE_MISSING: _ANEW,
@@ -111,6 +116,18 @@ def _row(row: Row, report: Report, told: set[str]) -> Iterator[str]:
     if remedy and found.reason not in told:
         told.add(found.reason)
         yield f"    what to do: {remedy}"
+    yield from _records(row, report, told)
+
+
+def _records(row: Row, report: Report, told: set[str]) -> Iterator[str]:
+    """Where a rule would take a rewrite record for a signature: why none does, or how to send one."""
+    if not report.follows or row.kind != "commit":
+        return
+    for each in [record for record in row.through if record.refused][:_MAX_RECORDS]:
+        yield f"    rewrite record {each.record[:SHORT]} is not followed: {_cut(each.refused, MAX_DETAIL)}"
+    if not row.through and _RECORD not in told:
+        told.add(_RECORD)
+        yield f"    {_RECORD.format(commit=row.object_id[:SHORT])}"
 
 
 def remedy_of(reason: str, base: str | None, commit: str) -> str:

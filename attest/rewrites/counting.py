@@ -23,7 +23,7 @@ def verify(stored: Stored, object_id: str, query: Query) -> str:
     except VerificationError as error:
         if error.reason is not Reason.KEY_UNKNOWN:
             raise
-        hint = "--attester-key FILE names the key of a verifier that counts"
+        hint = "--attester-key FILE, in hooks notme.attesterKey, names the key of a verifier that counts"
         raise VerificationError(error.step, error.reason, error.message, hint=hint) from None
     if found.said.payload != stored.envelope.payload:
         raise MalformedError("the line holds two statements")

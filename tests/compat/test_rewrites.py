@@ -329,3 +329,26 @@ def test_the_check_of_a_pull_request_records_what_a_forge_made(desk: Sandbox) ->
     for form in ("markdown", "github", "sarif", "json"):
         shown = desk.notme(*words[:-2], "--format", form, status=1).text
         assert "claude-code" in shown, form
+
+
+def test_a_summary_follows_the_records_of_a_key_that_is_named(desk: Sandbox, tmp_path: Path) -> None:
+    commit(desk, "f", "1\n", "one")
+    commit(desk, "g", "1\n", "two")
+    desk.git("switch", "-q", "main")
+    desk.git("merge", "-q", "--squash", "topic")
+    desk.git(*UNSIGNED, "commit", "-q", "-m", "squashed", environ=GITHUB)
+    key, public, policy = tmp_path / "key.pem", tmp_path / "key.pub", tmp_path / "policy.toml"
+    desk.run(peer("openssl"), "genpkey", "-algorithm", "ed25519", "-out", key)
+    desk.run(peer("openssl"), "pkey", "-in", key, "-pubout", "-out", public)
+    policy.write_text(POLICY)
+    desk.attest("rewrite", "record", "HEAD", "--from", "main~1..topic", "--key", key)
+    place = ("--policy", policy, "--ref", "refs/heads/main", "--repository", "https://git.example/app", "--json")
+    words = ("HEAD~1..HEAD", "--type", "vsa", "--type", "svr", "--key", key, "--id", "https://ci.example/v", *place)
+    failed = desk.attest("attest", *words, status=1)
+    assert {each["result"] for each in failed.json} == {"FAILED"}
+    done = desk.attest("attest", *words, "--attester-key", public)
+    assert sorted((each["type"], each["result"]) for each in done.json) == [
+        ("commit", "PASSED"), ("svr", "PASSED"), ("vsa", "PASSED")
+    ]  # fmt: skip
+    asked = ("--attester-key", public, "--type", "https://slsa.dev/verification_summary/v1", "--ref", "refs/heads/main")
+    desk.attest("verify-attestation", "HEAD", *asked)
