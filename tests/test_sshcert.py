@@ -49,6 +49,15 @@ def test_a_certificate_of_ours_is_read_as_it_was_issued() -> None:
     )
 
 
+def test_what_was_proven_of_a_certificate_is_not_proven_again_for_the_next_commit_under_it() -> None:
+    proven = sshcert.verify_chain(sshcert.parse(LEAF.blob), ANCHORS)
+    assert sshcert.verify_chain(sshcert.parse(LEAF.blob), ANCHORS) is proven
+    forged = replace(READ, signature=bytes(64))
+    for read, anchors, profile in ((READ, ANCHORS, Profile.INTEROP), (READ, (), None), (forged, ANCHORS, None)):
+        with pytest.raises(VerificationError):
+            sshcert.verify_chain(read, anchors, profile)
+
+
 def test_another_reader_of_certificates_sees_the_same() -> None:
     other = load_ssh_public_identity(sshcert.TYPE.encode() + b" " + base64.b64encode(LEAF.blob))
     other.verify_cert_signature()  # type: ignore[union-attr]  # a certificate, or the next line fails
