@@ -278,7 +278,8 @@ REASONS = (
         Reason.TIME_REQUIRED, Step.POLICY,
         "The policy wants better evidence of the time than there is.",
         "the policy requires evidence of time from authority or better",
-        "As for time-unproven: sign with a time-stamp, or fetch the one that is kept beside it.",
+        "As for time-unproven: sign with a time-stamp, or fetch the one that is kept beside it. Who signed in ssh "
+        "format has it in the home, and brings it to others: `notme-git attest A..B`, then `notme-attest sync REMOTE`.",
     ),
     _reason(
         Reason.CONSTRAINT_MISMATCH, Step.POLICY,

@@ -26,6 +26,10 @@ _RECORD = (
 )
 _MAX_RECORDS = 3
 _ADMIN = "ask who runs this server"
+_STAMP = (
+    "sign with a time-stamp; one that is kept beside a commit (in ssh format, or a third party's) has to be here "
+    "first: notme-git attest {commit}, then notme-attest sync REMOTE"
+)
 _REMEDIES: dict[str, str] = {
     Reason.SIGNATURE_MISSING: _ANEW,
     Reason.SIGNATURE_SEVERAL: _ANEW,
@@ -38,9 +42,8 @@ _REMEDIES: dict[str, str] = {
     Reason.KEY_UNKNOWN: "sign with a key that the policy lists, or have this one listed",
     Reason.KEY_REVOKED: "sign with another key: this one was revoked",
     Reason.ANCHOR_UNKNOWN: "sign under an authority that this server pinned, or have yours pinned",
-    Reason.TIME_UNPROVEN: _ANEW,
-    Reason.TIME_REQUIRED: "sign with a time-stamp of the authority (an SSH signature's is pushed first: "
-    "git push REMOTE refs/attestations/notme)",
+    Reason.TIME_UNPROVEN: _STAMP,
+    Reason.TIME_REQUIRED: _STAMP,
     Reason.TIME_OUTSIDE_VALIDITY: _ANEW,
     Reason.REVOKED: "get a new grant (notme-git grant add), then " + _ANEW,
     Reason.EPOCH_RETIRED: _ANEW,
