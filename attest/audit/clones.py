@@ -1,7 +1,8 @@
 """Places opened one after the other; those that are addresses are cloned ahead of their turn.
 
 A verifier is offline and fetches nothing by itself. Here the user names the address, so that git may go there, once,
-into a folder that is gone afterwards; of file contents it fetches nothing, since no signature is about them alone.
+into a folder that is gone afterwards; of file contents it fetches nothing, since no signature is about them alone, but
+for the ref of the attestations (`store`).
 
 There are no threads: the processes that examine are forked, and a thread's locks would be forked with them.
 """
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -84,6 +86,19 @@ class Visits:
         finally:
             if place.address:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def attestations(self, number: int, repo: Repository, at: datetime) -> None:
+        """Bring what is attested to a clone, which git leaves behind: time-stamps, what witnesses saw, rewrite records.
+
+        A folder has what it has. `UnavailableError` where there is something that cannot be had.
+        """
+        if not self._places[number].address:
+            return
+        from attest import sync
+        from attest.remote import Remote
+
+        environ = {**{k: v for k, v in self._environ.items() if k not in _LOCAL}, **_MUTE}
+        sync.sync(repo, Remote(repo, "origin", environ), at, push=False)
 
     def _begin(self, number: int) -> None:
         """Have this clone under way, and some of the next."""

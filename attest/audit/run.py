@@ -130,6 +130,10 @@ def audit(
             found = Audited(place.name)
             try:
                 with visits.opened(number) as repo:
+                    try:
+                        visits.attestations(number, repo, at)
+                    except Error as error:  # what is signed is there all the same
+                        found.error = error
                     _walk(repo, found, query(repo), wanted, watching, jobs=jobs, lines=lines, heard=heard)
             except Exception as exception:  # whatever one repository holds, the others are looked at
                 found.error = as_error(exception)

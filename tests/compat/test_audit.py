@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from selenium import webdriver
@@ -78,6 +79,27 @@ def test_an_address_is_cloned_audited_and_gone(team: Sandbox, tmp_path: Path) ->
     assert cloned["facts"] == read["facts"]
     assert cloned["address"] == f"file://{team.repo}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_attested_at_an_address_comes_along_with_the_clone(sandbox: Sandbox) -> None:
+    sandbox.notme("setup", "--agent", AGENT, "--format", "ssh")
+    sandbox.commit("in ssh format")
+    sandbox.notme("attest", "HEAD")
+    elsewhere = {"NOTME_HOME": str(sandbox.root / "elsewhere")}
+    anchors = sandbox.root / "anchors.pem"
+    anchors.write_bytes(sandbox.notme("trust", "export").out)
+    address = f"file://{quote(str(sandbox.repo))}"
+    asked = ("audit", "--json", address, "--anchor", anchors, "--require-time", "authority")
+    [cloned] = sandbox.attest(*asked, environ=elsewhere).json["repositories"]
+    assert cloned["facts"]["timeVouchers"] == {"authority": 1}
+    assert cloned["facts"]["standings"]["agent"] == 1
+    # Anybody who may push can put anything there: it hides nothing that is signed, and is told.
+    blob = sandbox.git("hash-object", "-w", "--stdin", stdin=b"x").text
+    sandbox.git("update-ref", "refs/attestations/notme", blob)
+    [cloned] = sandbox.attest(*asked, environ=elsewhere, status=2).json["repositories"]
+    assert "no commit of attestations" in cloned["error"]
+    assert cloned["facts"]["objects"]["total"] == 1
+    assert cloned["facts"]["timeVouchers"] == {}
 
 
 def test_what_cannot_be_read_hides_no_other_and_no_password_is_printed(team: Sandbox, tmp_path: Path) -> None:
