@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attest import attester_options, home
+from attest import attester_options, home, location
 from attest import cli as attest_cli
 from attest.attester import Attester
 from attest.certificate import Anchor
@@ -69,10 +69,19 @@ def cli(context: click.Context) -> None:
 
     Exit status: 0 accepted or done, 1 rejected or refused, 2 could not, 64 usage.
     """
-    environment()  # takes secrets out of it, before any program is started
-    attester_options.bring(context, _verifier_of_home)
+    if not _enrols_elsewhere(environment()):  # which takes secrets out of it, before any program is started
+        attester_options.bring(context, _verifier_of_home)
     attester_options.bring_keyless(context, _keyless)
     stamping.bring(context, _stamp_pushed)
+
+
+def _enrols_elsewhere(environ: Mapping[str, str]) -> bool:
+    """Whether the authority of this home is elsewhere: then nothing here is a verifier's, and statements take a key."""
+    try:
+        folder = location.default(environ)
+    except UsageError:
+        return False
+    return (folder / "remote" / "authority.json").is_file() and not (folder / "authority").is_dir()
 
 
 def _verifier_of_home(at: datetime) -> Attester:

@@ -33,6 +33,7 @@ from notme_git.doctor.facts import (
     Git,
     Key,
     Program,
+    Records,
     Session,
     Setting,
     Shims,
@@ -319,6 +320,9 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("tsa-hook", "x509", "not installed", lambda f: part(f, "tsa", hook_missing=True), "hook install --client"),
     ("tsa-missed", "x509", "three", lambda f: part(f, "tsa", missed=Missed(3, 1, 2, "/r", "http://t", "gone")),
      "timestamp --repo /r"),
+    ("hook-setting", "x509", "no key", lambda f: replace(f, records=Records("cannot read", "make one")), "make one"),
+    ("records-keyless", "x509", "no key", lambda f: replace(f, records=Records(keyless=True)), "notme.verifierKey"),
+    ("attestations-absent", "x509", "not fetched", lambda f: replace(f, records=Records(absent=True)), "sync"),
     ("min-trust-level", "x509", "fully", lambda f: on(f, {"gpg.minTrustLevel": "FULLY"}), "minTrustLevel marginal"),
 ]  # fmt: skip
 

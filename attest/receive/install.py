@@ -106,6 +106,14 @@ def remove(hooks: Path, name: str) -> Placed:
     return Placed(path, "removed", None)
 
 
+def is_ours(hooks: Path, name: str) -> bool:
+    """Whether the hook of this name is one that `place` wrote."""
+    try:
+        return _whose(_path(hooks, name), name) == "ours"
+    except OSError:
+        return False
+
+
 def _path(hooks: Path, name: str) -> Path:
     """Where a hook goes: beside those that the server's own hook runs, if it says that it does, else in its place."""
     folder = hooks / f"{name}.d"

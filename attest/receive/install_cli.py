@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -43,7 +44,7 @@ def install_command(
             install.remove(hooks, name) if uninstall else install.place(hooks, name, _command(name, networked))
             for name in wanted
         ]
-        warning = "" if uninstall or client else _cannot_yet(repo)
+        warning = "" if uninstall else _not_installed(wanted, names) if client else _cannot_yet(repo)
     if as_json:
         items = [{"path": str(p.path), "done": p.done, "then": str(p.then) if p.then else None} for p in placed]
         click.echo(json.dumps({"hooks": items, "warning": warning or None}, indent=2))
@@ -74,6 +75,14 @@ def _command(name: str, networked: tuple[str, ...]) -> tuple[str, ...]:
     # Only the other command line has the home's verifier, who signs, and a network; the rest is quicker without them.
     package = "notme_git" if (brought and name == install.REWRITE) or name in networked else "attest"
     return (sys.executable, "-E", "-P", "-m", package)
+
+
+def _not_installed(wanted: Sequence[str], names: Sequence[str]) -> str:
+    """What a client does without, as a sentence; empty where all is there."""
+    if names or install.REWRITE in wanted:
+        return ""
+    hint = "git config notme.verifierKey FILE names a key for it; then install again"
+    return f"post-rewrite is not put in, because nothing is here to sign its records with ({hint})"
 
 
 def _cannot_yet(repo: Repository) -> str:

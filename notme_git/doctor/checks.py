@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from notme_git.doctor import check_authority, check_config, check_daemon, check_git, check_ssh, check_tsa, check_who
+from notme_git.doctor import (
+    check_authority,
+    check_config,
+    check_daemon,
+    check_git,
+    check_records,
+    check_ssh,
+    check_tsa,
+    check_who,
+)
 from notme_git.doctor.facts import Facts
 from notme_git.doctor.finding import Finding, Severity
 
@@ -30,6 +39,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     check_daemon.check_daemon,
     check_daemon.check_socket,
     check_tsa.check_tsa,
+    check_records.check_records,
     check_git.check_trust,
 )
 

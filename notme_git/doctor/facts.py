@@ -169,6 +169,18 @@ class Tsa:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """What hooks go by: what is wrong with their settings; `keyless`: a hook that makes records has nothing to sign
+    them with; `absent`: the policy follows records, and no attestations are here.
+    """
+
+    problem: str = ""
+    remedy: str = ""
+    keyless: bool = False
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything. `programs_gone`: remembered programs from before setup that are not there, by their key."""
 
@@ -185,6 +197,7 @@ class Facts:
     daemon: Daemon
     session: Session
     tsa: Tsa = Tsa()
+    records: Records = Records()
 
     @property
     def form(self) -> str:

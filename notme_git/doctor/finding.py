@@ -123,6 +123,10 @@ CODES: Mapping[str, Code] = {
     "tsa-setting": Code(_ERROR, "`notme.timestamp`, `notme.tsa` or `notme.tsaRoot` makes no sense: nobody is asked."),
     "tsa-hook": Code(_WARNING, "`notme.timestamp` is `push`, and no hook of ours runs before a push."),
     "tsa-missed": Code(_WARNING, "Signatures were made without the time-stamp by others that was asked for."),
+    # hooks and records
+    "hook-setting": Code(_WARNING, "A `notme.*` setting of hooks makes no sense, or names a key that cannot be used."),
+    "records-keyless": Code(_WARNING, "The hook `post-rewrite` is here, and nothing to sign its records with."),
+    "attestations-absent": Code(_NOTE, "The policy here follows rewrite records, and no attestations were fetched."),
     # git itself
     "git-too-old": Code(_ERROR, "This git knows no signatures of the format: x509 since 2.19, ssh since 2.34."),
     "git-trust-bug": Code(_WARNING, "`gpg.minTrustLevel` is set, and up to 2.40 git takes no word for any level."),

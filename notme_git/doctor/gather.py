@@ -9,7 +9,7 @@ from pathlib import Path
 from attest.errors import RefusedError, UnavailableError, UsageError
 from notme_git import __version__, wanted
 from notme_git.daemon.client import BROKER, SOCKET
-from notme_git.doctor import look_authority, look_daemon, look_files, look_git, look_remote, look_tsa
+from notme_git.doctor import look_authority, look_daemon, look_files, look_git, look_records, look_remote, look_tsa
 from notme_git.doctor.facts import Facts, Git, Session, Ssh
 from notme_git.remote import place
 from notme_git.session import record
@@ -44,6 +44,7 @@ def gather(home: Path, environ: Mapping[str, str], *, directory: Path, python: s
         daemon=daemon,
         session=_session(home, environ, pid),
         tsa=look_tsa.look(home, environ, directory),
+        records=look_records.look(home, environ, directory),
     )
 
 

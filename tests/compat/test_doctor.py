@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from notme_git import shimfile
-from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, Sandbox, machine, stop_daemons
+from tests.compat.conftest import AGENT, HUMAN, SCRIPTS, Sandbox, copy, machine, stop_daemons
 from tests.peers import peer
 
 OTHER = "0123456789abcdef0123456789abcdef"
@@ -464,3 +464,23 @@ def test_two_machines_do_not_mix(sandbox: Sandbox, tmp_path: Path) -> None:
     assert "authority-missing" in said
     stop_daemons(tmp_path)
 
+
+def test_attestations_that_the_policy_follows_and_nobody_fetched_are_a_note(template: Sandbox, tmp_path: Path) -> None:
+    here = copy(template, tmp_path / "machine")
+    place = here.repo / ".notme"
+    place.mkdir()
+    (place / "policy.toml").write_text(
+        'version = 1\n[[rules]]\nname = "squashes"\nmatch = { through = "record", classes = ["agent"] }\n'
+    )
+    here.git("add", ".notme")
+    here.commit("policy")
+
+    def notes() -> set[str]:
+        return {each["code"] for each in here.notme("doctor", "--json").json["findings"]}
+
+    assert "attestations-absent" not in notes()  # and nowhere to get them from
+    here.git("remote", "add", "origin", "https://git.example/app")
+    assert "attestations-absent" in notes()
+    here.notme("attest", "HEAD")
+    assert "attestations-absent" not in notes()
+    stop_daemons(tmp_path)

@@ -72,6 +72,40 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
         stop_daemons(tmp_path)
 
 
+def test_nothing_here_signs_statements_and_the_way_to_a_key_is_said(laptop: Laptop) -> None:
+    laptop.setup()
+    laptop.trust()
+    laptop.sandbox.commit("by the agent")
+    refused = laptop.sandbox.notme("attest", "HEAD", status=64)
+    assert "--key FILE names it" in refused.err
+    said = laptop.sandbox.notme("hook", "install", "--client", "--json")
+    assert [Path(each["path"]).name for each in said.json["hooks"]] == ["pre-push", "commit-msg"]
+    assert "notme.verifierKey" in said.json["warning"]
+    assert laptop.sandbox.git("commit", "-q", "--amend", "--allow-empty", "-m", "amended").err == ""
+    laptop.sandbox.notme("hook", "install", "--client", "--hook", "post-rewrite")
+    assert "records-keyless" in codes(laptop)
+    key = laptop.sandbox.user / "key.pem"
+    laptop.sandbox.git("config", "notme.verifierKey", key)
+    assert "hook-setting" in codes(laptop)
+    laptop.sandbox.run(peer("openssl"), "genpkey", "-algorithm", "ed25519", "-out", key)
+    assert codes(laptop) == set()
+    laptop.sandbox.git("commit", "-q", "--amend", "--allow-empty", "-m", "again")
+    assert "amend of 1 commit" in laptop.sandbox.attest("rewrite", "show", "HEAD", "--attester-key", public(key)).text
+
+
+def codes(laptop: Laptop) -> set[str]:
+    """What the doctor finds, notes left out."""
+    said = laptop.sandbox.notme("doctor", "--json", status=None).json
+    return {each["code"] for each in said["findings"] if each["severity"] != "note"}
+
+
+def public(key: Path) -> Path:
+    """The public half, in a file beside it."""
+    made = key.with_suffix(".pub")
+    subprocess.run([peer("openssl"), "pkey", "-in", key, "-pubout", "-out", made], check=True)
+    return made
+
+
 @pytest.mark.parametrize("form", ["x509", "ssh"])
 def test_git_commit_is_signed_by_a_certificate_that_was_fetched_for_it(laptop: Laptop, form: str) -> None:
     told = laptop.setup("--format", form)
