@@ -92,13 +92,14 @@ class Visits:
 
         A folder has what it has. `UnavailableError` where there is something that cannot be had.
         """
-        if not self._places[number].address:
+        address = self._places[number].address
+        if not address:
             return
         from attest import sync
         from attest.remote import Remote
 
         environ = {**{k: v for k, v in self._environ.items() if k not in _LOCAL}, **_MUTE}
-        sync.sync(repo, Remote(repo, "origin", environ), at, push=False)
+        sync.sync(repo, Remote(repo, address, environ), at, push=False)
 
     def _begin(self, number: int) -> None:
         """Have this clone under way, and some of the next."""

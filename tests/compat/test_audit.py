@@ -97,7 +97,7 @@ def test_what_is_attested_at_an_address_comes_along_with_the_clone(sandbox: Sand
     blob = sandbox.git("hash-object", "-w", "--stdin", stdin=b"x").text
     sandbox.git("update-ref", "refs/attestations/notme", blob)
     [cloned] = sandbox.attest(*asked, environ=elsewhere, status=2).json["repositories"]
-    assert "no commit of attestations" in cloned["error"]
+    assert "no commit of attestations" in cloned["error"]["message"]
     assert cloned["facts"]["objects"]["total"] == 1
     assert cloned["facts"]["timeVouchers"] == {}
 
