@@ -16,6 +16,7 @@ from typing import IO
 from attest import lines, store
 from attest.apas import dispatch
 from attest.errors import MalformedError, UnavailableError
+from attest.gitobject import MAX_OBJECT_BYTES
 from attest.repository import Repository
 
 MAX_LINES = 1_000_000
@@ -57,11 +58,16 @@ class Spool(Mapping[str, "list[bytes]"]):
         self._file.close()
 
     def __getitem__(self, oid: str) -> list[bytes]:
-        found = []
+        """Its lines, each once; `UnavailableError` for more than one object can have."""
+        found, total = dict[bytes, None](), 0
         for start, size in self._places[oid]:
             self._file.seek(start)
-            found.append(self._file.read(size))
-        return found
+            content = self._file.read(size)
+            if content not in found:
+                found[content], total = None, total + size + 1
+            if total > MAX_OBJECT_BYTES:
+                raise store.too_many(oid, sum(size + 1 for _, size in self._places[oid]))
+        return list(found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

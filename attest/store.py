@@ -31,6 +31,13 @@ MAX_MERGED_BYTES = 4 * 1024 * 1024
 """Of one object's lines when they come from elsewhere: some 500 statements. What is larger is left out, so that nobody
 who may push can fill a file up to where nothing can be added or read any more (`MAX_OBJECT_BYTES`)."""
 
+MAX_UNPACKED_BYTES = 16 * 1024**3
+"""Of all files that a merge looks at: two million statements of 8 kB. A few MB of a pack can name more than any disk
+holds, as one large file in the place of many, or as files that differ from each other by a line."""
+
+_LINE_COST = 256
+"""Bytes that a line counts for beyond its own: short ones take longest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -105,12 +112,14 @@ def exists(repository: Repository, ref: str = REF) -> bool:
         return True
 
 
-def merge(repository: Repository, other: str, at: datetime, ref: str = REF) -> Added:
+def merge(
+    repository: Repository, other: str, at: datetime, ref: str = REF, *, limit: int = MAX_UNPACKED_BYTES
+) -> Added:
     """Add all that the ref or commit `other` (say, what was fetched from a remote) has and `ref` lacks.
 
     Never a conflict: every file becomes the union of both, also where `other` has lost lines or files. Files that
     cannot be read, or would exceed `MAX_MERGED_BYTES`, stay as they are here. Raises `UsageError` when `other` is
-    no commit, `UnavailableError` as `append` does.
+    no commit, `UnavailableError` as `append` does, and where files that differ have more than `limit` bytes in all.
     """
     theirs = commit_id(repository, other)
     if theirs is None:
@@ -119,7 +128,7 @@ def merge(repository: Repository, other: str, at: datetime, ref: str = REF) -> A
         tip = commit_id(repository, ref)
         if tip is not None and is_ancestor(repository, theirs, tip):
             return Added()
-        plan = _plan(repository, tip, theirs)
+        plan = _plan(repository, tip, theirs, limit)
         if plan.whole and (tip is None or is_ancestor(repository, tip, theirs)):
             moved = move(repository, ref, tip, theirs)
         else:
@@ -144,9 +153,9 @@ def beyond(repository: Repository, theirs: str | None, mine: str) -> Added:
     return Added(objects, lines)
 
 
-def _plan(repository: Repository, tip: str | None, theirs: str) -> _Plan:
+def _plan(repository: Repository, tip: str | None, theirs: str, limit: int) -> _Plan:
     files = dict[str, tuple[str | None, str]]()
-    lines, left_out, whole = 0, 0, True
+    lines, left_out, whole, cost = 0, 0, True, 0
     for found in shards.differences(repository, _root(repository, tip), _root(repository, theirs)):
         if found.theirs is None:
             left_out, whole = left_out + found.strange, False
@@ -157,6 +166,12 @@ def _plan(repository: Repository, tip: str | None, theirs: str) -> _Plan:
             other = _split(content) if kind == "blob" else set()
         except MalformedError:  # larger than anything that is read
             content, other = b"", set()
+        cost += len(content) + _LINE_COST * len(other)
+        if cost > limit:
+            raise UnavailableError(
+                f"{theirs} has more than {limit:,} bytes of attestations that are new here; nothing was added",
+                hint="If you do not expect that many, somebody pushed them to do harm: put the ref there back.",
+            )
         united = _join(mine | other)
         if not other or len(united) > MAX_MERGED_BYTES:
             left_out, whole = left_out + 1, False
@@ -188,8 +203,16 @@ def _modified(file: tuple[str, set[bytes]]) -> bytes:
     oid, lines = file
     content = _join(lines)
     if len(content) > MAX_OBJECT_BYTES:
-        raise UnavailableError(f"{path_of(oid)} would have {len(content)} bytes; at most {MAX_OBJECT_BYTES} are read")
+        raise too_many(oid, len(content))
     return b"M %b inline %b\n" % (FILE, path_of(oid).encode()) + data(content)
+
+
+def too_many(oid: str, size: int) -> UnavailableError:
+    """The error that the lines about an object have `size` bytes, which is more than are read."""
+    return UnavailableError(
+        f"{path_of(oid)} would have {size} bytes; at most {MAX_OBJECT_BYTES} are read",
+        hint=f"Nothing was stored: leave out what nobody needs to know of {oid}.",
+    )
 
 
 def _root(repository: Repository, commit_oid: str | None) -> str | None:

@@ -24,6 +24,9 @@ ATTEMPTS = 40
 PAUSE_S = 0.05
 MAX_PAUSE_S = 3.0
 
+UNPACKED = 8
+"""How many times the bytes fetched may have those unpacked: statements are a sixth of their size in a pack."""
+
 _TRACKING = "refs/notme/remotes/"
 
 
@@ -123,7 +126,7 @@ def _take(
             return None
     if missing := _missing(repository, theirs):
         remote.fetch_objects(missing, limit=limit)
-    return store.merge(repository, theirs, at, ref)
+    return store.merge(repository, theirs, at, ref, limit=UNPACKED * limit)
 
 
 def _missing(repository: Repository, commit: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attest import lines, notes, shards
 from attest.errors import MalformedError, UnavailableError
+from attest.layouts.budget import Budget
 from attest.lines import Line
 from attest.refwriter import commit_id, data
 from attest.repository import Repository
@@ -32,8 +33,9 @@ def read_all(repository: Repository) -> Iterator[tuple[str, list[bytes]]]:
     """Each object whose note has any, with these lines."""
     tip = commit_id(repository, REF)
     if tip is not None:
-        for oid, entry in _walk(repository, shards.root_of(repository, tip)):
-            if found := _attestations(_content(repository, entry) or b"", oid):
+        budget = Budget(repository, REF)
+        for oid, entry in _walk(budget, shards.root_of(repository, tip)):
+            if found := _attestations(_content(budget, entry) or b"", oid):
                 yield oid, found
 
 
@@ -75,19 +77,20 @@ def _notes(repository: Repository, oids: Sequence[str]) -> dict[str, bytes | Non
     if tip is None:
         return {}
     root, found = shards.root_of(repository, tip), dict[str, bytes | None]()
+    budget = Budget(repository, REF)
     for oid in oids:
-        entry = _find(repository, trees, root, oid)
+        entry = _find(budget, trees, root, oid)
         if entry is not None:
-            found[oid] = _content(repository, entry)
+            found[oid] = _content(budget, entry)
     return found
 
 
-def _find(repository: Repository, trees: dict[str, dict[str, Entry]], root: str, oid: str) -> Entry | None:
+def _find(budget: Budget, trees: dict[str, dict[str, Entry]], root: str, oid: str) -> Entry | None:
     """What stands in the place of an object's note, however many folders lead there."""
     tree, name = root, oid
     for _ in range(notes.FAN_OUT + 1):
         if tree not in trees:
-            trees[tree] = _tree(repository, tree)
+            trees[tree] = _tree(budget, tree)
         if name in trees[tree]:
             return trees[tree][name]
         folder = trees[tree].get(name[:2])
@@ -97,22 +100,22 @@ def _find(repository: Repository, trees: dict[str, dict[str, Entry]], root: str,
     return None
 
 
-def _content(repository: Repository, entry: Entry) -> bytes | None:
+def _content(budget: Budget, entry: Entry) -> bytes | None:
     if entry.mode != shards.FILE:
         return None
+    budget.spend()
     try:
-        return repository.read(entry.oid)[1]
+        content = budget.repository.read(entry.oid)[1]
     except MalformedError:  # larger than anything that is read
         return None
     except UnavailableError:
         raise UnavailableError(f"a note of {REF} is not here", hint=f"Fetch it: git cat-file -p {entry.oid}") from None
+    budget.spend(len(content))
+    return content
 
 
-def _tree(repository: Repository, oid: str) -> dict[str, Entry]:
-    kind, content = repository.read(oid)
-    if kind != "tree":
-        raise MalformedError(f"{REF} has a {kind} in the place of a folder")
-    return shards.entries(content, repository.object_format.hex_length // 2)
+def _tree(budget: Budget, oid: str) -> dict[str, Entry]:
+    return shards.entries(budget.tree(oid), budget.repository.object_format.hex_length // 2)
 
 
 def _attestations(note: bytes, oid: str) -> list[bytes]:
@@ -126,14 +129,14 @@ def _attestations(note: bytes, oid: str) -> list[bytes]:
     return found
 
 
-def _walk(repository: Repository, root: str) -> Iterator[tuple[str, Entry]]:
+def _walk(budget: Budget, root: str) -> Iterator[tuple[str, Entry]]:
     """All notes below a tree: the object each is about, and what stands there."""
-    length, left = repository.object_format.hex_length, [("", root)]
+    length, left = budget.repository.object_format.hex_length, [("", root)]
     for _ in range(MAX_TREES):
         if not left:
             return
         start, tree = left.pop()
-        for name, entry in _tree(repository, tree).items():
+        for name, entry in _tree(budget, tree).items():
             if name.strip("0123456789abcdef"):
                 continue
             if entry.mode == shards.FOLDER and len(name) == 2 and len(start) < 2 * notes.FAN_OUT:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attest import lines, shards
 from attest.errors import MalformedError
+from attest.layouts.budget import Budget
 from attest.lines import Line
 from attest.refwriter import commit_id, data
 from attest.repository import Repository
@@ -37,16 +38,17 @@ _UNUSUAL = re.compile(r"[^A-Za-z0-9.]+")
 
 def read(repository: Repository, oid: str) -> list[bytes]:
     """The lines about a commit."""
-    entry = _root(repository).get(repository.check_id(oid))
-    return [] if entry is None else _lines(repository, oid, entry)
+    budget = Budget(repository, REF)
+    entry = _root(budget).get(repository.check_id(oid))
+    return [] if entry is None else _lines(budget, oid, entry)
 
 
 def read_all(repository: Repository) -> Iterator[tuple[str, list[bytes]]]:
     """Each commit that has any, with its lines."""
-    length = repository.object_format.hex_length
-    for name, entry in _root(repository).items():
+    length, budget = repository.object_format.hex_length, Budget(repository, REF)
+    for name, entry in _root(budget).items():
         if len(name) == length and not name.strip("0123456789abcdef"):
-            yield name, _lines(repository, name, entry)
+            yield name, _lines(budget, name, entry)
 
 
 def additions(repository: Repository, wanted: Mapping[str, Sequence[Line]]) -> Iterator[tuple[str, bytes]]:
@@ -54,10 +56,11 @@ def additions(repository: Repository, wanted: Mapping[str, Sequence[Line]]) -> I
 
     A time-stamp is no envelope and has no place here.
     """
-    root = _root(repository)
+    budget = Budget(repository, REF)
+    root = _root(budget)
     for oid, given in wanted.items():
         entry = root.get(oid)
-        there = set(_tree(repository, entry)) if entry is not None else set()
+        there = set(_tree(budget, entry)) if entry is not None else set()
         for line in given:
             name = _name(line)
             if line.envelope is None or line.said is None or name + SIGNATURE in there:
@@ -77,39 +80,36 @@ def _name(line: Line) -> str:
     return f"{kind}-{hashlib.sha256(line.content).hexdigest()[:12]}.json"
 
 
-def _lines(repository: Repository, oid: str, entry: Entry) -> list[bytes]:
-    tree = _tree(repository, entry)
+def _lines(budget: Budget, oid: str, entry: Entry) -> list[bytes]:
+    tree = _tree(budget, entry)
     found = dict[bytes, None]()
     for name in sorted(tree)[:MAX_FILES]:
         if name.endswith(SIGNATURE):
-            bare = _line(repository, oid, tree[name])
-            whole = _line(repository, oid, tree.get(name.removesuffix(SIGNATURE) + WHOLE))
+            bare = _line(budget, oid, tree[name])
+            whole = _line(budget, oid, tree.get(name.removesuffix(SIGNATURE) + WHOLE))
             same = bare is not None and whole is not None and bare.envelope == whole.envelope
             found.update({line.content: None for line in (whole, None if same else bare) if line is not None})
     return list(found)
 
 
-def _line(repository: Repository, oid: str, entry: Entry | None) -> Line | None:
+def _line(budget: Budget, oid: str, entry: Entry | None) -> Line | None:
     """What a file holds, None where it is no attestation of this commit."""
     try:
         if entry is None or entry.mode != FILE:
             return None
-        kind, content = repository.read(entry.oid)
+        kind, content = budget.read(entry.oid)
         line = lines.parse(lines.one_line(content))
     except MalformedError:
         return None
     return line if kind == "blob" and oid in line.about else None
 
 
-def _root(repository: Repository) -> dict[str, Entry]:
-    tip = commit_id(repository, REF)
-    return {} if tip is None else _tree(repository, Entry(FOLDER, shards.root_of(repository, tip)))
+def _root(budget: Budget) -> dict[str, Entry]:
+    tip = commit_id(budget.repository, REF)
+    return {} if tip is None else _tree(budget, Entry(FOLDER, shards.root_of(budget.repository, tip)))
 
 
-def _tree(repository: Repository, entry: Entry) -> dict[str, Entry]:
+def _tree(budget: Budget, entry: Entry) -> dict[str, Entry]:
     if entry.mode != FOLDER:
         return {}
-    kind, content = repository.read(entry.oid)
-    if kind != "tree":
-        raise MalformedError(f"{REF} has a {kind} in the place of a folder")
-    return shards.entries(content, repository.object_format.hex_length // 2)
+    return shards.entries(budget.tree(entry.oid), budget.repository.object_format.hex_length // 2)

@@ -142,6 +142,21 @@ def test_more_than_the_bound_is_refused_whole(
     assert not store.exists(repo)
 
 
+def test_more_lines_about_one_object_than_are_read_are_not_all_in_memory(
+    hub: Hub, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines_of_one = [bundle(hub.oid(1), b"signature %02d" % number) for number in range(20)]
+    monkeypatch.setattr(bundlefile, "MAX_OBJECT_BYTES", 10 * len(lines_of_one[0]))
+    with bundlefile.Spool(len(hub.oid(1))) as spool:
+        for line in (*lines_of_one[:5] * 20, *lines_of_one[5:8]):
+            spool.take(line)
+        assert spool[hub.oid(1)] == lines_of_one[:8]
+    with pytest.raises(UnavailableError, match="at most") as caught:
+        bundlefile.import_file(repo, io.BytesIO(b"\n".join(lines_of_one)), AT)
+    assert "leave out" in caught.value.hint
+    assert not store.exists(repo)
+
+
 def test_a_bound_holds_for_a_line_without_end(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundlefile, "MAX_BYTES", 4 * lines.MAX_LINE_BYTES)
     with open("/dev/zero", "rb") as endless, pytest.raises(UnavailableError):
@@ -325,6 +340,24 @@ def test_folders_of_notes_without_end_are_not_followed(repo: Repository, monkeyp
     git(repo.path, "update-ref", NOTES, git(repo.path, "commit-tree", tree, "-m", "x"))
     with pytest.raises(UnavailableError, match="more than 1000 folders"):
         list(layouts.read_all(repo, Layout.NOTES))
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_one_file_in_the_place_of_many_is_not_read_without_end(
+    hub: Hub, repo: Repository, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attest.layouts.budget.MAX_BYTES", 100_000)
+    oids = [hub.oid(number) for number in range(1, 100)]
+    blob = git(repo.path, "hash-object", "-w", "--stdin", stdin="{" + 2000 * " " + "}")
+    if layout is Layout.GITSIGN:
+        folder = git(repo.path, "mktree", stdin=f"100644 blob {blob}\tx.sig\n")
+        tree = git(repo.path, "mktree", stdin="".join(f"040000 tree {folder}\t{oid}\n" for oid in oids))
+    else:
+        tree = git(repo.path, "mktree", stdin="".join(f"100644 blob {blob}\t{oid}\n" for oid in oids))
+    git(repo.path, "update-ref", layouts.ref(layout), git(repo.path, "commit-tree", tree, "-m", "x"))
+    assert layouts.read(repo, layout, oids[0]) == []
+    with pytest.raises(UnavailableError, match="not all of it was read"):
+        list(layouts.read_all(repo, layout))
 
 
 @pytest.mark.parametrize("layout", list(Layout))

@@ -13,7 +13,7 @@ import pytest
 
 from attest import repository, store
 from attest.errors import MalformedError, UnavailableError, UsageError
-from attest.gitobject import ObjectFormat
+from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat
 from attest.repository import Repository
 from tests.peers import peer
 
@@ -414,3 +414,19 @@ def test_a_file_whose_content_is_missing_is_unavailable_and_never_empty(repo: Re
     for ask in (store.read, lambda repo, name: store.append(repo, {name: [b"x"]}, AT)):
         with pytest.raises(UnavailableError):
             ask(repo, name)
+
+
+def test_one_file_in_the_place_of_many_is_not_written_as_often(repo: Repository) -> None:
+    blob = blob_of(repo, b"".join(b"%64d\n" % number for number in range(1000)))
+    hostile = of_files(repo, {at_path(repo, number): ("100644", blob) for number in range(1, 40)})
+    with pytest.raises(UnavailableError, match="nothing was added") as caught:
+        store.merge(repo, hostile, AT, limit=3_000_000)
+    assert "put the ref there back" in caught.value.hint
+    assert not store.exists(repo)
+
+
+def test_what_would_be_too_much_to_read_is_not_stored_and_says_what_to_do(repo: Repository) -> None:
+    with pytest.raises(UnavailableError) as caught:
+        store.append(repo, {oid(repo, 1): [b"x" * MAX_OBJECT_BYTES]}, AT)
+    assert "leave out" in caught.value.hint
+    assert not store.exists(repo)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from attest import signing_key
+from attest import attestation_cli, signing_key
 from attest.attester import KeyAttester
 from attest.statement import PREDICATE_TYPE as COMMIT
 from tests.compat.conftest import Sandbox, copy, stop_daemons
@@ -50,6 +51,26 @@ def test_what_is_stored_counts_by_the_homes_own_authority(attested: Sandbox) -> 
 def test_what_nobody_attested_is_rejected_and_says_so(attested: Sandbox) -> None:
     done = attested.attest("verify-attestation", "HEAD", status=REJECTED)
     assert "no attestation counts" in done.text
+
+
+def test_lines_of_blanks_are_bounded_and_empty_ones_take_no_memory(
+    attested: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attestation_cli, "MAX_FILE_BYTES", 3_000_000)
+    good = bundle(attested).read_bytes()
+    file = attested.root / "blank.jsonl"
+    file.write_bytes(b"\n" * 2_000_000 + good)
+    attested.attest("verify-attestation", file, "--subject", "one")
+    tracemalloc.start()
+    try:
+        found, (_, most) = attestation_cli._of_file(str(file)), tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [good.strip()]
+    assert most < 12_000_000
+    file.write_bytes(b" \n" * 600_000 + good)
+    done = attested.attest("verify-attestation", file, "--subject", "one", status=UNCHECKED)
+    assert "more than 100000 lines" in done.err
 
 
 def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> None:
