@@ -25,6 +25,7 @@ ATTEST = Path(sys.executable).parent / "notme-attest"
 VERIFY = ROOT / "action" / "verify"
 RECORD = ROOT / "action" / "record"
 WORKFLOW = ROOT / ".github" / "workflows" / "verify.yml"
+FETCHED = "notme-attest/repository"
 GITLAB = ROOT / "action" / "gitlab" / "verify.yml"
 REPOSITORY = "example/tool"
 NO_BUNDLE = "warning: no trust bundle: retired epochs, revocations and rollback were not checked\n"
@@ -211,6 +212,11 @@ def test_the_action_after_a_merge_records_what_was_squashed_and_pushes_it(place:
     assert not (Path(outputs["report"]).parent / "key.pem").exists()
     stored = made.clone.git("rev-parse", "refs/attestations/notme", environ={"GIT_DIR": str(hub)})
     assert len(stored.out.strip()) == 40
+    after = place.job("after", made.agent)
+    after.action(VERIFY, {"anchors": place.anchors})
+    assert not after.failed, after.log
+    came = made.clone.git("rev-parse", "refs/attestations/notme", environ={"GIT_DIR": str(after.temp / FETCHED)})
+    assert came.out == stored.out
     refused = place.job("record-refused", made.feature)
     refused.action(RECORD, {**given, "key": ""})
     assert "the input key is missing" in refused.log
