@@ -65,6 +65,12 @@ from attest.profile import (
 )
 from attest.types import PrincipalKind
 
+NOT_PINNED = (
+    "pin its authority's root with --anchor FILE, after checking the fingerprint out of band; "
+    "after a rotation, a newer trust bundle names it (notme-git trust update, --bundle FILE)"
+)
+"""What to do about a certificate under no pinned anchor."""
+
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -322,7 +328,7 @@ def find_anchor(certificate: x509.Certificate, anchors: Sequence[Anchor]) -> Anc
         Reason.ANCHOR_UNKNOWN,
         f"no pinned anchor issued the certificate of {certificate.subject.rfc4514_string()!r}"
         f" (issuer {certificate.issuer.rfc4514_string()!r})",
-        hint="pin its authority's root with --anchor FILE, after checking the fingerprint out of band",
+        hint=NOT_PINNED,
     )
 
 

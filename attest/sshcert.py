@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from attest import asn1, keys, sshwire
 from attest import claims as claims_codec
-from attest.certificate import Anchor, BridgeCertificate, Chain, check_name, read_instant
+from attest.certificate import NOT_PINNED, Anchor, BridgeCertificate, Chain, check_name, read_instant
 from attest.claims import MAX_CLAIMS_BYTES, Claims
 from attest.errors import Error, MalformedError, Reason, Step, VerificationError
 from attest.gitobject import MAX_SECONDS
@@ -185,7 +185,7 @@ def verify_chain(read: UserCertificate, anchors: Sequence[Anchor], profile: Prof
             Step.CHAIN,
             Reason.ANCHOR_UNKNOWN,
             f"no pinned anchor issued the SSH certificate of {read.key_id[:256]!r}",
-            hint="pin its authority's root with --anchor FILE, after checking the fingerprint out of band",
+            hint=NOT_PINNED,
         )
     if profile not in (None, Profile.NOTME):
         raise _mismatch(f"the certificate is of profile {anchor.profile}, not {profile}")

@@ -98,7 +98,8 @@ class Place:
     def keep(self, *rewrites: Rewrite) -> None:
         """Signed by the world's verifier."""
         with self.opened() as repo:
-            maker.keep(repo, rewrites, ForgedVerifier(self.world), self.world.now)
+            verifier = uri_of(self.world.forge().verifier(at=self.world.now))
+            maker.keep(repo, rewrites, ForgedVerifier(self.world, verifier), self.query(), self.world.now)
 
     def store(self, new: str, *lines: bytes) -> None:
         with self.opened() as repo:

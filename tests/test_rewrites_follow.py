@@ -21,7 +21,7 @@ from attest.receive.policies import Policies
 from attest.receive.push import Report
 from attest.receive.settings import Settings
 from attest.receive.updates import Update
-from attest.rewrites import follow, statement
+from attest.rewrites import follow, maker, statement
 from attest.rewrites.model import Compared, Made, Relation
 from attest.rules.ruleset import Ruleset
 from attest.signing_key import SigningKey
@@ -331,6 +331,31 @@ def test_what_was_said_before_is_not_said_again(fresh: Place) -> None:
     fresh.world.tick(minutes=5)
     fresh.keep(fresh.make(squash))
     assert len(fresh.row(squash).through) == 1
+
+
+def test_a_line_in_our_name_that_we_did_not_sign_keeps_us_from_saying_nothing(fresh: Place) -> None:
+    squash, ours, theirs = fresh.squash(), signing(), signing()
+    record = replace(fresh.make(squash), verifier="https://ci.example/rewrites")
+    fresh.store(squash, KeyAttester(theirs, record.verifier).sign(statement.build(record), NOW))
+    fresh.world.tick(minutes=5)
+    with fresh.opened() as repo:
+        by = KeyAttester(ours, record.verifier)
+        assert maker.keep(repo, [record], by, fresh.query(), fresh.world.now) == [record]
+        assert maker.keep(repo, [record], by, fresh.query(), fresh.world.now) == []
+    found = fresh.row(squash, attesters=(ours.public,)).through
+    assert [bool(each.refused) for each in found] == [False, True]
+    # Nor does such a line keep a verifier with a certificate from it.
+    mine = fresh.make(squash)
+    fresh.store(squash, KeyAttester(theirs, mine.verifier).sign(statement.build(mine), NOW))
+    fresh.world.tick(minutes=5)
+    fresh.keep(mine)
+    fresh.keep(mine)
+    assert [bool(each.refused) for each in fresh.row(squash).through] == [False, True, True, True]
+
+
+def signing() -> SigningKey:
+    key = Ed25519PrivateKey.generate()
+    return SigningKey(keys.from_cryptography(key.public_key()), key)
 
 
 def test_one_asks_for_records_only_where_there_are_any(fresh: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,8 +97,11 @@ REASONS = (
         "No authority that is pinned here issued the certificate, or the policy does not count that authority.",
         "no pinned anchor issued the certificate of 'O=notme,CN=claude-code' (issuer "
         "'O=notme,CN=authority.example'); pin "
-        "its authority's root with --anchor FILE, after checking the fingerprint out of band",
-        "Get the authority's root from someone who knows (`notme-git trust export`), compare fingerprints, and pin it.",
+        "its authority's root with --anchor FILE, after checking the fingerprint out of band; after a rotation, a "
+        "newer trust bundle names it (notme-git trust update, --bundle FILE)",
+        "Get the authority's root from someone who knows (`notme-git trust export`), compare fingerprints, and pin it. "
+        "Where an authority that is pinned began a new epoch, take its newer trust bundle: `notme-git trust update`, "
+        "or the file that `--bundle` names (on a server `notme.bundle`).",
     ),
     _reason(
         Reason.CERTIFICATE_INVALID, Step.CHAIN,

@@ -24,6 +24,9 @@ _RECORD = (
     "or, where it was made from signed commits, send a record of them first: "
     "notme-attest rewrite record {commit} --from OLD.., then notme-attest sync"
 )
+_REPLACED = frozenset({Reason.SIGNATURE_MISSING, Reason.SIGNATURE_FOREIGN, Reason.KEY_UNKNOWN, Reason.NO_RULE})
+"""Where a forge made a commit of signed ones, it carries no signature or the forge's own."""
+
 _MAX_RECORDS = 3
 _ADMIN = "ask who runs this server"
 _STAMP = (
@@ -41,7 +44,8 @@ _REMEDIES: dict[str, str] = {
     Reason.SIGNATURE_FOREIGN: "sign as an agent of a pinned authority, or have the key listed in the policy",
     Reason.KEY_UNKNOWN: "sign with a key that the policy lists, or have this one listed",
     Reason.KEY_REVOKED: "sign with another key: this one was revoked",
-    Reason.ANCHOR_UNKNOWN: "sign under an authority that this server pinned, or have yours pinned",
+    Reason.ANCHOR_UNKNOWN: "sign under an authority that this server pinned, or have yours pinned; "
+    "after a rotation of its keys the server needs a newer trust bundle",
     Reason.TIME_UNPROVEN: _STAMP,
     Reason.TIME_REQUIRED: _STAMP,
     Reason.TIME_OUTSIDE_VALIDITY: _ANEW,
@@ -124,7 +128,8 @@ def _row(row: Row, report: Report, told: set[str]) -> Iterator[str]:
 
 def _records(row: Row, report: Report, told: set[str]) -> Iterator[str]:
     """Where a rule would take a rewrite record for a signature: why none does, or how to send one."""
-    if not report.follows or row.kind != "commit":
+    found = row.decisive
+    if not report.follows or row.kind != "commit" or found is None or found.reason not in _REPLACED:
         return
     for each in [record for record in row.through if record.refused][:_MAX_RECORDS]:
         yield f"    rewrite record {each.record[:SHORT]} is not followed: {_cut(each.refused, MAX_DETAIL)}"

@@ -91,7 +91,7 @@ def _record(repo: Repository, asked: Sequence[Asked], at: datetime) -> None:
     if not drafts:
         return
     attester = _attester(said, at)
-    maker.keep(repo, [replace(each, verifier=attester.id) for each in drafts], attester, at)
+    maker.keep(repo, [replace(each, verifier=attester.id) for each in drafts], attester, query, at)
 
 
 def _known(repo: Repository, ids: Sequence[str]) -> frozenset[str]:

@@ -73,7 +73,7 @@ def record(
     asked = landed(repo, tip, old, Made(made) if made else None)
     attester = attester_options.chosen(signer, at)
     rewrites = maker.make(repo, asked, query, attester.id, at)
-    kept = maker.keep(repo, rewrites, attester, at)
+    kept = maker.keep(repo, rewrites, attester, query, at)
     if as_json:
         click.echo(json.dumps([_data(each, each in kept) for each in rewrites], indent=2, ensure_ascii=False))
     else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attest import forges, history, said, statement, store
+from attest import attestation, forges, history, said, statement, store
+from attest.attestation import Accepting, Credential
 from attest.attester import Attester
 from attest.errors import Error, UsageError
 from attest.evidence import RANK
@@ -22,6 +23,7 @@ from attest.rewrites.model import MAX_OLD, Made, New, Old, Rewrite, Rewriter, Re
 from attest.rewrites.statement import MAX_STATEMENTS, build
 from attest.row import Row
 from attest.through import Who
+from attest.trust import Trust
 from attest.types import Outcome, Principal
 
 
@@ -64,10 +66,16 @@ def make(repo: Repository, asked: Sequence[Asked], query: Query, verifier: str, 
     ]
 
 
-def keep(repo: Repository, rewrites: Sequence[Rewrite], attester: Attester, at: datetime) -> list[Rewrite]:
-    """Sign and store what is not stored yet; returns what was. What was said before is not said again."""
+def keep(
+    repo: Repository, rewrites: Sequence[Rewrite], attester: Attester, query: Query, at: datetime
+) -> list[Rewrite]:
+    """Sign and store what is not stored yet; returns what was. What this attester said before is not said again."""
     stored = store.read_many(repo, [each.new.object_id for each in rewrites]) if store.exists(repo) else {}
-    fresh = [each for each in rewrites if not _is_known(each, stored.get(each.new.object_id, ()))]
+    fresh = [
+        each
+        for each in rewrites
+        if not any(_is_signed(line, attester, query.trusted, at) for line in _same_said(each, stored))
+    ]
     lines: dict[str, list[bytes]] = {}
     for each in fresh:
         lines.setdefault(each.new.object_id, []).append(attester.sign(build(each), at))
@@ -76,12 +84,25 @@ def keep(repo: Repository, rewrites: Sequence[Rewrite], attester: Attester, at: 
     return fresh
 
 
-def _is_known(rewrite: Rewrite, lines: Sequence[bytes]) -> bool:
-    known = (found.rewrite for found in reader.of_lines(lines))
-    return any(
-        replace(each, recorded_at=rewrite.recorded_at, old=_same(each.old)) == replace(rewrite, old=_same(rewrite.old))
-        for each in known
-    )
+def _same_said(rewrite: Rewrite, stored: Mapping[str, Sequence[bytes]]) -> Iterator[bytes]:
+    """The stored lines that say the same, whoever signed them."""
+    wanted = replace(rewrite, old=_same(rewrite.old))
+    for found in reader.of_lines(stored.get(rewrite.new.object_id, ())):
+        each = found.rewrite
+        if replace(each, recorded_at=rewrite.recorded_at, old=_same(each.old)) == wanted:
+            yield found.line
+
+
+def _is_signed(line: bytes, attester: Attester, trusted: Trust, at: datetime) -> bool:
+    """Whether this attester signed it: anybody can store a line in its name, and after a theft it has a new key."""
+    keys = () if attester.public is None else (attester.public,)
+    try:
+        by = attestation.verify(line, Accepting(trusted, keys), at).by
+    except Error:
+        return False
+    if attester.public is not None:
+        return any(each.key == attester.public for each in by)
+    return any(each.credential is Credential.CERTIFICATE and each.uri == attester.id for each in by)
 
 
 def _same(old: Sequence[Old]) -> tuple[Old, ...]:

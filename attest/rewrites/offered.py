@@ -27,7 +27,7 @@ def record(repo: Repository, check: Check, attester: Attester, at: datetime) -> 
     query = check.query
     if attester.public is not None:
         query = replace(query, attesters=(*query.attesters, attester.public))
-    kept = maker.keep(repo, maker.make(repo, asked, query, attester.id, at), attester, at)
+    kept = maker.keep(repo, maker.make(repo, asked, query, attester.id, at), attester, query, at)
     rows = {row.object_id: row for row in history.rows(repo, [each.pair.new for each in asked], query)}
     changes = [replace(change, row=rows.get(change.row.object_id, change.row)) for change in check.changes]
     return replace(check, query=query, changes=tuple(changes)), len(kept)
