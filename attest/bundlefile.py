@@ -16,7 +16,6 @@ from typing import IO
 from attest import lines, store
 from attest.apas import dispatch
 from attest.errors import MalformedError, UnavailableError
-from attest.gitobject import MAX_OBJECT_BYTES
 from attest.repository import Repository
 
 MAX_LINES = 1_000_000
@@ -65,7 +64,7 @@ class Spool(Mapping[str, "list[bytes]"]):
             content = self._file.read(size)
             if content not in found:
                 found[content], total = None, total + size + 1
-            if total > MAX_OBJECT_BYTES:
+            if total > store.MAX_ADDED_BYTES:
                 raise store.too_many(oid, sum(size + 1 for _, size in self._places[oid]))
         return list(found)
 

@@ -20,16 +20,19 @@ from datetime import datetime
 
 from attest import shards
 from attest.errors import MalformedError, UnavailableError, UsageError
-from attest.gitobject import MAX_OBJECT_BYTES
 from attest.refwriter import ATTEMPTS, busy, commit, commit_id, data, is_ancestor, move
 from attest.repository import Repository
 from attest.shards import FILE, path_of
 
 REF = "refs/attestations/notme"
 
-MAX_MERGED_BYTES = 4 * 1024 * 1024
-"""Of one object's lines when they come from elsewhere: some 500 statements. What is larger is left out, so that nobody
-who may push can fill a file up to where nothing can be added or read any more (`MAX_OBJECT_BYTES`)."""
+MAX_ADDED_BYTES = 4 * 1024 * 1024
+"""Of one object's lines where some are added: some 500 statements."""
+
+MAX_MERGED_BYTES = 2 * MAX_ADDED_BYTES
+"""Of one object's lines when they come from elsewhere, so that two who added all they could can still be united. What
+is larger was made by nobody who keeps to the bounds. It is left out, also of what is pushed then: nobody who may push
+can fill a file up to where nothing can be read any more (`MAX_OBJECT_BYTES`)."""
 
 MAX_UNPACKED_BYTES = 16 * 1024**3
 """Of all files that a merge looks at: two million statements of 8 kB. A few MB of a pack can name more than any disk
@@ -62,8 +65,9 @@ def append(repository: Repository, bundles: Mapping[str, Sequence[bytes]], at: d
 
     `bundles` maps object id (lower-case hex) to lines, and is asked for the same id more than once: it may read
     them from elsewhere. All become one commit, dated `at`; nothing new makes none. Raises `MalformedError` for
-    what is no id, `UsageError` for what is no line, and `UnavailableError` when git cannot write: in a hook's
-    quarantine, on a full disk, or after losing `ATTEMPTS` races in a row.
+    what is no id, `UsageError` for what is no line, and `UnavailableError` for an object that would have more than
+    `MAX_ADDED_BYTES`, and when git cannot write: in a hook's quarantine, on a full disk, or after losing `ATTEMPTS`
+    races in a row.
     """
     wanted = sorted(repository.check_id(oid) for oid in bundles)
     for oid in wanted:
@@ -79,8 +83,8 @@ def append(repository: Repository, bundles: Mapping[str, Sequence[bytes]], at: d
         if not changed:
             return 0
         files = ((oid, set(bundles[oid]) | _lines(repository, stored.get(oid))) for oid in changed)
-        message = f"attest {len(changed)} object(s)"
-        if commit(repository, ref, [tip] if tip else [], message, at, map(_modified, files)):
+        commands = (_modified(each, MAX_ADDED_BYTES) for each in files)
+        if commit(repository, ref, [tip] if tip else [], f"attest {len(changed)} object(s)", at, commands):
             return count
     raise busy(ref, ATTEMPTS)
 
@@ -199,19 +203,19 @@ def _alone(commands: Iterable[bytes]) -> Iterator[bytes]:
     yield from commands
 
 
-def _modified(file: tuple[str, set[bytes]]) -> bytes:
+def _modified(file: tuple[str, set[bytes]], limit: int = MAX_MERGED_BYTES) -> bytes:
     oid, lines = file
     content = _join(lines)
-    if len(content) > MAX_OBJECT_BYTES:
+    if len(content) > limit:
         raise too_many(oid, len(content))
     return b"M %b inline %b\n" % (FILE, path_of(oid).encode()) + data(content)
 
 
 def too_many(oid: str, size: int) -> UnavailableError:
-    """The error that the lines about an object have `size` bytes, which is more than are read."""
+    """The error that the lines about an object would have `size` bytes."""
     return UnavailableError(
-        f"{path_of(oid)} would have {size} bytes; at most {MAX_OBJECT_BYTES} are read",
-        hint=f"Nothing was stored: leave out what nobody needs to know of {oid}.",
+        f"{path_of(oid)} would have {size:,} bytes; lines are added to at most {MAX_ADDED_BYTES:,}",
+        hint=f"Nothing was stored: leave out what nobody needs to know of {oid[:12]}.",
     )
 
 

@@ -61,7 +61,10 @@ def command(
         if not fetch_only:
             click.echo(f"to {shown}: {_said(done.pushed)}")
     if done.fetched.left_out:
-        click.echo(f"warning: {done.fetched.left_out} malformed or oversized file(s) were left out", err=True)
+        said = f"warning: {done.fetched.left_out} malformed or oversized file(s) were left out"
+        if done.tip is not None and done.tip == done.remote_tip:
+            said += f", and are now only in the history of {printable(done.remote)}'s ref"
+        click.echo(said, err=True)
     if done.emptied:
         click.echo(f"warning: {printable(done.remote)} had {done.ref} before and had lost it", err=True)
     return ACCEPTED

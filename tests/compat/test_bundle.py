@@ -146,7 +146,7 @@ def test_more_lines_about_one_object_than_are_read_are_not_all_in_memory(
     hub: Hub, repo: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines_of_one = [bundle(hub.oid(1), b"signature %02d" % number) for number in range(20)]
-    monkeypatch.setattr(bundlefile, "MAX_OBJECT_BYTES", 10 * len(lines_of_one[0]))
+    monkeypatch.setattr(store, "MAX_ADDED_BYTES", 10 * len(lines_of_one[0]))
     with bundlefile.Spool(len(hub.oid(1))) as spool:
         for line in (*lines_of_one[:5] * 20, *lines_of_one[5:8]):
             spool.take(line)

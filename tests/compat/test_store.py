@@ -13,7 +13,7 @@ import pytest
 
 from attest import repository, store
 from attest.errors import MalformedError, UnavailableError, UsageError
-from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat
+from attest.gitobject import ObjectFormat
 from attest.repository import Repository
 from tests.peers import peer
 
@@ -425,8 +425,15 @@ def test_one_file_in_the_place_of_many_is_not_written_as_often(repo: Repository)
     assert not store.exists(repo)
 
 
-def test_what_would_be_too_much_to_read_is_not_stored_and_says_what_to_do(repo: Repository) -> None:
+def test_what_can_be_added_here_others_take(make: Maker) -> None:
+    """Else the next who synchronizes would take it out of the remote's files."""
+    repo, other = make("repo"), make("other")
+    most = b"x" * (store.MAX_ADDED_BYTES - 1)
     with pytest.raises(UnavailableError) as caught:
-        store.append(repo, {oid(repo, 1): [b"x" * MAX_OBJECT_BYTES]}, AT)
+        store.append(repo, {oid(repo, 1): [most, b"y"]}, AT)
     assert "leave out" in caught.value.hint
     assert not store.exists(repo)
+    store.append(repo, {oid(repo, 1): [most]}, AT)
+    store.append(other, {oid(repo, 1): [b"y" + most[1:]]}, AT)
+    assert store.merge(other, fetch(other, repo), AT) == store.Added(1, 1)
+    assert len(store.read(other, oid(repo, 1))) == 2
