@@ -15,6 +15,8 @@ import click
 
 from attest import attestation_judge, lines, stamps
 from attest.accepting import accepting_options
+from attest.apas.dispatch import PREDICATE_TYPE as DISPATCH
+from attest.apas.handoff import PREDICATE_TYPE as HANDOFF
 from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
@@ -23,12 +25,34 @@ from attest.command import FILE
 from attest.errors import MalformedError, Reason, UnavailableError, UsageError, VerificationError
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
+from attest.predicates.provenance import PREDICATE_TYPE as PROVENANCE
+from attest.predicates.reference import PREDICATE_TYPE as REFERENCE
+from attest.predicates.svr import PREDICATE_TYPE as SVR
+from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
+from attest.predicates.vsa import PREDICATE_TYPE as VSA
 from attest.report.text import printable
 from attest.repository import Repository, without_credentials
+from attest.rewrites.statement import PREDICATE_TYPE as REWRITE
 from attest.said import ALGORITHMS, OBJECT
 from attest.show_cli import BY_KEY, LAYOUTS, stored
+from attest.statement import PREDICATE_TYPE as COMMIT
+from attest.witnessed import PREDICATE_TYPE as WITNESS
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
+
+SHORT = {
+    "commit": COMMIT,
+    "vsa": VSA,
+    "svr": SVR,
+    "test-result": TEST_RESULT,
+    "reference": REFERENCE,
+    "source-provenance": PROVENANCE,
+    "dispatch": DISPATCH,
+    "handoff": HANDOFF,
+    "rewrite": REWRITE,
+    "witness": WITNESS,
+}
+"""Predicate types by the names that commands here have for them."""
 
 _LINE = re.compile(rb"[^\r\n]+")
 
@@ -39,7 +63,13 @@ _LINE = re.compile(rb"[^\r\n]+")
 @accepting_options
 @click.option("--layout", type=click.Choice(LAYOUTS), help="Read where that tool keeps them: docs/storage.md.")
 @click.option("--subject", metavar="REV|[ALG:]DIGEST", help="What FILE has to be about: an object, or a digest in hex.")
-@click.option("--type", "types", multiple=True, metavar="URI", help="A predicate type that has to be there.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="URI",
+    help="A predicate type that has to be there; or vsa, svr, ... as attest --type.",
+)
 @click.option("--level", "levels", multiple=True, help="A level, property or test that has to be stated. Repeatable.")
 @click.option("--ref", help="The full ref that the statement has to be about.")
 @click.option("--repository", "address", metavar="URL", help="The repository that the statement has to be about.")
@@ -77,6 +107,8 @@ def command(
             "nobody is named whose attestations would count",
             hint="name an authority with --anchor, or a key with --attester-key",
         )
+    _check(ref=ref, repository=address, levels=levels)
+    types = tuple(map(_type, types))
     who = _attesters(accepting, policy, threshold)
     wanted = Wanted(levels, None if address is None else without_credentials(address), ref)
     reports = []
@@ -87,10 +119,28 @@ def command(
         click.echo(json.dumps([_data(*report) for report in reports], indent=2, ensure_ascii=False))
     else:
         for report in reports:
-            for line in _text(*report, by_options=policy is None):
+            for line in _text(*report, by_options=policy is None, fetchable=subject is None and layout is None):
                 click.echo(line)
     statuses = {STATUS[judged.outcome] for _, _, judged in reports}
     return 1 if 1 in statuses else max(statuses)
+
+
+def _check(*, ref: str | None, repository: str | None, levels: Sequence[str]) -> None:
+    """`UsageError` for what no statement can be about: a variable that is not set, a ref by its short name."""
+    for name, value in (("--ref", ref), ("--repository", repository), *(("--level", level) for level in levels)):
+        if value == "":
+            raise UsageError(f"{name} is empty", hint="leave it away where nothing is asked for")
+    if ref is not None and not ref.startswith("refs/"):
+        raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
+
+
+def _type(name: str) -> str:
+    """The URI of a predicate type, which `attest --type` has a short name for; `UsageError` for what is neither."""
+    if name in SHORT:
+        return SHORT[name]
+    if ":" not in name:
+        raise UsageError(f"--type {name!r} is no predicate type", hint=f"a URI, or one of {', '.join(SHORT)}")
+    return name
 
 
 def _attesters(accepting: Accepting, policy: Path | None, threshold: int) -> Attesters:
@@ -169,12 +219,16 @@ def _of_file(target: str) -> list[bytes]:
     return found
 
 
-def _text(target: str, digest: str | None, judged: Judgement, *, by_options: bool) -> Iterator[str]:
+def _text(
+    target: str, digest: str | None, judged: Judgement, *, by_options: bool, fetchable: bool
+) -> Iterator[str]:
     yield f"{printable(target)} ({digest}): {str(judged.outcome).upper().replace('-', ' ')}"
     for item in judged.items:
         yield f"  {'counts' if item.counts else 'does not count'}: {_said(item)}"
     for missing in judged.missing:
         yield f"  missing: {printable(missing)}"
+    if not judged.items and fetchable:
+        yield "  nothing is stored about it here; notme-attest sync --fetch-only fetches what the remote has"
     if judged.missing and by_options and any(map(_unknown, judged.items)):
         yield f"  {BY_KEY}"
 

@@ -51,6 +51,7 @@ def test_what_is_stored_counts_by_the_homes_own_authority(attested: Sandbox) -> 
 def test_what_nobody_attested_is_rejected_and_says_so(attested: Sandbox) -> None:
     done = attested.attest("verify-attestation", "HEAD", status=REJECTED)
     assert "no attestation counts" in done.text
+    assert "notme-attest sync --fetch-only" in done.text
 
 
 def test_lines_of_blanks_are_bounded_and_empty_ones_take_no_memory(
@@ -71,6 +72,15 @@ def test_lines_of_blanks_are_bounded_and_empty_ones_take_no_memory(
     file.write_bytes(b" \n" * 600_000 + good)
     done = attested.attest("verify-attestation", file, "--subject", "one", status=UNCHECKED)
     assert "more than 100000 lines" in done.err
+
+
+def test_types_go_by_their_short_names_too_and_what_nothing_can_be_about_is_no_question(attested: Sandbox) -> None:
+    assert "ACCEPTED" in attested.attest("verify-attestation", "one", "--type", "commit").text
+    missing = attested.attest("verify-attestation", "one", "--type", "vsa", status=REJECTED)
+    assert "no attestation of type https://slsa.dev/verification_summary/v1 counts" in missing.text
+    nothing = [(name, "") for name in ("--type", "--ref", "--repository", "--level")]
+    for words in (("--type", "vsas"), ("--ref", "main"), *nothing):
+        attested.attest("verify-attestation", "one", *words, status=USAGE)
 
 
 def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> None:
