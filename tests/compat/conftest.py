@@ -23,6 +23,8 @@ import pytest
 from notme_git import shimfile
 from notme_git.daemon import client
 from notme_git.daemon import place as places
+from tests.compat import warm
+from tests.disk import unsynced
 from tests.peers import SEARCH, peer
 
 SCRIPTS = Path(sys.executable).parent
@@ -30,6 +32,8 @@ AGENT = "claude-code"
 HUMAN = "Alice Example <alice@example.org>"
 SUMMARY = f"{AGENT} for {HUMAN} (same-user, self-asserted)"
 KEY = f"notme:{AGENT}"
+OF_PROCESSES = [(each,) for each in ("broker", "daemon", "proxy", "run", "sessions")]
+"""Commands whose work is processes: they are real ones."""
 SECONDS = 60
 IDLE_S = 20
 """A daemon that a test forgot is gone after so long."""
@@ -93,17 +97,19 @@ class Sandbox:
         status: int | None = 0,
         stdin: bytes = b"",
         environ: Mapping[str, str] | None = None,
+        real: bool = True,
     ) -> Done:
-        """Run a command and insist on its exit status; None takes any."""
-        ended = subprocess.run(
-            command,
-            cwd=cwd or self.repo,
-            env={**self.environ, **(environ or {})},
-            input=stdin,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        """Run a command and insist on its exit status; None takes any. Not `real`: a console script, see `warm`."""
+        wanted: dict[str, Any] = {
+            "cwd": cwd or self.repo,
+            "env": {**self.environ, **(environ or {})},
+            "input": stdin,
+            "timeout": SECONDS,
+        }
+        if real:
+            ended = subprocess.run(command, capture_output=True, check=False, **wanted)
+        else:
+            ended = warm.run(command, **wanted)
         done = Done(ended.returncode, ended.stdout, ended.stderr.decode("utf-8", "replace"))
         assert status is None or done.status == status, f"{command}: {done}"
         return done
@@ -112,10 +118,12 @@ class Sandbox:
         return self.run(peer("git"), *arguments, **options)
 
     def notme(self, *arguments: str | Path, **options: Any) -> Done:
-        return self.run(SCRIPTS / "notme-git", *arguments, **options)
+        real = options.pop("real", False) or arguments[:1] in OF_PROCESSES
+        return self.run(SCRIPTS / "notme-git", *arguments, real=real, **options)
 
     def attest(self, *arguments: str | Path, **options: Any) -> Done:
-        return self.run(SCRIPTS / "notme-attest", *arguments, **options)
+        real = options.pop("real", False)
+        return self.run(SCRIPTS / "notme-attest", *arguments, real=real, **options)
 
     def commit(self, message: str = "x", *arguments: str, **options: Any) -> Done:
         return self.git("commit", "-q", "--allow-empty", "-m", message, *arguments, **options)
@@ -194,7 +202,8 @@ def copy(template: Sandbox, root: Path) -> Sandbox:
     left_out = shutil.ignore_patterns("setup", "daemon", "sessions", "notme-git-*")
     shutil.copytree(template.root, root, symlinks=True, ignore=left_out)
     made = Sandbox(root, {k: v.replace(str(template.root), str(root)) for k, v in template.environ.items()})
-    shimfile.install(made.home, sys.executable)
+    with unsynced():
+        shimfile.install(made.home, sys.executable)
     config = made.repo / ".git" / "config"
     config.write_bytes(config.read_bytes().replace(os.fsencode(template.root), os.fsencode(root)))
     return made
@@ -225,6 +234,12 @@ def stop_daemons(root: Path) -> None:
     for authority in [folder for folder in folders if folder.name == "authority"]:
         folder = f"/tmp/notme-git-{places.name(authority.parent)}-{os.getuid()}"
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    yield
+    warm.end()
 
 
 @pytest.fixture(scope="session")

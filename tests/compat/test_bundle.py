@@ -20,6 +20,7 @@ from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat
 from attest.layouts import Layout, gitsign
 from attest.repository import Repository
 from tests.clones import Hub, git
+from tests.compat import warm
 from tests.peers import peer
 from tests.statements import bare, bundle, envelope, payload, stamp, witness
 from tests.test_lines import SOURCETOOL
@@ -44,14 +45,7 @@ def repo(hub: Hub) -> Repository:
 def attest(
     repo: Repository, *arguments: str, status: int = 0, stdin: bytes = b"", environ: Mapping[str, str] | None = None
 ) -> tuple[bytes, str]:
-    done = subprocess.run(
-        [ATTEST, *arguments],
-        cwd=repo.path,
-        input=stdin,
-        env={**os.environ, **(environ or {})},
-        capture_output=True,
-        check=False,
-    )
+    done = warm.run([ATTEST, *arguments], cwd=repo.path, input=stdin, env={**os.environ, **(environ or {})})
     assert done.returncode == status, done
     return done.stdout, done.stderr.decode()
 

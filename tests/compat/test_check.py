@@ -16,6 +16,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from tests.compat import warm
 from tests.compat.runner import Job
 from tests.offered import Offered, offered
 from tests.peers import ROOT, SARIF_SCHEMA, SEARCH, WHEELS, peer
@@ -48,15 +49,13 @@ class Place:
         """As a variable holds it."""
         environ = {**self.made.clone.environ, "NOTME_HOME": str(self.made.clone.world.home)}
         words = [str(ATTEST.with_name("notme-git")), "trust", "export", "--format", "bundle"]
-        ended = subprocess.run(words, env=environ, capture_output=True, timeout=60, check=True)
+        ended = warm.run(words, env=environ)
+        assert ended.returncode == 0
         return base64.b64encode(ended.stdout).decode()
 
     def run(self, *words: str, program: str = "notme-attest", **more: str) -> Ended:
         environ = {**self.made.clone.environ, "NOTME_HOME": str(self.made.clone.world.home), **more}
-        ended = subprocess.run(
-            [ATTEST.with_name(program), *words], cwd=self.made.clone.path, env=environ,
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        ended = warm.run_text([ATTEST.with_name(program), *words], cwd=self.made.clone.path, env=environ)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def check(self, *words: str, head: str = "", **more: str) -> Ended:

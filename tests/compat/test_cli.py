@@ -184,7 +184,7 @@ def test_out_writes_the_one_bundle(sandbox: Sandbox) -> None:
 )
 def test_the_exit_status_tells_refused_from_could_not(sandbox: Sandbox, words: tuple[str, ...], status: int) -> None:
     sandbox.unsigned()
-    done = sandbox.run(SCRIPTS / words[0], *words[1:], status=status)
+    done = sandbox.run(SCRIPTS / words[0], *words[1:], status=status, real=False)
     assert "Traceback" not in done.err
     if done.status in (COULD_NOT, USAGE):
         assert done.out == b""
@@ -194,7 +194,7 @@ def test_the_exit_status_tells_refused_from_could_not(sandbox: Sandbox, words: t
 @pytest.mark.parametrize("program", ["notme-attest", "notme-git"])
 def test_whoever_has_no_statement_to_show_says_who_says_so(sandbox: Sandbox, program: str) -> None:
     sandbox.unsigned()
-    said = sandbox.run(SCRIPTS / program, "show", "HEAD", status=REFUSED).err
+    said = sandbox.run(SCRIPTS / program, "show", "HEAD", status=REFUSED, real=False).err
     assert said.startswith(f"{program}: no statement is stored for {sandbox.rev('HEAD')}")
 
 

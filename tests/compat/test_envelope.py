@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from attest import dsse, signing_key
+from tests.compat import warm
 from tests.compat.conftest import SCRIPTS, SECONDS
 from tests.peers import peer
 from tests.sockets import short_folder
@@ -33,7 +34,7 @@ class Desk:
         done = subprocess.run(
             [str(word) for word in words],
             cwd=self.folder,
-            env={"HOME": str(self.folder), "PATH": os.environ["PATH"], **environ},
+            env={**self.environ, **environ},
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -42,8 +43,14 @@ class Desk:
         assert done.returncode == status, done.stderr + done.stdout
         return done
 
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"HOME": str(self.folder), "PATH": os.environ["PATH"], **warm.SAME}
+
     def notme(self, *words: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.run(SCRIPTS / "notme-attest", *words, status=status)
+        done = warm.run_text([SCRIPTS / "notme-attest", *words], cwd=self.folder, env=self.environ)
+        assert done.returncode == status, done.stderr + done.stdout
+        return done
 
     def openssl(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         return self.run(peer("openssl"), *words, status=status)

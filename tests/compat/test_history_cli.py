@@ -16,6 +16,7 @@ import pytest
 
 from bench import repositories
 from bench.repositories import Made
+from tests.compat import warm
 from tests.compat.conftest import AGENT, SCRIPTS, Done, Sandbox, copy, stop_daemons
 
 KEYS = {
@@ -207,9 +208,9 @@ def run(
     made: Made, *arguments: str, status: int | None = 0, command: str = "verify"
 ) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": os.environ["PATH"], "HOME": str(made.folder.parent), "NOTME_HOME": str(made.home)}
-    done = subprocess.run(
+    done = warm.run_text(
         [str(SCRIPTS / "notme-attest"), command, *arguments, "--repo", str(made.folder), *made.options],
-        env=environ, capture_output=True, text=True, timeout=120, check=False,
+        env=environ, timeout=120,
     )  # fmt: skip
     assert status is None or done.returncode == status, done
     return done

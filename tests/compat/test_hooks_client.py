@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.compat import warm
 from tests.disk import unsynced
 from tests.peers import ROOT
 from tests.pushes import Clone, Ended, now
@@ -25,7 +26,7 @@ def attest(
 ) -> subprocess.CompletedProcess[str]:
     """Run the verifier there as a user does."""
     command, said = [ATTEST, *words], {**clone.environ, **(environ or {})}
-    done = subprocess.run(command, cwd=clone.path, env=said, capture_output=True, text=True, check=False)
+    done = warm.run_text(command, cwd=clone.path, env=said)
     assert done.returncode == status, done
     return done
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from attest.types import Grant
+from tests.compat import warm
 from tests.disk import unsynced
 from tests.githttp import serving
 from tests.peers import SEARCH, peer
@@ -88,8 +89,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def install(clone: Clone, path: Path, *options: str) -> None:
     command: list[str | Path] = [SCRIPTS / "notme-attest", "hook", "install", "--server", path, *options]
-    done = subprocess.run(command, env=clone.environ, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    done = warm.run_text(command, env=clone.environ)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def refused(done: Ended, *words: str) -> str:
@@ -250,7 +251,7 @@ def test_the_server_states_what_arrived_and_a_clone_verifies_it_with_the_servers
 
     def show(*options: str | Path) -> subprocess.CompletedProcess[str]:
         command = [SCRIPTS / "notme-attest", "show", ruled.main, "--anchor", anchors, *options]
-        return subprocess.run(command, cwd=clone.path, env=clone.environ, capture_output=True, text=True, check=False)
+        return warm.run_text(command, cwd=clone.path, env=clone.environ)
 
     known = ssh_key(tmp_path, "known")
     (tmp_path / "allowed").write_text(f"alice@example.org {known.with_suffix('.pub').read_text()}")
@@ -290,7 +291,7 @@ def test_what_the_server_saw_is_evidence_for_every_commit_of_the_push(ruled: Ser
     def verify(*options: str | Path) -> list[tuple[str, list[str]]]:
         words = ("verify", f"{ruled.main}..{second}", "--anchor", anchors, "--json", *options)
         command = [SCRIPTS / "notme-attest", *words]
-        done = subprocess.run(command, cwd=clone.path, env=clone.environ, capture_output=True, text=True, check=False)
+        done = warm.run_text(command, cwd=clone.path, env=clone.environ)
         found = json.loads(done.stdout)
         return [(each["outcome"], [item["voucher"] for item in each["evidence"]]) for each in found]
 

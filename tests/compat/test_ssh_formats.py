@@ -23,6 +23,7 @@ from attest.types import Outcome, Revocation, RevocationKind, Voucher
 from notme_git import sshtrust
 from notme_git.enroll import local
 from notme_git.enroll.local import Credential
+from tests.compat import warm
 from tests.compat.conftest import SCRIPTS
 from tests.compat.signed import now
 from tests.forge import attach, commit_payload
@@ -274,8 +275,14 @@ def test_a_certificate_made_by_ssh_keygen_is_written_again_the_same(stock: Stock
 
 def attested(stock: Stock, *arguments: str | Path, home: Path) -> subprocess.CompletedProcess[bytes]:
     program, *rest = arguments
-    path = f"{SCRIPTS}{os.pathsep}{SEARCH}"
-    return stock.run(SCRIPTS / program, *rest, NOTME_HOME=str(home), PATH=path)
+    environ = {
+        **warm.SAME,
+        "PATH": f"{SCRIPTS}{os.pathsep}{SEARCH}",
+        "HOME": str(stock.folder),
+        "NOTME_HOME": str(home),
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    return warm.run([SCRIPTS / program, *rest], cwd=stock.folder, env=environ)
 
 
 def test_back_dating_within_the_window_is_seen_by_evidence_alone(stock: Stock) -> None:

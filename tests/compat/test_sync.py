@@ -25,6 +25,7 @@ from attest.repository import Repository
 from attest.store import Added
 from tests import githttp
 from tests.clones import Hub, git, origin
+from tests.compat import warm
 from tests.compat.conftest import Sandbox
 from tests.peers import peer
 from tests.statements import bundle
@@ -67,14 +68,7 @@ def leftovers(repo: Repository) -> list[str]:
 def attest(
     repo: Repository, *arguments: str, status: int = 0, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [ATTEST, *arguments],
-        cwd=repo.path,
-        env={**os.environ, **(environ or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run_text([ATTEST, *arguments], cwd=repo.path, env={**os.environ, **(environ or {})})
     assert done.returncode == status, done
     return done
 
