@@ -11,7 +11,14 @@ from tests.compat.conftest import AGENT, Sandbox
 from tests.compat.terminal import typed_into
 from tests.peers import GIT_COMPLETION, peer
 
+ATTEST = ("completion", "bash", "--program", "notme-attest")
 LOAD = 'eval "$(notme-git completion bash)"; eval "$(notme-git completion bash --program notme-attest)"\n'
+
+
+@pytest.fixture(scope="module")
+def loaded(template: Sandbox) -> str:
+    """What `LOAD` evaluates, printed once: how it is loaded is shown by whoever types."""
+    return f"{template.notme('completion', 'bash').text}\n{template.notme(*ATTEST).text}\n"
 
 
 def bash(sandbox: Sandbox, script: str) -> str:
@@ -20,12 +27,12 @@ def bash(sandbox: Sandbox, script: str) -> str:
     return done.text
 
 
-def offered(sandbox: Sandbox, *words: str) -> list[str]:
+def offered(sandbox: Sandbox, loaded: str, *words: str) -> list[str]:
     """What bash offers for the last word: the function that `complete -p` names is called as bash calls it."""
     typed = " ".join(map(shlex.quote, words))
     function = f"_{words[0].replace('-', '_')}_completion"
     script = (
-        f"{LOAD}complete -p {words[0]}\n"
+        f"{loaded}complete -p {words[0]}\n"
         f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}\n{function} {words[0]}\n"
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
@@ -50,22 +57,22 @@ def offered(sandbox: Sandbox, *words: str) -> list[str]:
     ids=lambda value: " ".join(value),
 )
 def test_bash_offers_commands_options_and_agents(
-    sandbox: Sandbox, words: tuple[str, ...], among: list[str]
+    sandbox: Sandbox, loaded: str, words: tuple[str, ...], among: list[str]
 ) -> None:
-    assert offered(sandbox, *words) == among
+    assert offered(sandbox, loaded, *words) == among
 
 
-def test_without_a_home_no_agent_is_offered_and_nothing_said(bare_machine: Sandbox) -> None:
-    assert offered(bare_machine, "notme-git", "setup", "--agent", "") == []
+def test_without_a_home_no_agent_is_offered_and_nothing_said(bare_machine: Sandbox, loaded: str) -> None:
+    assert offered(bare_machine, loaded, "notme-git", "setup", "--agent", "") == []
 
 
-def test_git_notme_is_completed_where_gits_completion_is(sandbox: Sandbox) -> None:
+def test_git_notme_is_completed_where_gits_completion_is(sandbox: Sandbox, loaded: str) -> None:
     """git calls `_git_notme` with the words as it took them apart; options of git may come first."""
     peer("git-completion")
     for words in ("git notme gr", "git --no-pager notme gr", "git notme setup --agent cl"):
         typed = words.split()
         script = (
-            f". {GIT_COMPLETION}\n{LOAD}"
+            f". {GIT_COMPLETION}\n{loaded}"
             f"COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; COMP_LINE={words!r}; COMP_POINT={len(words)}\n"
             'compopt() { :; }\n__git_wrap__git_main\nprintf "%s\\n" "${COMPREPLY[@]}"'
         )

@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,15 @@ def commit(sandbox: Sandbox, environ: Mapping[str, str] | None = None) -> str:
 
 
 def mend(sandbox: Sandbox, command: str, environ: Mapping[str, str]) -> None:
-    """In one shell: the command that was printed, a doctor that finds nothing, and a commit that is signed."""
-    git = shlex.quote(str(peer("git")))
-    script = (
-        f"{command}\nnotme-git doctor --json > {shlex.quote(str(sandbox.root / 'said'))}; echo $? &&"
-        f" {git} commit -q --allow-empty -m mended"
-    )
-    done = sandbox.run("/bin/sh", "-c", script, environ=environ)
-    said = json.loads((sandbox.root / "said").read_bytes())
-    assert [item for item in said["findings"] if item["severity"] != "note"] == []
-    assert done.text.splitlines()[-1] == "0"
+    """In a shell the command that was printed, and where that leaves it, a doctor that finds nothing, and a commit
+    that is signed.
+    """
+    left = sandbox.root / "left"
+    sandbox.run("/bin/sh", "-c", f"{command}\nenv -0 >{shlex.quote(str(left))}", environ=environ)
+    pairs = [each.split("=", 1) for each in left.read_text("utf-8").split("\0")[:-1]]
+    mended = replace(sandbox, environ=dict(pairs))
+    assert doctor(mended) == []
+    mended.commit("mended")
     assert sandbox.git("log", "-1", "--format=%s %G?").text == "mended G"
 
 
