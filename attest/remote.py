@@ -114,7 +114,9 @@ class Remote:
         """Have the remote move `ref` to `oid`, if it still is `expected`; False when somebody else moved it first."""
         lease = f"--force-with-lease={ref}:{expected or ''}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", lease)
-        command = ("push", *options, "--end-of-options", self.name, f"{oid}:{ref}")
+        # A remote that `git clone --mirror` made takes no refspec: it would be sent all refs, and lose its others.
+        single = ("-c", f"remote.{self.name}.mirror=false") if self.configured and "=" not in self.name else ()
+        command = (*single, "push", *options, "--end-of-options", self.name, f"{oid}:{ref}")
         status, printed, said = self._run(command, self._environ, TRANSFER_SECONDS)
         if status == 0:
             return True
@@ -123,7 +125,7 @@ class Remote:
         if any(words in refused or words in said for words in _LOST):
             self.refusal = reason
             return False
-        raise self._failed("did not take what was pushed to", said, reason)
+        raise self._failed("could not be pushed to", said, reason)
 
     def _ask(self, *command: str) -> str:
         status, printed, said = self._run(command, self._environ, ASK_SECONDS)

@@ -135,6 +135,15 @@ def test_who_answers_byte_by_byte_is_not_waited_for(dripped: bytes) -> None:
         assert time.monotonic() - began < PATIENCE_S / 2
 
 
+@pytest.mark.parametrize("status", [b"HTTP/SECRET", b"HTTP/1.1 SECRET no", b"HTTP/7.7 200 SECRET"])
+def test_what_comes_back_instead_of_an_answer_is_not_repeated(status: bytes) -> None:
+    """It may be what was sent, with its token, or 64 KiB of anything."""
+    with peer(status + b"\r\n\r\n") as (client, _), pytest.raises(UnavailableError) as caught:
+        client.get("/x", {"Authorization": "Bearer SECRET"})
+    assert "no HTTP" in caught.value.message
+    assert "SECRET" not in caught.value.message
+
+
 def test_no_request_begins_after_the_time_for_all_of_them() -> None:
     with peer(said(b"{}")) as (client, made), client.within(0.0), pytest.raises(UnavailableError, match="in time"):
         client.get("/x")

@@ -62,7 +62,11 @@ class KeylessAttester:
 
         def read() -> tuple[Any, SigstoreRoot, int]:
             root = SigstoreRoot.parse(config._inner.trusted_root.to_json().encode())
-            return sign.SigningContext.from_trust_config(config), root, len(config.signing_config.get_tsas())
+            made = sign.SigningContext.from_trust_config(config)
+            calls.refuse_clear(made._fulcio.url, "certificate authority")
+            # The token is in the body, which a redirect would have sent on to anywhere.
+            made._fulcio.session.max_redirects = 0
+            return made, root, len(config.signing_config.get_tsas())
 
         context, root, stamps = calls.bounded("the instance's configuration cannot be used", read)
         signer, certificate = _certified(context, identity_token)

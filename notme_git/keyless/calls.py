@@ -14,6 +14,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from attest.errors import Error, UnavailableError
+from notme_git.loopback import is_loopback
 
 T = TypeVar("T")
 
@@ -58,6 +59,16 @@ def bounded(what: str, call: Callable[[], T], *, seconds: float = SECONDS, hint:
     if not done:
         raise UnavailableError(f"{what}: no answer within {seconds:g} seconds", hint=hint)
     return done[0]
+
+
+def refuse_clear(url: str, what: str) -> None:
+    """Raise `UnavailableError` for an address without TLS that is not on this machine: a token goes there."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise UnavailableError(
+            f"the instance's {what} is without TLS and not on this machine: no token is sent there",
+            hint="the trust configuration has to name it with https",
+        )
 
 
 def _translated(what: str, error: Exception, hint: str) -> Error:

@@ -48,9 +48,13 @@ def parse(text: str) -> Any:
 def log_in(config: Any) -> Any:
     """Have a person log in with a browser at the instance's provider; an `IdentityToken`."""
     oidc = calls.load("sigstore.oidc")
-    provider = calls.bounded(
-        "the instance's OpenID provider cannot be asked", lambda: oidc.Issuer(config.signing_config.get_oidc_url())
-    )
+
+    def ask() -> Any:
+        url = config.signing_config.get_oidc_url()
+        calls.refuse_clear(url, "OpenID provider")
+        return oidc.Issuer(url)
+
+    provider = calls.bounded("the instance's OpenID provider cannot be asked", ask)
     try:
         return provider.identity_token()
     except Exception as error:

@@ -94,7 +94,7 @@ def forwarded(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 def broken(instance: Instance, path: str, spoil: Callable[[Answer], Answer | None]) -> Iterator[str]:
     """The URL of a server that forwards to the instance and gives what `spoil` makes of its answers at `path`.
 
-    None: it says nothing and hangs up.
+    None: it says nothing and hangs up. Of a redirect (307) the body is where to.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -107,6 +107,8 @@ def broken(instance: Instance, path: str, spoil: Callable[[Answer], Answer | Non
                 self.close_connection = True
                 return
             self.send_response(answer[0])
+            if answer[0] == 307:
+                self.send_header("location", answer[1].decode())
             self.send_header("content-length", str(len(answer[1])))
             self.end_headers()
             self.wfile.write(answer[1])

@@ -292,6 +292,32 @@ def test_an_instance_that_fails_is_an_error_and_never_a_statement(
     assert "SECRET" not in caught.value.message + caught.value.hint
 
 
+def test_a_token_is_not_sent_on_to_where_a_redirect_leads(instance: Instance, tmp_path: Path) -> None:
+    heard: list[Answer] = []
+    with (
+        broken(instance, FULCIO, heard.append) as elsewhere,
+        broken(instance, FULCIO, lambda _: (307, (elsewhere + FULCIO).encode())) as url,
+    ):
+        config = instance.moved(url, tmp_path / "config.json")
+        with pytest.raises(UnavailableError, match="answered with status 307"):
+            attester(config, tmp_path)
+    assert heard == []
+
+
+@pytest.mark.parametrize(("service", "said"), [("caUrls", "certificate authority"), ("oidcUrls", "OpenID provider")])
+def test_no_token_goes_to_an_address_without_tls(
+    instance: Instance, tmp_path: Path, service: str, said: str
+) -> None:
+    made = json.loads(instance.config.read_text())
+    made["signingConfig"][service][0]["url"] = "http://192.0.2.1"
+    (tmp_path / "config.json").write_text(json.dumps(made))
+    token = tmp_path / "token"
+    token.write_text(identity_token())
+    wanted = Keyless(tmp_path / "config.json", token, oauth=service == "oidcUrls")
+    with pytest.raises(UnavailableError, match=f"{said} is without TLS"):
+        of_options(wanted, True, clock)
+
+
 def test_an_instance_that_is_gone_is_an_error(made: Made, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot be reached"):
         attester(made.instance.config, tmp_path)

@@ -287,6 +287,14 @@ def test_broken_objects_of_a_remote_are_refused_whole(hub: Hub) -> None:
     assert leftovers(repo) == []
 
 
+def test_a_mirror_synchronizes_its_one_ref(hub: Hub) -> None:
+    repo = hub.clone("mirror", "--mirror")
+    store.append(repo, {hub.oid(1): [b"1"]}, AT)
+    git(repo.path, "branch", "mine", "main")
+    assert synced(repo).pushed == Added(1, 1)
+    assert git(hub.bare, "for-each-ref", "--format=%(refname)").split() == [store.REF, "refs/heads/main"]
+
+
 @pytest.mark.parametrize("mode", ["120000", "100755", "160000"])
 def test_what_is_no_plain_file_at_a_remote_is_left_out_and_counted(hub: Hub, mode: str) -> None:
     repo, who = hub.clone("clone"), ("-c", "user.name=x", "-c", "user.email=x@example.org")
