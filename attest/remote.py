@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from attest import repository
+from attest import alternates, repository
 from attest.errors import UnavailableError, UsageError
 from attest.repository import Repository, without_credentials
 
@@ -137,7 +137,7 @@ class Remote:
     def _apart(self) -> Iterator[tuple[Path, Mapping[str, str]]]:
         """A folder for objects that are not ours yet. git itself prunes one that was left by a killed process."""
         objects = self._objects()
-        others = (str(objects), self._environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
+        others = alternates.split(self._environ.get(alternates.VARIABLE, ""))
         try:
             folder = Path(tempfile.mkdtemp(prefix="tmp_notme-", dir=objects))
         except OSError as error:
@@ -148,7 +148,7 @@ class Remote:
                 {
                     **self._environ,
                     "GIT_OBJECT_DIRECTORY": str(folder),
-                    "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(filter(None, others)),
+                    alternates.VARIABLE: alternates.join((str(objects), *others)),
                 },
             )
         finally:

@@ -29,6 +29,7 @@ from types import ModuleType, TracebackType
 from typing import IO
 from urllib.parse import urlsplit
 
+from attest import alternates
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import MAX_OBJECT_BYTES, ObjectFormat, ObjectKind
 
@@ -76,7 +77,7 @@ class Repository:
         self._environ = {**environ, **_SETTINGS}
         self._reader: _ObjectDatabase | _Batch
         if object_format is ObjectFormat.SHA1:
-            self._reader = _ObjectDatabase(objects, environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
+            self._reader = _ObjectDatabase(objects, alternates.split(environ.get(alternates.VARIABLE, "")))
         else:
             self._reader = _Batch(self)
 
@@ -98,11 +99,11 @@ class Repository:
 
     def apart(self, folder: Path) -> Repository:
         """The same repository, where git puts what it makes into `folder` and not among the objects that are judged."""
-        others = (str(self._objects), self._environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", ""))
+        others = alternates.split(self._environ.get(alternates.VARIABLE, ""))
         environ = {
             **self._environ,
             "GIT_OBJECT_DIRECTORY": str(folder),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(filter(None, others)),
+            alternates.VARIABLE: alternates.join((str(self._objects), *others)),
         }
         return Repository(self.path, self._git, environ, self.object_format, folder)
 
@@ -446,12 +447,12 @@ class _AbsentError(Exception):
 class _ObjectDatabase:
     """libgit2's object database over one objects directory and its alternates."""
 
-    def __init__(self, objects: Path, alternates: str) -> None:
+    def __init__(self, objects: Path, others: Sequence[str]) -> None:
         library = _libgit2()
         self._errors = (library.GitError, ValueError, OSError)
         try:
             self._odb = library.Odb(str(objects))
-            for place in filter(None, alternates.split(os.pathsep)):
+            for place in others:
                 self._odb.add_disk_alternate(place)
         except self._errors as error:
             raise UnavailableError(f"the objects in {objects} cannot be opened: {error}") from None

@@ -1,75 +1,52 @@
-"""What a repository borrows from, where a sandbox may have written down anything."""
+"""The folders that GIT_ALTERNATE_OBJECT_DIRECTORIES names, whatever they are called."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from attest.errors import RefusedError
-from notme_git.session import alternates
+from attest import alternates
+from tests.peers import peer
 
-
-def objects(root: Path, name: str, borrowed: str = "") -> Path:
-    made = root / name / "objects"
-    (made / "info").mkdir(parents=True)
-    if borrowed:
-        (made / "info" / "alternates").write_text(borrowed)
-    return made
+FOLDERS = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 
 
-def test_a_repository_that_borrows_nothing_has_no_places(tmp_path: Path) -> None:
-    assert alternates.places(objects(tmp_path, "one")) == []
-    assert alternates.places(tmp_path / "none") == []
+@given(st.lists(FOLDERS, max_size=4))
+def test_what_was_joined_is_split_again(folders: list[str]) -> None:
+    assert alternates.split(alternates.join(folders)) == folders
 
 
-def test_places_are_found_directly_and_further_on_each_once(tmp_path: Path) -> None:
-    third = objects(tmp_path, "third", "../../first/objects\n")
-    second = objects(tmp_path, "second", f"# a remark\n\n{third}\n")
-    first = objects(tmp_path, "first", f"../../second/objects\n{third}\n{tmp_path}/gone\n")
-    assert alternates.places(first) == [second, third]
+@given(st.text().filter(lambda text: "\0" not in text))
+def test_any_value_names_folders_or_none(value: str) -> None:
+    assert all(alternates.split(os.fsdecode(value.encode("utf-8", "replace"))))
 
 
-def test_a_link_counts_as_what_it_leads_to_now(tmp_path: Path) -> None:
-    second = objects(tmp_path, "second")
-    (tmp_path / "link").symlink_to(second)
-    assert alternates.places(objects(tmp_path, "first", f"{tmp_path}/link\n")) == [second]
+@pytest.mark.parametrize("name", ["plain", "a:b", '"q', 'a:"\\b', "a:\n\t\x01", os.fsdecode(b"a:\xff\xc3\xa9")])
+def test_git_reads_what_we_write_and_we_what_git_writes(tmp_path: Path, name: str) -> None:
+    def git(*arguments: str, **environ: str) -> str:
+        who = {f"GIT_{role}_{what}": "x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        command = [str(peer("git")), *arguments]
+        environ = {**os.environ, **who, **environ}
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=True)
+        return done.stdout.decode().strip()
 
-
-def test_no_deeper_than_git_looks(tmp_path: Path) -> None:
-    made = [objects(tmp_path, f"{n}", f"../../{n + 1}/objects\n") for n in range(9)]
-    assert alternates.places(made[0]) == made[1 : alternates.MAX_DEPTH + 1]
-
-
-def test_too_many_places_are_refused(tmp_path: Path) -> None:
-    for n in range(alternates.MAX_PLACES + 1):
-        (tmp_path / f"{n}").mkdir()
-    named = "".join(f"{tmp_path}/{n}\n" for n in range(alternates.MAX_PLACES + 1))
-    with pytest.raises(RefusedError, match="more than 64"):
-        alternates.places(objects(tmp_path, "one", named))
-    named = named.partition("\n")[2]
-    assert len(alternates.places(objects(tmp_path, "other", named))) == alternates.MAX_PLACES
-
-
-@pytest.mark.parametrize("what", ["a device", "a pipe", "a link", "a folder", "too large"])
-def test_what_is_no_small_file_is_refused_and_not_waited_for(tmp_path: Path, what: str) -> None:
-    made = objects(tmp_path, "one")
-    path = made / "info" / "alternates"
-    match what:
-        case "a device":
-            path.symlink_to("/dev/zero")
-        case "a pipe":
-            os.mkfifo(path)
-        case "a link":
-            (tmp_path / "file").write_text("")
-            path.symlink_to(tmp_path / "file")
-        case "a folder":
-            path.mkdir()
-        case "too large":
-            path.write_bytes(b"#" * (alternates.MAX_BYTES + 1))
-    with pytest.raises(RefusedError, match="is not a file of at most"):
-        alternates.places(made)
-    path.rmdir() if what == "a folder" else path.unlink()
-    path.write_bytes(b"#" * alternates.MAX_BYTES)
-    assert alternates.places(made) == []
+    git("init", "-q", "--bare", "./" + name)
+    objects = tmp_path / name / "objects"
+    git("init", "-q", "other")
+    git("-C", "other", "commit", "-q", "--allow-empty", "-m", "x")
+    hook = tmp_path / name / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\nprintf %s "$GIT_ALTERNATE_OBJECT_DIRECTORIES" >"{tmp_path}/said"\n')
+    hook.chmod(0o755)
+    git("-C", "other", "push", "-q", f"file://{tmp_path}/{name}", "HEAD:refs/heads/main")
+    said = alternates.split(os.fsdecode((tmp_path / "said").read_bytes()))
+    assert list(map(os.path.normpath, said)) == [str(objects)]
+    commit = git("-C", "other", "rev-parse", "HEAD")
+    git("init", "-q", "third")
+    others = {alternates.VARIABLE: alternates.join([str(objects)])}
+    assert git("-C", "third", "cat-file", "-t", commit, **others) == "commit"

@@ -287,6 +287,16 @@ def test_broken_objects_of_a_remote_are_refused_whole(hub: Hub) -> None:
     assert leftovers(repo) == []
 
 
+@pytest.mark.parametrize("name", ["a:b", '"a', "a:\"b"])
+def test_a_clone_may_be_in_a_folder_of_any_name(hub: Hub, name: str) -> None:
+    repo, other = hub.clone(name), hub.clone("other")
+    store.append(other, {hub.oid(1): [b"1"]}, AT)
+    synced(other)
+    store.append(repo, {hub.oid(2): [b"2"]}, AT)
+    assert synced(repo).pushed == Added(1, 1)
+    assert everything(repo) == {hub.oid(1): [b"1"], hub.oid(2): [b"2"]}
+
+
 def test_a_mirror_synchronizes_its_one_ref(hub: Hub) -> None:
     repo = hub.clone("mirror", "--mirror")
     store.append(repo, {hub.oid(1): [b"1"]}, AT)
