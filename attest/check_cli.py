@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from attest import attester_options, history, pull, verifier, wholefile
-from attest.cli import json_option, open_repository, read_context, repository_option
+from attest.cli import json_option, open_repository, read_context, repository_option, warn_without_attestations
 from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
 from attest.keys import PublicKey
@@ -91,6 +91,7 @@ def command(
         trusted, at, None, context, Profile(profile) if profile else None, home, rewrites=True, attesters=attesters
     )
     query = pull.in_force(repo, tips[0], policy_file, query, home)
+    warn_without_attestations(repo, asked=query.policy is not None and query.policy.follows)
     made = pull.check(repo, tips[0], tips[1], query, originals=tips[2:], jobs=jobs or history.cores())
     if attester is not None:
         from attest.rewrites import offered

@@ -187,6 +187,13 @@ def read_context(repo: Repository, rev: str, ref: str | None, address: str | Non
     return Context(ref=ref or repo.full_ref(rev), repository=named)
 
 
+def warn_without_attestations(repo: Repository, *, asked: bool) -> None:
+    """Where rewrite records are `asked` for and none can be here, since nothing was fetched yet."""
+    if asked and not store.exists(repo):
+        said = "no attestations are here, and so no rewrite records; notme-attest sync --fetch-only fetches them"
+        click.echo(f"warning: {text.printable(str(repo.path))}: {said}", err=True)
+
+
 def examinations(
     repo: Repository, rev: str, trusted: Trust, profile: str | None, at: datetime, unread: list[Error]
 ) -> Iterable[Examination]:

@@ -29,6 +29,7 @@ from attest.cli import (
     print_verdicts,
     read_context,
     repository_option,
+    warn_without_attestations,
 )
 from attest.command import FILE, WalkCommand, complain
 from attest.errors import ACCEPTED, REJECTED, UNCHECKED, Error, Reason, UnavailableError, UsageError, exit_status
@@ -163,10 +164,12 @@ def examine(
                 click.echo(line)
         return ACCEPTED
     wanted = Profile(profile) if profile else None
+    form = _form(as_json, as_jsonl, quiet)
     query = Query(
         trusted, at, profile=wanted, home=verifier.home(), notes=notes, rewrites=rewrites, attesters=attesters
     )
-    done = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs).walk([(query, named.objects())])
+    warn_without_attestations(repo, asked=rewrites)
+    done = _Run(repo, query, form, jobs).walk([(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
     return UNCHECKED if done.unread or done.broken is not None else ACCEPTED
 
@@ -210,6 +213,7 @@ def verify_command(
     Over several: 1 if any was rejected, else 2 if any could not be checked, else 0.
     """
     at = datetime.now(UTC)
+    form = _form(as_json, as_jsonl, quiet)
     if (place is None) != (key is None):
         raise UsageError("--checkpoint and --key go together", hint="openssl genpkey -algorithm ed25519 -out KEY")
     repo = open_repository(directory, os.environ)
@@ -219,10 +223,11 @@ def verify_command(
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
     wanted = Profile(profile) if profile else None
     query = Query(trusted, at, policy, context, wanted, verifier.home(), notes, rewrites or named.single, attesters)
+    warn_without_attestations(repo, asked=rewrites or policy.follows)
     stretches = None if policy_file or voucher else pinned(repo, named, query)
     if named.single and not as_jsonl and not notes and place is None:
         return _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
-    run = _Run(repo, query, _form(as_json, as_jsonl, quiet), jobs)
+    run = _Run(repo, query, form, jobs)
     if place is not None and key is not None:
         if not named.whole:
             raise UsageError(_NOT_WHOLE, hint="name branches, tags or ranges alone, or --all")
@@ -292,6 +297,8 @@ def _by_records(repo: Repository, query: Query, verdict: Verdict) -> tuple[Verdi
 
 
 def _form(as_json: bool, as_jsonl: bool, quiet: bool) -> str:
+    if as_json and as_jsonl:
+        raise UsageError("--json and --jsonl exclude each other", hint="--jsonl prints a line for each object")
     return JSONL if as_jsonl else JSON if as_json else SILENT if quiet else LINES
 
 

@@ -17,7 +17,7 @@ from attest.store import Added
 
 
 @click.command(name="sync")
-@click.argument("name", metavar="[REMOTE]", default="")
+@click.argument("name", metavar="[REMOTE]", required=False)
 @repository_option
 @click.option("--fetch-only", is_flag=True, help="Bring what the remote has, push nothing.")
 @click.option("--push-only", is_flag=True, help="Push what is here, if the remote has nothing more.")
@@ -31,7 +31,7 @@ from attest.store import Added
 )
 @json_option
 def command(
-    name: str,
+    name: str | None,
     directory: Path | None,
     fetch_only: bool,
     push_only: bool,
@@ -46,6 +46,8 @@ def command(
     """
     if fetch_only and push_only:
         raise UsageError("--fetch-only and --push-only leave nothing to do")
+    if name == "":
+        raise UsageError("REMOTE is empty", hint="leave it away for origin")
     _, environ = place(directory, os.environ)
     with open_repository(directory, os.environ) as repo:
         there = remote.Remote(repo, name or sync.default_remote(repo), environ)

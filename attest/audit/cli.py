@@ -13,7 +13,7 @@ import click
 from attest import history, verifier, wholefile
 from attest.audit import places, run, table
 from attest.audit.run import Audit, Batch, Wanted
-from attest.cli import VOUCHERS, json_option
+from attest.cli import VOUCHERS, json_option, warn_without_attestations
 from attest.command import FILE, complain
 from attest.errors import ACCEPTED, UNCHECKED, UnavailableError, UsageError
 from attest.foreign.roots import Roots
@@ -90,6 +90,7 @@ def audit(
     def query(repo: Repository) -> Query:
         ruled, under = verifier.load_policy(policy_file, voucher, trusted, repo)
         wanted = Profile(profile) if profile else None
+        warn_without_attestations(repo, asked=rewrites or ruled.follows)
         return Query(
             under, at, ruled, profile=wanted, home=verifier.home(), rewrites=rewrites, attesters=attesters
         )

@@ -176,6 +176,8 @@ class _Walk:
         for ref in refs:
             if ref.startswith("-") and ref not in EVERY_REF:
                 raise UsageError(f"{ref!r} is no ref")
+            if ref not in EVERY_REF and not ref.startswith("^") and ".." not in ref:
+                repo.resolve(ref)
         limits = [f"--since={rfc3339(wanted.since)}"] if wanted.since is not None else []
         limits += [f"--until={rfc3339(wanted.until)}"] if wanted.until is not None else []
         # --dense is git's default, and makes a walk of what else would name one commit.

@@ -13,7 +13,7 @@ import click
 from attest import attester_options
 from attest.cli import json_option, open_repository
 from attest.command import FILE
-from attest.errors import ACCEPTED, Error, UsageError
+from attest.errors import ACCEPTED, Error, UnavailableError, UsageError
 from attest.receive import install, refusal, settings, stamping
 from attest.receive.calling import say, trust_of
 from attest.report.text import printable
@@ -36,7 +36,7 @@ def install_command(
     """
     if client == (server is not None):
         raise UsageError("say --server DIRECTORY or --client", hint="one of the two")
-    with open_repository(server, os.environ) as repo:
+    with _repository(server) as repo:
         hooks = install.folder(repo, shared=shared)
         wanted = names or ((*install.CLIENT, *_rewrite(repo, uninstall)) if client else install.SERVER)
         networked = _networked(repo, uninstall)
@@ -54,6 +54,15 @@ def install_command(
     if warning:
         say(warning)
     return ACCEPTED
+
+
+def _repository(server: Path | None) -> Repository:
+    try:
+        return open_repository(server, os.environ)
+    except UnavailableError as error:
+        if server is None:
+            raise
+        raise UnavailableError(error.message, hint="name the receiving repository: --server DIRECTORY") from None
 
 
 def _rewrite(repo: Repository, uninstall: bool) -> tuple[str, ...]:

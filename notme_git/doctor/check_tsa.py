@@ -24,5 +24,6 @@ def check_tsa(facts: Facts) -> Iterator[Finding]:
         since, last = rfc3339(found.since), rfc3339(found.last)
         many = f"{found.count} signature{'' if found.count == 1 else 's'}"
         message = f"{many} without a time-stamp by others, {since} to {last}: {printable(found.reason)}"
+        remedy = "name the commits that lack one, for example all of a branch (and --tsa URL where notme.tsa is gone)"
         command = f"notme-git timestamp --repo {shlex.quote(found.folder)} HEAD"
-        yield Finding("tsa-missed", message, "name the commits that lack one, for example all of a branch", command)
+        yield Finding("tsa-missed", message, remedy, command)

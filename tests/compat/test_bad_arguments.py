@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,12 @@ CASES = {
     ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
     "show HEAD": (1, "--attester-key FILE names the key"),
     "verify-attestation HEAD": (1, "--attester-key FILE names the key"),
+    # What is asked for twice, or of nothing, is said so.
+    "verify HEAD --json --jsonl": (64, "--json and --jsonl exclude each other"),
+    "examine --all --json --jsonl": (64, "--json and --jsonl exclude each other"),
+    "audit . --ref nope": (2, "'nope' is not one object"),
+    "hook install --server {root}/none": (2, "--server DIRECTORY"),
+    "hook install --server {root}/nothing": (2, "--server DIRECTORY"),
     "trust repo --list": (0, "nothing is pinned"),
 }
 
@@ -133,3 +140,24 @@ def test_a_ref_that_cannot_be_read_is_not_a_ref_without_attestations(machine: Sa
         assert "refs/attestations/notme is there" in machine.attest("verify", "HEAD").err
     finally:
         ref.write_bytes(before)
+
+
+def test_a_remote_without_a_name_is_not_origin(machine: Sandbox) -> None:
+    assert "REMOTE is empty" in machine.attest("sync", "", status=64).err
+
+
+def test_records_that_were_never_fetched_are_not_looked_for_in_silence(template: Sandbox, tmp_path: Path) -> None:
+    here = copy(template, tmp_path / "machine")
+    here.commit("one")
+    warning = "notme-attest sync --fetch-only"
+    policy = tmp_path / "policy.toml"
+    rule = '[[rules]]\nname = "{}"\nmatch = {{ {} classes = ["agent"] }}\n'
+    policy.write_text("version = 1\n" + rule.format("squashes", 'through = "record",') + rule.format("agents", ""))
+    under = ("--policy", policy)
+    for words in (("verify", "--all", "--rewrites"), ("audit", ".", "--rewrites"), ("verify", "HEAD", *under)):
+        assert warning in here.attest(*words).err
+    assert warning in here.attest("check", "--base", "HEAD", "--head", "HEAD", *under, status=2).err
+    assert here.attest("verify", "HEAD").err == ""
+    here.notme("attest", "HEAD")
+    assert warning not in here.attest("verify", "--all", "--rewrites").err
+    stop_daemons(tmp_path)
