@@ -105,7 +105,8 @@ def command(
     if policy is None and not accepting.anybody:
         raise UnavailableError(
             "nobody is named whose attestations would count",
-            hint="name an authority with --anchor, or a key with --attester-key",
+            hint="name an authority with --anchor, a key with --attester-key, or beside --sigstore-root "
+            "--certificate-identity and --certificate-oidc-issuer",
         )
     _check(ref=ref, repository=address, levels=levels)
     types = tuple(map(_type, types))

@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.compat import warm
 from tests.compat.runner import Job
@@ -216,9 +218,25 @@ def test_the_action_after_a_merge_records_what_was_squashed_and_pushes_it(place:
     assert not after.failed, after.log
     came = made.clone.git("rev-parse", "refs/attestations/notme", environ={"GIT_DIR": str(after.temp / FETCHED)})
     assert came.out == stored.out
+    public = subprocess.run(
+        [peer("openssl"), "pkey", "-in", key, "-pubout"], capture_output=True, check=True, text=True
+    ).stdout
+    rule = '[[rules]]\nname = "squashes"\nmatch = { through = "record", refs = ["main"], classes = ["agent"] }\n'
+    judged = {"anchors": place.anchors, "base": made.signed_off, "head": made.squash, "ref": "main"}
+    judged["policy"] = "version = 1\n" + rule
+    asked = {"": "1", public: "0", f"{other_key()}\n{public}": "0", "no key": ""}
+    for number, (keys, status) in enumerate(asked.items()):
+        again = place.job(f"followed-{number}", made.squash)
+        assert again.action(VERIFY, {**judged, "attester-keys": keys})["status"] == status, again.log
     refused = place.job("record-refused", made.feature)
     refused.action(RECORD, {**given, "key": ""})
     assert "the input key is missing" in refused.log
+
+
+def other_key() -> str:
+    """Somebody's public key in PEM."""
+    made = Ed25519PrivateKey.generate().public_key()
+    return made.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def test_the_template_for_gitlab_judges_a_merge_request(place: Place) -> None:
