@@ -116,11 +116,17 @@ def import_lines(
 
 
 def _import(repository: Repository, contents: Iterable[bytes], at: datetime, ref: str) -> Imported:
-    with Spool(repository.object_format.hex_length) as spool:
-        for content in contents:
-            spool.take(content)
-        added = store.append(repository, spool, at, ref) if spool else 0
-        return Imported(spool.recognised, spool.ignored, added, len(spool), spool.withheld)
+    try:
+        with Spool(repository.object_format.hex_length) as spool:
+            for content in contents:
+                spool.take(content)
+            added = store.append(repository, spool, at, ref) if spool else 0
+            return Imported(spool.recognised, spool.ignored, added, len(spool), spool.withheld)
+    except OSError as error:
+        raise UnavailableError(
+            f"what is imported cannot be read, or kept in the folder for temporary files: {error.strerror}",
+            hint="Nothing was imported. TMPDIR names a folder with more space.",
+        ) from None
 
 
 def export_lines(

@@ -6,6 +6,9 @@ ends with `done`; one that is cut short, because its writer was killed or had an
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -26,6 +29,7 @@ IDENTITY = b"notme-attest <attest@notme.invalid>"
 
 # Said by git when somebody else moved, or is just moving, the ref.
 _LOST = (b"cannot lock ref", b"does not contain")
+_CRASHED = re.compile(rb"^fast-import: dumping crash report to .*(fast_import_crash_[0-9]+)$", re.MULTILINE)
 
 
 def commit_id(repository: Repository, name: str) -> str | None:
@@ -70,6 +74,8 @@ def commit(
     stream = _stream(ref, parents, message, at, commands)
     options = ("--quiet", "--done", "--date-format=raw", f"--depth={DEPTH}")
     done = repository.feed("fast-import", *options, stdin=stream, timeout=IMPORT_TIMEOUT)
+    if found := _CRASHED.search(done.stderr):
+        _remove_report(repository, found[1].decode())
     return _succeeded(repository, ref, done.returncode, done.stderr, parents[0] if parents else None)
 
 
@@ -112,6 +118,14 @@ def _stream(
         yield b"%b %b\n" % (word, oid.encode())
     yield from commands
     yield b"done\n"
+
+
+def _remove_report(repository: Repository, name: str) -> None:
+    """git writes down what it was doing when it failed, into a file of its folder that it never removes."""
+    done = repository.git("rev-parse", "--path-format=absolute", "--git-path", name)
+    if done.returncode == 0:
+        with contextlib.suppress(OSError):
+            os.unlink(done.stdout.removesuffix(b"\n"))
 
 
 def _succeeded(repository: Repository, ref: str, status: int, complaint: bytes, tip: str | None) -> bool:

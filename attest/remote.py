@@ -214,6 +214,8 @@ class Remote:
         hint = "Nobody was asked for a password: see whether git fetch and git push work there."
         if "fsck error" in said:
             hint = "What it sends is damaged, or made to do harm; nothing of it was kept."
+        elif "No space left on device" in said or "File too large" in said:
+            hint = "Make room, here or there, and try again; nothing of it was kept."
         return UnavailableError(f"attestations {what} {self.shown}: {cause}", hint=hint)
 
 

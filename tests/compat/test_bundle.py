@@ -151,6 +151,17 @@ def test_more_lines_about_one_object_than_are_read_are_not_all_in_memory(
     assert not store.exists(repo)
 
 
+def test_a_full_disk_is_said_with_what_to_do_and_nothing_is_imported(hub: Hub, repo: Repository) -> None:
+    file = repo.path / "large.jsonl"
+    file.write_bytes(b"".join(bundle(hub.oid(number)) + b"\n" for number in range(2000)))
+    command = f"ulimit -f 100; exec {ATTEST} bundle import large.jsonl"
+    done = subprocess.run(["bash", "-c", command], cwd=repo.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "kept in the folder for temporary files: File too large" in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert not store.exists(repo)
+
+
 def test_a_bound_holds_for_a_line_without_end(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundlefile, "MAX_BYTES", 4 * lines.MAX_LINE_BYTES)
     with open("/dev/zero", "rb") as endless, pytest.raises(UnavailableError):

@@ -14,6 +14,7 @@ import pytest
 from attest import repository, store
 from attest.errors import MalformedError, UnavailableError, UsageError
 from attest.gitobject import ObjectFormat
+from attest.refwriter import commit
 from attest.repository import Repository
 from tests.peers import peer
 
@@ -269,6 +270,15 @@ def test_a_failure_that_another_try_does_not_mend_is_an_error_at_once(repo: Repo
     with pytest.raises(UnavailableError):
         store.append(repo, {oid(repo, 1): [b"one"]}, AT)
     assert store.read(repo, oid(repo, 1)) == []
+
+
+def test_what_git_writes_down_of_its_failure_does_not_stay(repo: Repository) -> None:
+    store.append(repo, {oid(repo, 1): [b"one"]}, AT)
+    tip = git(repo.path, "rev-parse", store.REF)
+    with pytest.raises(UnavailableError):
+        commit(repo, store.REF, [tip], "x", AT, [b"no command of git's\n"])
+    assert [name for name in os.listdir(repo.path / ".git") if "crash" in name] == []
+    assert git(repo.path, "rev-parse", store.REF) == tip
 
 
 def tree_of(repo: Repository, *entries: str) -> str:
