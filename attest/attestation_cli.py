@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -165,7 +166,7 @@ def _read(
 ) -> Iterator[tuple[str, str | None, list[bytes]]]:
     """Each target with the digest that its statements have to be about, and its lines."""
     for target in targets:
-        if target == "-" or Path(target).is_file():
+        if target == "-" or _is_file(target):
             if subject is None:
                 raise UsageError(f"say what {target} has to be about", hint="--subject REV, or --subject DIGEST in hex")
             if layout is not None:
@@ -181,6 +182,14 @@ def _read(
                     raise UsageError(f"there is no file {target}, and {error.message}", hint=error.hint) from None
                 found = [line for line in stored(repo, oid, layout) if not stamps.is_stamp(line)]
                 yield target, _object(repo, oid), found
+
+
+def _is_file(target: str) -> bool:
+    """Also a pipe, as a shell makes of `<(...)`."""
+    try:
+        return not stat.S_ISDIR(os.stat(target).st_mode)
+    except OSError:
+        return False
 
 
 def _digest(subject: str, directory: Path | None) -> str:

@@ -83,6 +83,13 @@ def test_types_go_by_their_short_names_too_and_what_nothing_can_be_about_is_no_q
         attested.attest("verify-attestation", "one", *words, status=USAGE)
 
 
+def test_what_a_shell_pipes_in_as_a_file_is_one(attested: Sandbox) -> None:
+    shell = 'notme-attest verify-attestation <(cat "$1") --subject one'
+    done = attested.run("bash", "-c", shell, "bash", bundle(attested))
+    assert "ACCEPTED" in done.text
+    attested.attest("verify-attestation", "x" * 5000, status=USAGE)
+
+
 def test_a_file_is_judged_for_the_subject_that_is_named(attested: Sandbox) -> None:
     for subject in ("one", attested.rev("one"), f"gitCommit:{attested.rev('one')}"):
         attested.attest("verify-attestation", bundle(attested), "--subject", subject)
