@@ -32,7 +32,7 @@ AGENT = "claude-code"
 HUMAN = "Alice Example <alice@example.org>"
 SUMMARY = f"{AGENT} for {HUMAN} (same-user, self-asserted)"
 KEY = f"notme:{AGENT}"
-OF_PROCESSES = [(each,) for each in ("broker", "daemon", "proxy", "run", "sessions")]
+OF_PROCESSES = [(each,) for each in ("broker", "daemon", "proxy", "run")]
 """Commands whose work is processes: they are real ones."""
 SECONDS = 60
 IDLE_S = 20

@@ -465,7 +465,7 @@ def test_behind_a_broker(sandbox: Sandbox) -> None:
 
 def test_out_of_a_sandbox(sandbox: Sandbox) -> None:
     """It cannot read a key, have us verify, or reach the daemon or its controls, from a sandbox behind a broker."""
-    sandbox.notme("daemon", "start")
+    sandbox.notme("daemon", "start", environ={"NOTME_DAEMON_IDLE": "600"})  # however long the sandboxes take
     address = (sandbox.home / "daemon" / "address").read_text()
     places = shlex.join([str(sandbox.home), address])
     script = f"ls {places} 2>&1; find / -name sock -type s 2>/dev/null; true"

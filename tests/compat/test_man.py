@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -46,17 +47,23 @@ EVERY = [
 ]  # fmt: skip
 
 
-def shown(sandbox: Sandbox, file: Path) -> str:
-    """The page as man shows it in a pipe, without the blanks between words."""
-    done = sandbox.run(peer("man"), "-l", file, environ={"MANWIDTH": WIDTH, "MANPAGER": "cat"})
-    return " ".join(done.text.split())
+@pytest.fixture(scope="module")
+def shown(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A page as man shows it in a pipe, without the blanks between words; each is read once."""
+    sandbox, environ = machine(tmp_path_factory.mktemp("shown") / "machine"), {"MANWIDTH": WIDTH, "MANPAGER": "cat"}
+
+    @functools.cache
+    def text(name: str) -> str:
+        return " ".join(sandbox.run(peer("man"), "-l", pages / name, environ=environ).text.split())
+
+    return text
 
 
 @pytest.mark.parametrize(("words", "command"), EVERY, ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
 def test_every_command_has_a_page_with_its_sentence_and_every_option(
-    bare_machine: Sandbox, pages: Path, words: tuple[str, ...], command: click.Command
+    shown: Callable[[str], str], words: tuple[str, ...], command: click.Command
 ) -> None:
-    page = shown(bare_machine, pages / f"{'-'.join(words[:2])}.1")
+    page = shown(f"{'-'.join(words[:2])}.1")
     assert " ".join(words) in page
     sentence = " ".join((command.help or "").split("\n\n")[0].split())
     assert sentence in page
@@ -83,8 +90,8 @@ def test_no_judge_has_a_warning(bare_machine: Sandbox, pages: Path) -> None:
             assert said == "", f"{judge[0].name} {file.name}"
 
 
-def test_a_page_names_the_home_and_the_exit_statuses(bare_machine: Sandbox, pages: Path) -> None:
-    page = shown(bare_machine, pages / "notme-git-log.1")
+def test_a_page_names_the_home_and_the_exit_statuses(shown: Callable[[str], str]) -> None:
+    page = shown("notme-git-log.1")
     for words in ("ENVIRONMENT NOTME_HOME", "EXIT STATUS 0 ", " 64 ", "SEE ALSO", "notme-git(1)", "git(1)"):
         assert words in page
 
