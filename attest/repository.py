@@ -143,10 +143,22 @@ class Repository:
         return self.resolve(f"{self.check_id(oid)}^{{commit}}")
 
     def full_ref(self, revision: str) -> str | None:
-        """The full name, such as `refs/heads/main`, when `revision` is or points to a ref, else None."""
+        """The full name, such as `refs/heads/main`, when `revision` is or points to a ref, else None.
+
+        Of a remote-tracking branch that of the branch at the remote, which it is a copy of: a rule on `main` is about
+        `origin/main`, too. None where no refspec of a remote says which that is.
+        """
         done = self.git("rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options", revision)
         name = done.stdout.decode("utf-8", "replace").strip()
-        return name if done.returncode == 0 and name.startswith("refs/") else None
+        if done.returncode or not name.startswith("refs/"):
+            return None
+        return self._tracked(name) if name.startswith("refs/remotes/") else name
+
+    def _tracked(self, ref: str) -> str | None:
+        done = self.git("config", "--null", "--get-regexp", r"^remote\..*\.fetch$")
+        values = (item.partition("\n")[2] for item in done.stdout.decode("utf-8", "replace").split("\0"))
+        found = {name for value in values if (name := _source(value.removeprefix("+"), ref))}
+        return found.pop() if len(found) == 1 else None
 
     def remote(self) -> str | None:
         """The address of `origin` as configured, without user and password, or None.
@@ -358,6 +370,19 @@ class Repository:
         if len(oid) != self._hex_length or oid.strip("0123456789abcdef"):
             raise MalformedError(f"{oid!r} is not a {self.object_format} object id")
         return oid
+
+
+def _source(refspec: str, ref: str) -> str:
+    """What a refspec fetches into `ref` (git-fetch(1), <refspec>), a full name; empty where it is not that."""
+    source, _, target = refspec.partition(":")
+    if "*" in target:
+        begin, _, end = target.partition("*")
+        if not ref.startswith(begin) or not ref.endswith(end) or len(ref) <= len(begin) + len(end):
+            return ""
+        source = source.replace("*", ref[len(begin) : len(ref) - len(end)], 1)
+    elif target != ref:
+        return ""
+    return source if source.startswith("refs/") else ""
 
 
 def open_repository(path: Path, environ: Mapping[str, str]) -> Repository:

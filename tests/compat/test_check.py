@@ -142,6 +142,20 @@ def test_what_makes_no_sense_ends_with_a_sentence(place: Place, words: tuple[str
     assert "Traceback" not in ended.err
 
 
+def test_rules_on_the_target_branch_hold_where_the_base_is_the_remotes(place: Place, tmp_path: Path) -> None:
+    git, policy = place.made.clone.git, tmp_path / "policy.toml"
+    policy.write_text(
+        'version = 1\n[[rules]]\nname = "none"\neffect = "deny"\nmatch = { refs = ["main"], classes = ["agent"] }\n'
+        '[[rules]]\nname = "agents"\nmatch = { classes = ["agent"] }\n'
+    )
+    git("clone", "-q", place.root / "hub" / REPOSITORY, tmp_path / "clone")
+    words = ("check", "--repo", str(tmp_path / "clone"), "--policy", str(policy), "--format", "json")
+    for base in ("origin/main", "origin"):
+        ended = place.run(*words, "--base", base, "--head", place.made.agent)
+        said = json.loads(ended.out)
+        assert "rule-denies" in json.dumps(said), said
+
+
 def test_the_action_judges_a_pull_request_without_a_checkout(place: Place) -> None:
     peer("action-wheels")
     job = place.job("bad", place.made.head)

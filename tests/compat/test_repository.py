@@ -137,6 +137,24 @@ def test_a_revision_that_is_a_ref_has_a_full_name(work: Work, repo: Repository) 
     assert repo.full_ref("HEAD") is None
 
 
+def test_a_remote_tracking_branch_goes_by_the_branch_that_it_tracks(work: Work) -> None:
+    for name in ("origin/main", "origin/pr/1", "mine", "gone/main"):
+        work.git("update-ref", f"refs/remotes/{name}", "HEAD")
+    work.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    repo = work.open()
+    assert repo.full_ref("origin/main") is None
+    work.git("remote", "add", "origin", "https://git.example/app")
+    assert repo.full_ref("origin/main") == "refs/heads/main"
+    assert repo.full_ref("origin") == "refs/heads/main"
+    assert repo.full_ref("origin/pr/1") == "refs/heads/pr/1"
+    assert repo.full_ref("gone/main") is None
+    # Two that it may be are none.
+    work.git("config", "--add", "remote.origin.fetch", "+refs/pull/*/head:refs/remotes/origin/pr/*")
+    assert repo.full_ref("origin/pr/1") is None
+    work.git("config", "--add", "remote.other.fetch", "refs/heads/topic:refs/remotes/mine")
+    assert repo.full_ref("mine") == "refs/heads/topic"
+
+
 def test_a_range_lists_what_rev_list_lists(work: Work, repo: Repository) -> None:
     first = repo.resolve("HEAD")
     for number in range(3):
