@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attest import attestation, forges, history, said, statement, store
 from attest.attestation import Accepting, Credential
-from attest.attester import Attester
+from attest.attester import Attester, KeyAttester
 from attest.errors import Error, UsageError
 from attest.evidence import RANK
 from attest.gitobject import parse_commit
@@ -95,13 +95,14 @@ def _same_said(rewrite: Rewrite, stored: Mapping[str, Sequence[bytes]]) -> Itera
 
 def _is_signed(line: bytes, attester: Attester, trusted: Trust, at: datetime) -> bool:
     """Whether this attester signed it: anybody can store a line in its name, and after a theft it has a new key."""
-    keys = () if attester.public is None else (attester.public,)
+    key = attester.public if isinstance(attester, KeyAttester) else None
     try:
-        by = attestation.verify(line, Accepting(trusted, keys), at).by
+        by = attestation.verify(line, Accepting(trusted, () if key is None else (key,)), at).by
     except Error:
         return False
-    if attester.public is not None:
-        return any(each.key == attester.public for each in by)
+    if key is not None:
+        return any(each.key == key for each in by)
+    # A certificate is for a new key each time, and names its owner.
     return any(each.credential is Credential.CERTIFICATE and each.uri == attester.id for each in by)
 
 
