@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -375,3 +377,27 @@ def test_usage_is_said_in_a_sentence(desk: Path) -> None:
     os.mkfifo(desk / "pipe")
     assert run("check", "pipe", "--unsigned").return_value == 1
 
+
+
+def test_a_pipe_is_read_to_its_end(desk: Path) -> None:
+    """As a shell makes one of `<(...)`: opened for writing already, and nothing in it yet."""
+    put(desk / "w", document(0))
+    [file] = [each for each in (desk / "w").iterdir() if each.name.endswith(".json")]
+    reading, writing = os.pipe()
+    content = file.read_bytes()
+
+    def write() -> None:
+        with open(writing, "wb") as pipe:
+            for part in (content[:5], content[5:]):
+                time.sleep(0.05)
+                pipe.write(part)
+                pipe.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        read = handoff_files._read(Path(f"/dev/fd/{reading}"))
+    finally:
+        writer.join()
+        os.close(reading)
+    assert read == content

@@ -116,8 +116,9 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _read(path: Path, most: int = MAX_JSON_BYTES) -> bytes:
     try:
-        # Without waiting: a name that is a pipe would else hold whoever checks for ever.
+        # Without waiting: a pipe that nobody writes to would else hold whoever checks for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)  # what somebody writes to is read to its end
         with open(descriptor, "rb") as file:
             data = file.read(most + 1)
     except OSError as error:
