@@ -379,12 +379,10 @@ def test_usage_is_said_in_a_sentence(desk: Path) -> None:
 
 
 
-def test_a_pipe_is_read_to_its_end(desk: Path) -> None:
+def test_a_pipe_is_read_to_its_end() -> None:
     """As a shell makes one of `<(...)`: opened for writing already, and nothing in it yet."""
-    put(desk / "w", document(0))
-    [file] = [each for each in (desk / "w").iterdir() if each.name.endswith(".json")]
     reading, writing = os.pipe()
-    content = file.read_bytes()
+    content = document(0)
 
     def write() -> None:
         with open(writing, "wb") as pipe:
