@@ -216,6 +216,8 @@ class Remote:
             hint = "What it sends is damaged, or made to do harm; nothing of it was kept."
         elif "No space left on device" in said or "File too large" in said:
             hint = "Make room, here or there, and try again; nothing of it was kept."
+        elif reason:
+            hint = f"{self.shown} was asked and refused: try again, and if it stays so ask whoever runs it."
         return UnavailableError(f"attestations {what} {self.shown}: {cause}", hint=hint)
 
 

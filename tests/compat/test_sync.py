@@ -180,7 +180,9 @@ def test_a_remote_that_takes_no_such_ref_says_so(hub: Hub) -> None:
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho no refs of that kind >&2\nexit 1\n")
     hook.chmod(0o755)
-    assert "hook declined" in attest(repo, "sync", status=2).stderr
+    said = attest(repo, "sync", status=2).stderr
+    assert "hook declined" in said
+    assert "origin was asked and refused" in said
 
 
 def store_tip(repo: Repository) -> str:
