@@ -282,7 +282,8 @@ REASONS = (
         "The policy wants better evidence of the time than there is.",
         "the policy requires evidence of time from authority or better",
         "As for time-unproven: sign with a time-stamp, or fetch the one that is kept beside it. Who signed in ssh "
-        "format has it in the home, and brings it to others: `notme-git attest A..B`, then `notme-attest sync REMOTE`.",
+        "format has it in the home, and brings it to others: `notme-git timestamp A..B`, then `notme-attest sync "
+        "REMOTE`.",
     ),
     _reason(
         Reason.CONSTRAINT_MISMATCH, Step.POLICY,

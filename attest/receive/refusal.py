@@ -31,7 +31,7 @@ _MAX_RECORDS = 3
 _ADMIN = "ask who runs this server"
 _STAMP = (
     "sign with a time-stamp; one that is kept beside a commit (in ssh format, or a third party's) has to be here "
-    "first: notme-git attest {commit}, then notme-attest sync REMOTE"
+    "first: notme-git timestamp {commit}, then notme-attest sync REMOTE"
 )
 _REMEDIES: dict[str, str] = {
     Reason.SIGNATURE_MISSING: _ANEW,

@@ -130,6 +130,16 @@ def _holds(token: bytes, value: bytes, stampers: Sequence[Stamper]) -> bool:
     return True
 
 
+def store_kept(repository: Repository, home: Path, object_ids: Iterable[str], at: datetime) -> int:
+    """Put what the home has kept of these objects into the ref, and ask nobody; of how many objects that was."""
+    remaining, count = iter(object_ids), 0
+    while ids := list(itertools.islice(remaining, BATCH)):
+        kept = {oid: tokens for oid in ids if (tokens := stamps.spooled(home, oid))}
+        store.append(repository, {o: [stamps.encode(o, token) for token in t] for o, t in kept.items()}, at)
+        count += len(kept)
+    return count
+
+
 def stamp_pushed(config: Config, repository: Repository, object_ids: Iterator[str]) -> str:
     """Time-stamp what is about to be pushed by those whom the configuration names; returns what was done.
 

@@ -40,7 +40,8 @@ def command(
     signature. What comes back is checked, and stored in refs/attestations/notme; notme-attest sync brings it to a
     remote. A time-stamp of today proves that the signature is no younger.
 
-    With --tsa-root what has such a time-stamp already is left out.
+    With --tsa-root what has such a time-stamp already is left out. Where nobody is named, those are stored that this
+    home has kept, such as the authority's own for SSH signatures.
 
     Exits 0 when every signed object has one, 2 when not.
     """
@@ -49,8 +50,8 @@ def command(
         configured = setting.read(GitConfig.find(config.environ), repo.path)
         addresses = tuple(map(Address.parse, urls)) or configured.addresses
         if not addresses:
-            hint = "--tsa URL, or git config notme.tsa URL"
-            raise UsageError("nobody is named who makes time-stamps", hint=hint)
+            ids = Revisions(repo, revisions).objects()
+            return _only_kept(batch.store_kept(repo, config.home, ids, config.at), as_json=as_json)
         stampers = verifier.load_roots(tsa_roots=roots or configured.roots).tsa
         asked = batch.Batch(repo, addresses, stampers, config.home, config.at)
         done = asked.run(Revisions(repo, revisions).objects())
@@ -64,6 +65,19 @@ def command(
     if not done.unreadable:
         missed.clear(config.home)
     return UNCHECKED if done.unreadable else ACCEPTED
+
+
+def _only_kept(count: int, *, as_json: bool) -> int:
+    """Nobody is asked: the authority's own, which the home keeps of SSH signatures, are what there is to store."""
+    if not count:
+        hint = "--tsa URL, or git config notme.tsa URL"
+        raise UsageError("nobody is named who makes time-stamps, and none were kept here of these", hint=hint)
+    if as_json:
+        click.echo(json.dumps({**_data(batch.Done()), "kept": count}, indent=2))
+    else:
+        objects = f"{count} object{'' if count == 1 else 's'}"
+        click.echo(f"the time-stamps kept here of {objects} are stored; notme-attest sync brings them to a remote")
+    return ACCEPTED
 
 
 def _data(done: batch.Done) -> dict[str, object]:

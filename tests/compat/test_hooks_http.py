@@ -136,7 +136,7 @@ def test_a_time_that_nobody_vouches_for_is_refused_on_a_protected_ref_alone(serv
     elsewhere = server.push(f"{oid}:refs/heads/unproven")
     assert elsewhere.status == 0, elsewhere
     assert "1 accepted, but when they were signed is unproven" in elsewhere.err
-    remedy = f"notme-git attest {oid[:12]}, then notme-attest sync"
+    remedy = f"notme-git timestamp {oid[:12]}, then notme-attest sync"
     refused(server.push(f"{oid}:refs/heads/main"), oid[:12], "time-required", "protected", remedy)
     assert server.ref("refs/heads/main") == server.main
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from attest import cms, gitobject
 from attest.gitobject import ObjectFormat, ObjectKind
 from attest.stampable import value_in
-from tests.compat.conftest import Sandbox
+from tests.compat.conftest import AGENT, Sandbox
 from tests.githttp import serving as serving_git
 from tests.peers import SEARCH, peer
 from tests.tsaserver import Openssl, Served, serving
@@ -131,6 +132,18 @@ def test_what_is_there_already_is_stamped_whoever_signed_it(sandbox: Sandbox, ts
     assert (one["findings"], one["evidence"], one["remarks"]) == tuple(
         rows[2][name] for name in ("findings", "evidence", "remarks")
     )
+
+
+def test_without_anybody_named_what_the_home_has_kept_is_stored(sandbox: Sandbox) -> None:
+    sandbox.commit("in a format that has room for it")
+    assert "none were kept here" in sandbox.notme("timestamp", "HEAD", status=64).err
+    sandbox.notme("setup", "--agent", AGENT, "--format", "ssh")
+    sandbox.commit("in ssh format")
+    assert "of 1 object are stored" in sandbox.notme("timestamp", "HEAD~1..HEAD").text
+    assert sandbox.notme("timestamp", "HEAD", "--json").json["kept"] == 1
+    # Whoever has the ref and not the home sees when it was signed.
+    shutil.rmtree(sandbox.home / "timestamps")
+    sandbox.attest("verify", "HEAD", "--require-time", "authority")
 
 
 def test_openssl_verifies_what_is_in_a_commit_and_what_lies_beside_it(
