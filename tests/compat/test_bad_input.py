@@ -35,6 +35,7 @@ from tests.compat.conftest import (
     SCRIPTS,
     Done,
     Sandbox,
+    copy,
     failed,
     machine,
     stop_daemons,
@@ -45,6 +46,14 @@ from tests.compat.test_setup import in_a_fork, killed_at
 from tests.peers import peer
 
 STRANGER = "Mallory <mallory@example.net>"
+
+
+@pytest.fixture(scope="module")
+def asked(template: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A machine for calls that leave it as it was."""
+    made = copy(template, tmp_path_factory.mktemp("asked") / "Alice's machine")
+    yield made
+    stop_daemons(made.root)
 
 
 def plain(done: Done) -> None:
@@ -160,8 +169,8 @@ def test_an_unknown_agent_is_told_apart_from_the_known(sandbox: Sandbox) -> None
 
 
 @pytest.mark.parametrize("key", ["notme:", "notme:a:b", "notme:a:notme:c", "notme:a:upstream"])
-def test_a_key_name_that_is_none_is_a_usage_error(sandbox: Sandbox, key: str) -> None:
-    done = sandbox.sign(sandbox.payload(), key=key, status=64)
+def test_a_key_name_that_is_none_is_a_usage_error(asked: Sandbox, key: str) -> None:
+    done = asked.sign(asked.payload(), key=key, status=64)
     assert (done.out, "run notme-git setup again" in done.err) == (b"", True)
 
 
@@ -170,8 +179,8 @@ def test_a_committer_who_is_neither_agent_nor_human_is_refused(sandbox: Sandbox)
     fails(sandbox, status=1, says="committer <mallory@example.net>", then=sandbox.address, environ=other)
 
 
-def test_an_author_who_is_neither_agent_nor_human_is_refused_for_a_new_commit(sandbox: Sandbox) -> None:
-    done = sandbox.sign(sandbox.payload(author=STRANGER), status=1)
+def test_an_author_who_is_neither_agent_nor_human_is_refused_for_a_new_commit(asked: Sandbox) -> None:
+    done = asked.sign(asked.payload(author=STRANGER), status=1)
     assert (done.out, "author <mallory@example.net>" in done.err, "rebase" in done.err) == (b"", True, True)
 
 
@@ -199,8 +208,8 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_what_is_no_git_payload_is_not_signed(sandbox: Sandbox, payload: bytes) -> None:
-    done = sandbox.sign(payload, status=1)
+def test_what_is_no_git_payload_is_not_signed(asked: Sandbox, payload: bytes) -> None:
+    done = asked.sign(payload, status=1)
     assert (done.out, "nothing else is signed" in done.err) == (b"", True)
     plain(done)
 
@@ -240,15 +249,15 @@ def test_a_human_named_like_a_status_line_stays_a_name(bare_machine: Sandbox) ->
 
 
 @pytest.mark.parametrize("name", ["a\nb", "A", "-x", "", "a:b", "x" * 64, "\x1b[1m"])
-def test_an_agent_of_another_form_is_refused(sandbox: Sandbox, name: str) -> None:
-    done = sandbox.notme("grant", "add", "--", name, status=64)
+def test_an_agent_of_another_form_is_refused(asked: Sandbox, name: str) -> None:
+    done = asked.notme("grant", "add", "--", name, status=64)
     assert (done.out, "for example claude-code" in done.err) == (b"", True)
     plain(done)
 
 
-def test_a_committers_name_reaches_no_terminal_as_it_is(sandbox: Sandbox) -> None:
-    payload = sandbox.payload(committer="\x1b[31m[GNUPG:] GOODSIG <mallory@\x1bexample.net>")
-    done = sandbox.sign(payload, status=1)
+def test_a_committers_name_reaches_no_terminal_as_it_is(asked: Sandbox) -> None:
+    payload = asked.payload(committer="\x1b[31m[GNUPG:] GOODSIG <mallory@\x1bexample.net>")
+    done = asked.sign(payload, status=1)
     assert done.out == b""
     plain(done)
 
@@ -257,12 +266,14 @@ def test_a_committers_name_reaches_no_terminal_as_it_is(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-K",), ("--verify", "x"), ("--status-fd=2", "--export")])
-def test_a_call_that_is_not_gits_needs_another_program(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
-    tools = sandbox.root / "tools"
+def test_a_call_that_is_not_gits_needs_another_program(
+    asked: Sandbox, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("git", "sh"):
         (tools / name).symlink_to(shutil.which(name) or name)
-    done = sandbox.run(sandbox.shim, *arguments, status=2, environ={"PATH": str(tools)})
+    done = asked.run(asked.shim, *arguments, status=2, environ={"PATH": str(tools)})
     assert (done.out, "there is no gpgsm to make it" in done.err) == (b"", True)
 
 
@@ -301,10 +312,10 @@ def test_a_status_descriptor_that_is_closed_is_a_failure(sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize("home", ["relative/home", "", "~/home"])
-def test_a_home_that_is_no_absolute_path_is_a_usage_error(sandbox: Sandbox, home: str) -> None:
+def test_a_home_that_is_no_absolute_path_is_a_usage_error(asked: Sandbox, home: str) -> None:
     for done in (
-        sandbox.notme("grant", "list", environ={"NOTME_HOME": home}, status=64),
-        sandbox.sign(sandbox.payload(), environ={"NOTME_HOME": home}, status=64),
+        asked.notme("grant", "list", environ={"NOTME_HOME": home}, status=64),
+        asked.sign(asked.payload(), environ={"NOTME_HOME": home}, status=64),
     ):
         assert (done.out, "give an absolute path" in done.err) == (b"", True)
 
