@@ -144,6 +144,14 @@ def test_what_comes_back_instead_of_an_answer_is_not_repeated(status: bytes) -> 
     assert "SECRET" not in caught.value.message
 
 
+def test_a_request_that_cannot_be_made_is_not_repeated_either() -> None:
+    with pytest.raises(UnavailableError, match="no such request") as caught, peer(b"") as (client, _):
+        client.get("/x", {"Authorization": "Bearer SECRET\n"})
+    assert "SECRET" not in caught.value.message
+    with pytest.raises(UnavailableError, match="no such request"):
+        Client("http://a..b").get("/x")
+
+
 def test_no_request_begins_after_the_time_for_all_of_them() -> None:
     with peer(said(b"{}")) as (client, made), client.within(0.0), pytest.raises(UnavailableError, match="in time"):
         client.get("/x")

@@ -100,6 +100,8 @@ class Transport:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
         if isinstance(error, TimeoutError):
             why = "no answer in time"
+        elif isinstance(error, ValueError | http.client.InvalidURL):
+            why = f"no such request can be made ({type(error).__name__})"
         elif not isinstance(error, OSError):
             # Such an error repeats what came: up to 64 KiB of anything, and of a request that is sent back its secrets.
             why = f"what answers there is no HTTP ({type(error).__name__})"
