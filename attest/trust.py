@@ -298,7 +298,8 @@ def _verify_signatures(
     if not ({a.key for a in pinned} & (current | previous)):
         raise MalformedError(
             "neither its current nor its previous key is pinned",
-            hint="compare the authority's fingerprint out of band and pin its current root",
+            hint="compare the authority's fingerprint out of band and pin its current root "
+            "(notme-git trust add URL --spki sha256:HEX, or a new export for --anchor)",
         )
 
 

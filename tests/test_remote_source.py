@@ -271,6 +271,21 @@ def test_the_signer_and_the_verifiers_of_a_home_have_the_same_bundle(away: Elsew
         assert len(place.read_trust(away.home).epochs) == number
 
 
+def test_after_a_theft_the_new_key_that_a_person_pins_is_signed_by_too(away: Elsewhere, signer: Signer) -> None:
+    pin(away)
+    away.sign(signer, away.commit())
+    world = away.world
+    stolen = {"compromised_at": world.now, "at": world.now}
+    away.server.within(lambda desk: epochs.recover(desk.authority, world.recovery_key, **stolen))
+    with pytest.raises(VerificationError, match="neither its current nor its previous key"):
+        pinning.update(away.home)
+    pin(away)
+    (pinned,) = homes.pinned_in(away.home)
+    assert homes.read_pinned(pinned, away.home).bundle == place.read_trust(away.home).bundle
+    assert place.read(away.home).pinned == OUT_OF_BAND
+    assert [item["sequence"] for item in pinning.listed(away.home, world.now)] == [2, 2]
+
+
 def test_an_older_bundle_changes_nothing(away: Elsewhere) -> None:
     pin(away)
     old = (away.home / "remote" / "bundle").read_bytes()
