@@ -320,6 +320,9 @@ TABLE: list[tuple[str, str, str, Change, str]] = [
     ("tsa-hook", "x509", "not installed", lambda f: part(f, "tsa", hook_missing=True), "hook install --client"),
     ("tsa-missed", "x509", "three", lambda f: part(f, "tsa", missed=Missed(3, 1, 2, "/r", "http://t", "gone")),
      "timestamp --repo /r"),
+    ("daemon-refused", "x509", "nothing since", lambda f: status(
+        f, signatures=3, lastRefusal={"at": "2026-11-23T13:58:10Z", "reason": "the session\nis over", "signatures": 3}
+    ), "what it says"),
     ("hook-setting", "x509", "no key", lambda f: replace(f, records=Records("cannot read", "make one")), "make one"),
     ("records-keyless", "x509", "no key", lambda f: replace(f, records=Records(keyless=True)), "notme.verifierKey"),
     ("attestations-absent", "x509", "not fetched", lambda f: replace(f, records=Records(absent=True)), "sync"),
@@ -343,6 +346,8 @@ def test_every_code_is_found_by_some_test() -> None:
 
 
 QUIET: list[tuple[str, str, Change]] = [
+    ("a refusal before the last signature", "x509", lambda f: status(f, signatures=4, lastRefusal={"signatures": 3})),
+    ("a refusal of an older daemon", "x509", lambda f: status(f, signatures=4, lastRefusal={"at": "x"})),
     ("a file of the user's own that our program does not need", "ssh", lambda f: part(f, "ssh", allowed="foreign")),
     ("trust levels concern nobody who set none", "x509", lambda f: version(f, 2, 39, 5)),
     ("git 2.54 concerns nobody who asks git for no verdict", "x509", lambda f: version(f, 2, 54)),

@@ -159,7 +159,7 @@ class Daemon:
     signer: Signer = field(init=False)
     ssh_agent: str | None = None
     agent: SshAgent | None = None
-    last_refusal: dict[str, str] | None = None
+    last_refusal: dict[str, Any] | None = None
     published: place.Published | None = None
     origin: tuple[int, ...] = field(init=False)
     forks: list[int] = field(default_factory=list)
@@ -206,7 +206,9 @@ class Daemon:
             self.spent.append((time.thread_time_ns() - began) // 1000)
         if reply.status:
             said = b"".join(data for where, data in reply.events if where == "2")
-            self.last_refusal = {"at": rfc3339(int(at.timestamp())), "reason": said.decode("utf-8", "replace").strip()}
+            why = said.decode("utf-8", "replace").strip()
+            signed = self._signatures()
+            self.last_refusal = {"at": rfc3339(int(at.timestamp())), "reason": why, "signatures": signed}
         return reply
 
     def _control(self, request: Request, pid: int) -> Reply:
@@ -238,7 +240,7 @@ class Daemon:
             "home": str(self.config.home),
             "uptimeSeconds": int(time.monotonic() - self.began),
             "idleSecondsLeft": None if self.server.idle_s == math.inf else int(self.server.idle_left),
-            "signatures": self.signer.signatures + (self.agent.signatures if self.agent else 0),
+            "signatures": self._signatures(),
             "credentials": self.signer.held,
             "medianMicroseconds": sorted(self.spent)[len(self.spent) // 2] if self.spent else None,
             "memoryKiB": _memory("VmRSS"),
@@ -248,6 +250,9 @@ class Daemon:
             "ephemeral": ephemeral.holds(self.config.home),
             "lastRefusal": self.last_refusal,
         }
+
+    def _signatures(self) -> int:
+        return self.signer.signatures + (self.agent.signatures if self.agent else 0)
 
     def offer_ssh_agent(self) -> str:
         """Serve the ssh-agent protocol, too, from now on and until the end; returns its socket's path."""

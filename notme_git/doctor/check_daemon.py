@@ -6,8 +6,12 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from attest.report.text import printable
 from notme_git.doctor.facts import Facts
 from notme_git.doctor.finding import Finding, Fix
+
+MAX_REASON = 600
+"""Characters of a refusal that are shown."""
 
 RESTART = "notme-git daemon stop"
 """git starts another when it needs one."""
@@ -55,6 +59,11 @@ def _running(facts: Facts, status: dict[str, Any] | Any) -> Iterator[Finding]:
     if status.get("version") != ours:
         message = f"the daemon is of version {status.get('version')}, this program of {ours}"
         yield Finding("daemon-version", message, "stop it: git starts the new one", RESTART)
+    refusal = status.get("lastRefusal")
+    if isinstance(refusal, dict) and refusal.get("signatures") == status.get("signatures"):
+        # git up to 2.42 shows nobody why a signature was refused.
+        why = printable(" ".join(str(refusal.get("reason", "")).split())[:MAX_REASON])
+        yield Finding("daemon-refused", f"the last call that failed, at {refusal.get('at')}: {why}", "do what it says")
     hardening = status.get("hardening") or {}
     if hardening.get("dumpable") != "no":
         message = f"debuggers of this user can read the daemon's memory: {hardening.get('dumpable')}"

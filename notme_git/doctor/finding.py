@@ -103,6 +103,7 @@ CODES: Mapping[str, Code] = {
     "daemon-folder-blocked": Code(_WARNING, "The folder of the daemon's socket cannot be made: there is no daemon."),
     "daemon-socket-open": Code(_WARNING, "The daemon's socket is open to other users."),
     "daemon-version": Code(_WARNING, "The running daemon is of another version."),
+    "daemon-refused": Code(_NOTE, "Why the daemon refused the last call that failed, since when it signed nothing."),
     "daemon-dumpable": Code(_NOTE, "The kernel lets debuggers of this user read the daemon's memory."),
     "daemon-unlocked": Code(_NOTE, "The daemon's memory may go to the swap disk."),
     "runtime-dir": Code(_NOTE, "`XDG_RUNTIME_DIR` is unset, or not private: the socket lies in the home, or in /tmp."),
