@@ -27,6 +27,7 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
+from attest.through import Through
 from attest.types import Evidence, Verdict
 from attest.verify import Examination
 
@@ -98,11 +99,15 @@ def cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One commit or tag, examined and judged; or why it could not be read."""
+    """One commit or tag, examined and judged; or why it could not be read.
+
+    `records` are the rewrite records by which it is accepted, where it is not by itself.
+    """
 
     object_id: str
     found: tuple[Examination, Verdict] | None
     error: Error | None = None
+    records: tuple[Through, ...] = ()
 
 
 def by_records(verdict: Verdict, row: Row) -> Verdict:
@@ -153,7 +158,8 @@ class Worker:
             seen = query.sightings.of(object_id) if query.sightings is not None else None
             tokens = lookup.timestamps(object_id) if self._stampers or _SSH_BEGIN in raw else ()
             found = _noted(self._examine(object_id, kind, raw, tokens, seen), lookup, query)
-            yield Judged(object_id, (found, self._verdict(found, kind, raw, lookup)))
+            verdict, records = self._verdict(found, kind, raw, lookup)
+            yield Judged(object_id, (found, verdict), records=records)
 
     def _read(self, object_id: str) -> tuple[ObjectKind, bytes]:
         name, raw = self.repo.read(object_id)
@@ -203,14 +209,18 @@ class Worker:
             decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths)
         return row_of(found, decided, query.trusted)
 
-    def _verdict(self, found: Examination, kind: ObjectKind, raw: bytes, lookup: _Lookup) -> Verdict:
+    def _verdict(
+        self, found: Examination, kind: ObjectKind, raw: bytes, lookup: _Lookup
+    ) -> tuple[Verdict, tuple[Through, ...]]:
         query = self._query
         assert query.policy is not None
         paths = lookup.paths_of(found.object_id) if self._rules else no_paths
         verdict = verify.judge(found, query.policy, query.context, at=query.at, paths=paths)
         if not self._follows or kind is not ObjectKind.COMMIT:
-            return verdict
-        return by_records(verdict, self._followed(self._judged(found, paths), raw, lookup))
+            return verdict, ()
+        row = self._followed(self._judged(found, paths), raw, lookup)
+        decided = by_records(verdict, row)
+        return decided, () if decided is verdict else tuple(each for each in row.through if each.follows)
 
     def _followed(self, row: Row, raw: bytes, lookup: _Lookup) -> Row:
         """The row with what rewrite records say of the commit, and judged by them where the policy follows records."""

@@ -15,6 +15,7 @@ from typing import Any
 from attest.errors import UnavailableError, UsageError
 from attest.gitobject import ObjectKind
 from attest.predicates import commit
+from attest.through import Through
 from attest.types import Outcome, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -42,22 +43,28 @@ def build(
     self_attested: bool = False,
     orchestrated: Mapping[str, Any] | None = None,
     related: Sequence[Mapping[str, Any]] = (),
+    records: Sequence[Through] = (),
 ) -> bytes:
     """The Statement of `verdict` on one commit or tag: compact ASCII JSON, to be signed as it is.
 
     `verifier_id` is the URI of who signs, `repository` the object's repository and `ref` the full ref it
     was judged for, both where known. `at` is the time of the verdict. `self_attested` marks a statement
     signed by the actor it is about; `orchestrated` are sections that repeat what an orchestrator said
-    (`apas.dispatch.sections`), `related` descriptors of documents that the caller says belong to it. Raises
-    `UnavailableError` for what could not be checked (no statement rather than a guess) and `UsageError` for
-    anything but commits and tags.
+    (`apas.dispatch.sections`), `related` descriptors of documents that the caller says belong to it, `records`
+    the rewrite records by which it is accepted. Raises `UnavailableError` for what could not be checked (no
+    statement rather than a guess) and `UsageError` for anything but commits and tags.
     """
     check(examination, verdict)
     predicate = commit.predicate(examination, verdict, verifier_id, at, self_attested=self_attested)
     return encode(
         [subject(examination, repository, ref)],
         PREDICATE_TYPE,
-        {**predicate, **(orchestrated or {}), **({"related": list(related)} if related else {})},
+        {
+            **predicate,
+            **(orchestrated or {}),
+            **({"related": list(related)} if related else {}),
+            **({"rewrites": commit.rewrites(records)} if records else {}),
+        },
     )
 
 

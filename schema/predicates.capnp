@@ -455,6 +455,45 @@ struct RelatedRun {
   # sha256: and hex, of the content origins.
 }
 
+struct FollowedPrincipal {
+  # Somebody whom a certificate or a known key of an old commit names.
+
+  id @0 :Text;
+  # A URI.
+  kind @1 :Text;
+  # human, agent, workload, organization or verifier.
+  name @2 :Text;
+  # As it is shown.
+  email @3 :Text;
+  # Empty where there is none.
+}
+
+struct FollowedSigner {
+  # Who signed one or more of the old commits.
+
+  actor @0 :FollowedPrincipal;
+  # Who acted.
+  representedPrincipal @1 :FollowedPrincipal $camel $nullable;
+  # On whose behalf.
+}
+
+struct FollowedRecord {
+  # A rewrite record that the acceptance rests on.
+
+  digest @0 :Sha256;
+  # Of its Statement.
+  recordedBy @1 :Text $camel;
+  # URI of the verifier that signed it.
+  made @2 :Text;
+  # amend, rebase, squash or merge.
+  relation @3 :Text;
+  # same-tree or patch-id.
+  comparedHere @4 :Bool $camel;
+  # Whether this verifier had the old commits and computed the relation itself.
+  signers @5 :List(FollowedSigner);
+  # Of the old commits.
+}
+
 struct CommitPredicate {
   # Predicate https://notme.bot/provenance/commit/v0.1, of commits and tags.
 
@@ -480,6 +519,8 @@ struct CommitPredicate {
   # Likewise.
   related @10 :List(RelatedDocument) $optional;
   # Documents that belong to it.
+  rewrites @11 :List(FollowedRecord) $optional;
+  # Rewrite records by which it was accepted.
 }
 
 struct PolicyDescriptor {

@@ -8,6 +8,7 @@ refs are broadcast and messages hold secrets. Types: `schema/predicates.capnp`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
 from attest.instants import text
 from attest.predicates import who
 from attest.predicates.facts import foreign_cms
+from attest.through import Through, Who
 from attest.types import Evidence, Finding, Outcome, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -44,6 +46,28 @@ def predicate(
         "time": {"evidence": [_evidence(item) for item in examination.evidence]},
         "verification": _verification_section(examination, verdict, verifier_id, at, self_attested=self_attested),
     }
+
+
+def rewrites(records: Iterable[Through]) -> list[JsonObject]:
+    """The rewrite records that an acceptance rests on, and who signed what they lead to."""
+    return [
+        {
+            "digest": {"sha256": each.record},
+            "recordedBy": each.by,
+            "made": each.made,
+            "relation": each.relation,
+            "comparedHere": each.compared,
+            "signers": [
+                {"actor": _somebody(actor), "representedPrincipal": None if behalf is None else _somebody(behalf)}
+                for actor, behalf in each.people()
+            ],
+        }
+        for each in records
+    ]
+
+
+def _somebody(named: Who) -> JsonObject:
+    return {"id": named.id, "kind": str(named.kind), "name": named.name, "email": named.email}
 
 
 def policy(verdict: Verdict) -> JsonObject:

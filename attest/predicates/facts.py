@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.errors import Step
+from attest.through import Through
 from attest.types import Identity, Outcome, PrincipalKind, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -23,7 +24,8 @@ JsonObject = dict[str, Any]
 class Facts:
     """One verdict with its examination. `verifier_id` is the URI of who signs, `at` the time of the verdict.
 
-    `repository` and `ref` say where the object was judged, None where that is not known.
+    `repository` and `ref` say where the object was judged, None where that is not known. `records` are rewrite records
+    that the acceptance rests on.
     """
 
     examination: Examination
@@ -32,6 +34,7 @@ class Facts:
     repository: str | None
     ref: str | None
     at: datetime
+    records: tuple[Through, ...] = ()
 
     @property
     def accepted(self) -> bool:

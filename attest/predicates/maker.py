@@ -115,7 +115,9 @@ def made_of(wanted: Wanted, judged: Judged, noted: Sequence[Document] = ()) -> M
     if not wanted.self_attested and _is_own(examination, wanted):
         return Made(judged.object_id, verdict.outcome, own=True)
     context = wanted.context
-    facts = Facts(examination, verdict, wanted.verifier_id, context.repository, context.ref, wanted.at)
+    facts = Facts(
+        examination, verdict, wanted.verifier_id, context.repository, context.ref, wanted.at, judged.records
+    )
     stated = tuple(Stated(facts.examination.object_id, *each) for each in _stated(wanted, facts, noted))
     commits = [one.payload for one in stated if one.type == COMMIT]
     part = Part.of(facts, commits[0]) if VSA in wanted.types and commits else None
@@ -151,6 +153,7 @@ def _commit(wanted: Wanted, facts: Facts) -> bytes:
         self_attested=wanted.self_attested,
         orchestrated=wanted.orchestrated,
         related=wanted.related,
+        records=facts.records,
     )
 
 

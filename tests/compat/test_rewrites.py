@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tests.compat.conftest import Sandbox
 from tests.githttp import serving
-from tests.peers import SEARCH, peer
+from tests.peers import ROOT, SEARCH, peer
 
 UNSIGNED = ("-c", "commit.gpgsign=false")
 LINES = "".join(f"{n}\n" for n in range(40))
@@ -350,5 +352,18 @@ def test_a_summary_follows_the_records_of_a_key_that_is_named(desk: Sandbox, tmp
     assert sorted((each["type"], each["result"]) for each in done.json) == [
         ("commit", "PASSED"), ("svr", "PASSED"), ("vsa", "PASSED")
     ]  # fmt: skip
+    # The commit's statement names the record that it rests on, and agent and human behind it.
+    out = tmp_path / "commit.jsonl"
+    into = ("--key", key, "--id", "https://ci.example/v", *place, "--no-store", "--out", out)
+    desk.attest("attest", "HEAD", *into, "--attester-key", public)
+    made = json.loads(b64decode(json.loads(out.read_bytes())["dsseEnvelope"]["payload"]))["predicate"]
+    (record,) = made["rewrites"]
+    (leads,) = desk.attest("rewrite", "show", "HEAD", "--attester-key", public, "--json").json
+    assert record["digest"] == {"sha256": leads["record"]}
+    assert (record["made"], record["relation"], record["comparedHere"]) == ("squash", "same-tree", True)
+    (signer,) = record["signers"]
+    assert (signer["actor"]["name"], signer["representedPrincipal"]["name"]) == ("claude-code", "Alice Example")
+    schema = json.loads((ROOT / "schema/gen/json/predicates.schema.json").read_text("utf-8"))
+    jsonschema.validate(made, {**schema, "$ref": "#/$defs/CommitPredicate"})
     asked = ("--attester-key", public, "--type", "https://slsa.dev/verification_summary/v1", "--ref", "refs/heads/main")
     desk.attest("verify-attestation", "HEAD", *asked)

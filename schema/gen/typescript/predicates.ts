@@ -514,6 +514,51 @@ export const RelatedRun = z
   .strict();
 export type RelatedRun = z.infer<typeof RelatedRun>;
 
+/** Somebody whom a certificate or a known key of an old commit names. */
+export const FollowedPrincipal = z
+  .object({
+    /** A URI. */
+    id: z.string(),
+    /** human, agent, workload, organization or verifier. */
+    kind: z.string(),
+    /** As it is shown. */
+    name: z.string(),
+    /** Empty where there is none. */
+    email: z.string(),
+  })
+  .strict();
+export type FollowedPrincipal = z.infer<typeof FollowedPrincipal>;
+
+/** Who signed one or more of the old commits. */
+export const FollowedSigner = z
+  .object({
+    /** Who acted. */
+    actor: FollowedPrincipal,
+    /** On whose behalf. */
+    representedPrincipal: FollowedPrincipal.nullable(),
+  })
+  .strict();
+export type FollowedSigner = z.infer<typeof FollowedSigner>;
+
+/** A rewrite record that the acceptance rests on. */
+export const FollowedRecord = z
+  .object({
+    /** Of its Statement. */
+    digest: Sha256,
+    /** URI of the verifier that signed it. */
+    recordedBy: z.string(),
+    /** amend, rebase, squash or merge. */
+    made: z.string(),
+    /** same-tree or patch-id. */
+    relation: z.string(),
+    /** Whether this verifier had the old commits and computed the relation itself. */
+    comparedHere: z.boolean(),
+    /** Of the old commits. */
+    signers: z.array(FollowedSigner),
+  })
+  .strict();
+export type FollowedRecord = z.infer<typeof FollowedRecord>;
+
 /** Predicate https://notme.bot/provenance/commit/v0.1, of commits and tags. */
 export const CommitPredicate = z
   .object({
@@ -539,6 +584,8 @@ export const CommitPredicate = z
     runDetails: RelatedRun.optional(),
     /** Documents that belong to it. */
     related: z.array(RelatedDocument).optional(),
+    /** Rewrite records by which it was accepted. */
+    rewrites: z.array(FollowedRecord).optional(),
   })
   .strict();
 export type CommitPredicate = z.infer<typeof CommitPredicate>;
