@@ -15,6 +15,7 @@ from attest.predicates.provenance import PREDICATE_TYPE as PROVENANCE
 from attest.predicates.svr import PREDICATE_TYPE as SVR
 from attest.predicates.testresult import PREDICATE_TYPE as TEST_RESULT
 from attest.predicates.vsa import PREDICATE_TYPE as VSA
+from attest.repository import without_credentials
 from attest.rewrites.model import Relation
 from attest.rewrites.statement import PREDICATE_TYPE as REWRITE
 from attest.said import VERIFIERS, Said, Subject
@@ -42,7 +43,10 @@ _RELATED = frozenset({Relation.SAME_TREE.value, Relation.PATCH_ID.value})
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a statement is to show beside its type: levels or properties, for which repository and ref."""
+    """What a statement is to show beside its type: levels or properties, for which repository and ref.
+
+    The repository is named without credentials (`repository.without_credentials`).
+    """
 
     levels: tuple[str, ...] = ()
     repository: str | None = None
@@ -89,11 +93,14 @@ def places(said: Said, digest: str | None, wanted: Wanted) -> tuple[Place, ...]:
 
 
 def _repository(said: Said, subject: Subject) -> str:
-    """Without `git+` and `@REVISION`: where the type says it, else of the subject. Empty where it names none."""
+    """Where the type says it, else of the subject; empty where it names none.
+
+    Without `git+`, `@REVISION` and credentials, as `Wanted` has it.
+    """
     field = _REPOSITORIES.get(said.predicate_type)
     name = said.at(field) if field is not None else subject.name
     found = _BEFORE_REVISION.match(name.removeprefix("git+")) if isinstance(name, str) else None
-    return found[0] if found else ""
+    return without_credentials(found[0]) if found else ""
 
 
 def _refs(said: Said, subject: Subject) -> tuple[str, ...]:
@@ -156,7 +163,8 @@ def _rewrite(said: Said, wanted: Wanted) -> None:
     """`docs/rewrites.md`: what has nothing in common, or was made of what was not accepted, leads nowhere."""
     if wanted.levels:
         raise _less("a rewrite record states no levels")
-    if said.at("relation") not in _RELATED:
+    relation = said.at("relation")
+    if not isinstance(relation, str) or relation not in _RELATED:
         raise _less("by itself the commits have nothing in common")
     found = said.at("old")
     old = found if isinstance(found, list) else []

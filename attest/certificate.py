@@ -433,9 +433,9 @@ def _read(
 
 def check_name(name: str) -> None:
     """`VerificationError` (step 4) for the name of an actor that is how verifiers call whoever signs with a key."""
-    scheme = name.partition(":")[0].lower()
-    if scheme in KEY_SCHEMES:
-        raise _mismatch(f"it calls its holder as somebody with a key of their own is called ({scheme}:)")
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme.lower() in KEY_SCHEMES:
+        raise _mismatch(f"it calls its holder as somebody with a key of their own is called ({scheme.lower()}:)")
 
 
 def _check_ours(leaf: BridgeCertificate, certificate: x509.Certificate) -> None:

@@ -57,7 +57,9 @@ class WholeFile:
             if self._file is not None:
                 self._file.close()
         if self._temporary != self._path:
-            self._temporary.unlink(missing_ok=True)
+            # It may not be there, or a name before it be no folder, or the disk for reading only.
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
 
     def _open(self) -> IO[bytes]:
         if str(self._path.absolute()).startswith(_DEVICES) or (self._path.exists() and not self._path.is_file()):

@@ -146,6 +146,7 @@ NOT_ENOUGH: dict[str, bytes] = {
     "a test without a result": line(said=payload(TEST_RESULT, result=None)),
     "a rewrite of commits that have nothing in common": line(said=payload(REWRITE, relation="none")),
     "a rewrite without a relation": line(said=payload(REWRITE, relation=None)),
+    "a rewrite with several relations": line(said=payload(REWRITE, relation=["same-tree"])),
     "a rewrite of nothing": line(said=payload(REWRITE, old=[])),
     "a rewrite of a commit that was rejected": line(said=payload(REWRITE, old=[{"outcome": "rejected"}])),
     "a rewrite of texts": line(said=payload(REWRITE, old=["accepted"])),
@@ -260,11 +261,13 @@ def test_what_source_tool_wrote_itself_is_about_its_own_branch_and_repository() 
         ("git+ssh://git@git.example/app", "ssh://git@git.example/app"),
         ("git+ssh://git@git.example/app@" + OID, "ssh://git@git.example/app"),
         ("git@git.example:team/app.git", "git@git.example:team/app.git"),
+        ("git+https://user:token@git.example/app@" + OID, REPOSITORY),
+        ("https://git.example@elsewhere.example/app", "https://elsewhere.example/app"),
         ("/srv/git/app@v1", "/srv/git/app"),
         ("", ""),
     ],
 )
-def test_the_user_in_an_address_is_part_of_it_and_a_revision_after_it_is_not(name: str, repository: str) -> None:
+def test_the_user_of_ssh_is_part_of_an_address_and_no_credential_or_revision_is(name: str, repository: str) -> None:
     made = json.loads(payload())
     made["subject"][0]["name"] = name
     (place,) = attestation_types.places(read(json.dumps(made).encode()), OID, Wanted())

@@ -784,3 +784,14 @@ def test_the_moment_of_issue_is_kept_to_the_millisecond_in_utc() -> None:
 def test_a_root_signed_with_sha256_by_p256_only_is_read_as_interop() -> None:
     assert Anchor.read(INTEROP.root).profile is Profile.INTEROP
     assert isinstance(INTEROP.root.signature_hash_algorithm, SHA256)
+
+
+@pytest.mark.parametrize("name", ["ssh", "sigstore", "Smime", "wimse://authority.example/agent/ssh", "ssh-bot:1", ""])
+def test_an_actor_may_have_a_name_that_only_looks_like_how_a_key_is_called(name: str) -> None:
+    certificate.check_name(name)
+
+
+@pytest.mark.parametrize("name", ["ssh:SHA256:x", "SSH:x", "ni:///sha-256;x", "sigstore:https%3A%2F%2Fi#a", "openpgp:"])
+def test_no_actor_is_called_as_a_key_is(name: str) -> None:
+    with pytest.raises(VerificationError, match="as somebody with a key of their own is called"):
+        certificate.check_name(name)

@@ -213,6 +213,17 @@ def test_an_authority_below_a_root_that_was_named_is_no_third_party_to_itself(si
     assert Voucher.INDEPENDENT not in {item.voucher for item in signed.examine(token).evidence}
 
 
+def test_the_key_of_an_authority_is_no_third_party_to_itself_under_a_certificate_from_elsewhere(signed: Signed) -> None:
+    own, at = signed.world.forge(Profile.INTEROP), signed.at + MINUTE
+    key = own.root_key.public_key()
+    tsa = certify(profile.timestamping("anchor", key, TSA.root, serial=9, at=at), TSA.root_key)
+    pending = timestamp.to_be_signed(signed.value, at=at, serial=1, tsa=tsa)
+    signature = sign(own.root_key, pending.attributes.data)
+    token = cms.assemble(pending.attributes, signature, signer=tsa, content=pending.content)
+    assert cmstime.verify_token(token, signed.value, NAMED.tsa)[0] == int(at.timestamp()) + 1
+    assert Voucher.INDEPENDENT not in {item.voucher for item in signed.examine(token).evidence}
+
+
 @pytest.mark.parametrize("later", [MINUTE, DAY], ids=["while valid", "later"])
 def test_a_witness_is_a_receiver(signed: Signed, later: timedelta) -> None:
     found = signed.examine(seen=signed.seen(later))

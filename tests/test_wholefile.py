@@ -83,12 +83,17 @@ def test_a_disk_that_is_full_is_said() -> None:
         wholefile.write(Path("/dev/full"), b"x" * 100_000)
 
 
-@pytest.mark.parametrize("place", ["nowhere/out", "folder", "x" * 256], ids=["no folder", "a folder", "a long name"])
+@pytest.mark.parametrize(
+    "place",
+    ["nowhere/out", "folder", "x" * 256, "file/out"],
+    ids=["no folder", "a folder", "a long name", "a file for a folder"],
+)
 def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
     with pytest.raises(UnavailableError, match="cannot write"):
         wholefile.write(tmp_path / place, b"x")
-    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path) == ["file", "folder"]
     assert names(tmp_path / "folder") == []
 
 

@@ -170,6 +170,8 @@ def _led(opened: _Opened, stampers: Sequence[Stamper]) -> tuple[int, str]:
     for stamper in stampers:
         if not stamper.begins <= seconds <= (seconds if stamper.ends is None else stamper.ends):
             continue
+        if not stamper.allows(signer):
+            continue
         try:
             others = [c for c in (*opened.others, *stamper.chain[:-1]) if stamper.allows(c)]
             cmscerts.verify_chain(signer, others, stamper.chain[-1:], info.time, _STAMPING)
