@@ -21,11 +21,13 @@ from attest.apas.handoff import PREDICATE_TYPE as HANDOFF
 from attest.attestation import Accepting, Attestation
 from attest.attestation_judge import MAX_LINES, Attesters, Item, Judgement
 from attest.attestation_types import Wanted
-from attest.cli import STATUS, json_option, open_repository, read_file, repository_option
+from attest.cli import STATUS, check_ref, json_option, open_repository, read_file, repository_option
 from attest.command import FILE
 from attest.errors import MalformedError, Reason, UnavailableError, UsageError, VerificationError
 from attest.instants import rfc3339
 from attest.lines import MAX_LINE_BYTES
+from attest.predicates.gitsign import COMMIT_TYPE as GIT_COMMIT
+from attest.predicates.gitsign import TAG_TYPE as GIT_TAG
 from attest.predicates.provenance import PREDICATE_TYPE as PROVENANCE
 from attest.predicates.reference import PREDICATE_TYPE as REFERENCE
 from attest.predicates.svr import PREDICATE_TYPE as SVR
@@ -132,14 +134,16 @@ def _check(*, ref: str | None, repository: str | None, levels: Sequence[str]) ->
     for name, value in (("--ref", ref), ("--repository", repository), *(("--level", level) for level in levels)):
         if value == "":
             raise UsageError(f"{name} is empty", hint="leave it away where nothing is asked for")
-    if ref is not None and not ref.startswith("refs/"):
-        raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
+    if ref is not None:
+        check_ref(ref)
 
 
 def _type(name: str) -> str:
     """The URI of a predicate type, which `attest --type` has a short name for; `UsageError` for what is neither."""
     if name in SHORT:
         return SHORT[name]
+    if name == "gitsign":
+        raise UsageError(f"--type {name} is one type for commits and one for tags", hint=f"{GIT_COMMIT}, or {GIT_TAG}")
     if ":" not in name:
         raise UsageError(f"--type {name!r} is no predicate type", hint=f"a URI, or one of {', '.join(SHORT)}")
     return name

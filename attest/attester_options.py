@@ -83,15 +83,18 @@ class Named:
         return self.key is not None or self.socket is not None
 
 
-def attester_options(command: F) -> F:
-    """--key, --signer and --id, --sigstore and what goes with it; the command gets `signer`, a `Named`."""
+def attester_options(command: F, *, with_id: bool = True) -> F:
+    """--key, --signer and --id, --sigstore and what goes with it; the command gets `signer`, a `Named`.
+
+    Not `with_id`: for statements that do not say who signs them.
+    """
 
     @functools.wraps(command)
     def called(
         *args: Any,
         key: Path | None,
         socket: Path | None,
-        verifier_id: str | None,
+        verifier_id: str | None = None,
         signs_keylessly: bool,
         trust_config: Path | None,
         identity_token: Path | None,
@@ -123,7 +126,7 @@ def attester_options(command: F) -> F:
             is_flag=True,
             help="Sign keylessly, through a Sigstore instance (notme-git alone).",
         ),
-        *_KEY_OPTIONS,
+        *_KEY_OPTIONS[0 if with_id else 1 :],
     ):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]  # what click's decorators return

@@ -91,7 +91,6 @@ def command(
         trusted, at, None, context, Profile(profile) if profile else None, home, rewrites=True, attesters=attesters
     )
     query = pull.in_force(repo, tips[0], policy_file, query, home)
-    warn_without_attestations(repo, asked=not record and query.policy is not None and query.policy.follows)
     made = pull.check(repo, tips[0], tips[1], query, originals=tips[2:], jobs=jobs or history.cores())
     if attester is not None:
         from attest.rewrites import offered
@@ -105,6 +104,8 @@ def command(
             _append(Path(summary), _rendered(made, "markdown", repo, status))
     for warning in sorted({warning for change in made.changes for warning in change.row.warnings}):
         click.echo(f"warning: {printable(warning)}", err=True)
+    follows = query.policy is not None and query.policy.follows
+    warn_without_attestations(repo, asked=follows and made.status("unchecked") != ACCEPTED)
     return status
 
 

@@ -174,21 +174,28 @@ def load_trust(
     return Trust(anchors=pinned) if bundle is None else home.read_bundle(bundle, pinned, None)
 
 
+def check_ref(ref: str) -> None:
+    """`UsageError` for a ref by a short name; of `origin/main` the branch at the remote is meant."""
+    if not ref.startswith("refs/"):
+        hint = f"write refs/heads/{ref.removeprefix('origin/')} for a branch"
+        raise UsageError(f"{ref!r} is no full name of a ref", hint=hint)
+
+
 def read_context(repo: Repository, rev: str, ref: str | None, address: str | None) -> Context:
     """Where REV is offered: as the options say, else the ref that REV itself names and the remote it came from.
 
     An empty option says nothing, as a template has it where nothing is known (docs/corpus.md). `UsageError` for a ref
     by a short name: rules on refs/heads/main would pass over what is offered for `main`.
     """
-    if ref and not ref.startswith("refs/"):
-        raise UsageError(f"{ref!r} is no full name of a ref", hint=f"write refs/heads/{ref} for a branch")
+    if ref:
+        check_ref(ref)
     # As of origin's: statements and reports carry the address, and in CI it often has a token in it.
     named = without_credentials(address) if address else repo.remote()
     return Context(ref=ref or repo.full_ref(rev), repository=named)
 
 
 def warn_without_attestations(repo: Repository, *, asked: bool) -> None:
-    """Where rewrite records are `asked` for and none can be here, since nothing was fetched yet."""
+    """Where rewrite records are `asked` for, could change something, and none can be here: nothing was fetched yet."""
     if asked and not store.exists(repo):
         said = "no attestations are here, and so no rewrite records; notme-attest sync --fetch-only fetches them"
         click.echo(f"warning: {text.printable(str(repo.path))}: {said}", err=True)

@@ -223,10 +223,13 @@ def verify_command(
     policy, trusted = verifier.load_policy(policy_file, voucher, trusted, repo)
     wanted = Profile(profile) if profile else None
     query = Query(trusted, at, policy, context, wanted, verifier.home(), notes, rewrites or named.single, attesters)
-    warn_without_attestations(repo, asked=rewrites or policy.follows)
     stretches = None if policy_file or voucher else pinned(repo, named, query)
+    policies = [each.policy for each, _ in stretches] if stretches else [policy]
+    asked = rewrites or any(each is not None and each.follows for each in policies)
     if named.single and not as_jsonl and not notes and place is None:
-        return _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
+        status = _one(repo, revisions[0], stretches[0][0] if stretches else query, profile, as_json=as_json)
+        warn_without_attestations(repo, asked=asked and status != ACCEPTED)
+        return status
     run = _Run(repo, query, form, jobs)
     if place is not None and key is not None:
         if not named.whole:
@@ -237,7 +240,9 @@ def verify_command(
     else:
         done = run.walk(stretches or [(query, named.objects())])
     done.say(json_form=as_json or as_jsonl)
-    return done.status()
+    status = done.status()
+    warn_without_attestations(repo, asked=asked and status != ACCEPTED)
+    return status
 
 
 def pinned(repo: Repository, named: Revisions, query: Query) -> list[tuple[Query, Iterator[str]]] | None:

@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -39,7 +40,7 @@ def handoff() -> None:
 @click.option("--work-item", default="", metavar="ID", help="What it is all for (default: as in --previous).")
 @click.option("--changed", "files", multiple=True, metavar="PATH", help="A file that the phase changed. Repeatable.")
 @click.option("--commit", "commits", multiple=True, metavar="ID", help="A commit that it made, in full. Repeatable.")
-@attester_options
+@partial(attester_options, with_id=False)
 @signer_options
 @click.option(
     "--b64",
@@ -73,8 +74,6 @@ def build(
     for option, given in (("--from-phase", from_phase), ("--to-phase", to_phase)):
         if not given:
             raise UsageError(f"{option} names nothing")
-    if signer.id is not None:
-        raise UsageError("a handoff does not say who signs it, so --id has no place in it")
     for commit in commits:
         _check_commit(commit)
     attester = chosen(signer, at)

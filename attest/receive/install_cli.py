@@ -44,7 +44,7 @@ def install_command(
             install.remove(hooks, name) if uninstall else install.place(hooks, name, _command(name, networked))
             for name in wanted
         ]
-        warning = "" if uninstall else _not_installed(wanted, names) if client else _cannot_yet(repo)
+        warning = "" if uninstall else _lacking(repo, wanted, names) if client else _cannot_yet(repo)
     if as_json:
         items = [{"path": str(p.path), "done": p.done, "then": str(p.then) if p.then else None} for p in placed]
         click.echo(json.dumps({"hooks": items, "warning": warning or None}, indent=2))
@@ -86,12 +86,13 @@ def _command(name: str, networked: tuple[str, ...]) -> tuple[str, ...]:
     return (sys.executable, "-E", "-P", "-m", package)
 
 
-def _not_installed(wanted: Sequence[str], names: Sequence[str]) -> str:
+def _lacking(repo: Repository, wanted: Sequence[str], names: Sequence[str]) -> str:
     """What a client does without, as a sentence; empty where all is there."""
-    if names or install.REWRITE in wanted:
-        return ""
+    if install.REWRITE in wanted:
+        said = "post-rewrite records nothing until a key is named to sign with: git config notme.verifierKey FILE"
+        return "" if _rewrite(repo, uninstall=False) else said
     hint = "git config notme.verifierKey FILE names a key for it; then install again"
-    return f"post-rewrite is not put in, because nothing is here to sign its records with ({hint})"
+    return "" if names else f"post-rewrite is not put in, because nothing is here to sign its records with ({hint})"
 
 
 def _cannot_yet(repo: Repository) -> str:

@@ -61,7 +61,7 @@ CASES = {
     # What an unset variable leaves empty takes no check away.
     "handoff check {root}/chain --attester-key {root}/key.pub --work-item=": (64, "--work-item names nothing"),
     "handoff check {root}/chain --attester-key {root}/key.pub --ends-with=": (64, "--ends-with is 64"),
-    HANDOFF + "--from-phase a --to-phase b --id https://ci.example/x": (64, "--id has no place in it"),
+    HANDOFF + "--from-phase a --to-phase b --id https://ci.example/x": (64, "No such option '--id'"),
     HANDOFF + "--from-phase= --to-phase b": (64, "--from-phase names nothing"),
     HANDOFF + "--from-phase a --to-phase b --commit HEAD": (64, "git rev-parse HEAD"),
     # A profile narrows whose certificates count, here as for commits.
@@ -71,6 +71,9 @@ CASES = {
     "bundle import {root}/one.json": (2, "1 line(s) were passed over"),
     # Rules on refs/heads/main would pass over what is offered for main.
     "verify HEAD --ref main": (64, "write refs/heads/main for a branch"),
+    "verify HEAD --ref origin/main": (64, "write refs/heads/main for a branch"),
+    "verify-attestation HEAD --ref origin/main": (64, "write refs/heads/main for a branch"),
+    "verify-attestation HEAD --type gitsign": (64, "https://gitsign.sigstore.dev/predicate/git/v0.1, or"),
     ATTEST + "--ref main": (64, "write refs/heads/main for a branch"),
     "show HEAD": (1, "--attester-key FILE names the key"),
     "verify-attestation HEAD": (1, "--attester-key FILE names the key"),
@@ -154,10 +157,14 @@ def test_records_that_were_never_fetched_are_not_looked_for_in_silence(template:
     rule = '[[rules]]\nname = "{}"\nmatch = {{ {} classes = ["agent"] }}\n'
     policy.write_text("version = 1\n" + rule.format("squashes", 'through = "record",') + rule.format("agents", ""))
     under = ("--policy", policy)
-    for words in (("verify", "--all", "--rewrites"), ("audit", ".", "--rewrites"), ("verify", "HEAD", *under)):
-        assert warning in here.attest(*words).err
-    assert warning in here.attest("check", "--base", "HEAD", "--head", "HEAD", *under, status=2).err
-    assert here.attest("verify", "HEAD").err == ""
-    here.notme("attest", "HEAD")
-    assert warning not in here.attest("verify", "--all", "--rewrites").err
+    for words in (("HEAD",), ("HEAD", *under), ("--all", "--rewrites", *under)):
+        assert here.attest("verify", *words).err == ""
+    assert warning in here.attest("audit", ".", "--rewrites").err
+    here.git("-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "squashed elsewhere")
+    for refused in (("HEAD", *under), ("HEAD~1..", *under), ("--all", "--rewrites")):
+        assert warning in here.attest("verify", *refused, status=1).err
+    assert warning in here.attest("check", "--base", "HEAD~1", "--head", "HEAD", *under, status=1).err
+    assert here.attest("check", "--base", "HEAD~1", "--head", "HEAD", status=1).err == ""
+    here.notme("attest", "HEAD~1")
+    assert warning not in here.attest("verify", "--all", "--rewrites", status=1).err
     stop_daemons(tmp_path)
