@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from attest import attester_options
+from attest import attester_options, signing_key
 from attest.cli import json_option, open_repository
 from attest.command import FILE
 from attest.errors import ACCEPTED, Error, UnavailableError, UsageError
@@ -60,9 +60,8 @@ def _repository(server: Path | None) -> Repository:
     try:
         return open_repository(server, os.environ)
     except UnavailableError as error:
-        if server is None:
-            raise
-        raise UnavailableError(error.message, hint="name the receiving repository: --server DIRECTORY") from None
+        hint = "name the receiving repository: --server DIRECTORY" if server else "run it in the repository"
+        raise UnavailableError(error.message, hint=hint) from None
 
 
 def _rewrite(repo: Repository, uninstall: bool) -> tuple[str, ...]:
@@ -97,9 +96,17 @@ def _lacking(repo: Repository, wanted: Sequence[str], names: Sequence[str]) -> s
 
 def _cannot_yet(repo: Repository) -> str:
     """What keeps the hooks of a server from their work, as a sentence; empty where nothing does."""
+    what = "every push is refused"
     try:
         asked = settings.read(repo)
         trust_of(asked)
+        what = "where a policy follows rewrite records, every push is refused"
+        for path in asked.attester_keys:
+            signing_key.load_public(path)
+        what = "nothing is stated of what arrives"
+        if asked.witness_key is None:
+            return f"{what} until notme.witnessKey names a key"
+        signing_key.load(asked.witness_key)
     except Error as error:
-        return f"every push is refused until this is mended: {refusal.sentence(error)}"
-    return "" if asked.witness_key else "nothing is stated of what arrives until notme.witnessKey names a key"
+        return f"{what} until this is mended: {refusal.sentence(error)}"
+    return ""

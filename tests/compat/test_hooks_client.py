@@ -160,7 +160,9 @@ def test_the_update_hook_refuses_one_ref_and_takes_the_other(desk: Desk, tmp_pat
     desk.clone.git("init", "-q", "--bare", "-b", "main", bare)
     for name in ("notme.anchor", "notme.bundle"):
         desk.clone.git("-C", bare, "config", name, desk.clone.git("config", name).out.strip())
-    desk.attest("hook", "install", "--server", bare, "--hook", "update")
+    desk.clone.git("-C", bare, "config", "notme.attesterKey", tmp_path / "none.pub")
+    installed = desk.attest("hook", "install", "--server", bare, "--hook", "update")
+    assert "where a policy follows rewrite records, every push is refused until" in installed.stderr
     bad = desk.clone.commit({"a": "7"}, desk.main, signed=False)
     targets = (f"{desk.main}:refs/heads/main", f"{bad}:refs/heads/bad")
     done = desk.clone.git("push", "--no-verify", bare, *targets, status=None)

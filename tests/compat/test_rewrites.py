@@ -205,6 +205,7 @@ def test_the_verifier_alone_records_with_a_key_of_its_own(desk: Sandbox) -> None
     desk.notme("hook", "install", "--client", "--uninstall")
     desk.attest("hook", "install", "--client")
     assert not (desk.repo / ".git" / "hooks" / "post-rewrite").exists()
+    assert "run it in the repository" in desk.attest("hook", "install", "--client", cwd=desk.root, status=2).err
     assert "records nothing until" in desk.attest("hook", "install", "--client", "--hook", "post-rewrite").err
     desk.git("config", "notme.verifierKey", key)
     desk.git("config", "notme.verifier", "https://alice.example/laptop")
