@@ -27,7 +27,7 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.row import Row
 from attest.rows import row_of, unread
-from attest.through import Through
+from attest.through import ACCEPTING, Through
 from attest.types import Evidence, Verdict
 from attest.verify import Examination
 
@@ -101,7 +101,7 @@ def cores() -> int:
 class Judged:
     """One commit or tag, examined and judged; or why it could not be read.
 
-    `records` are the rewrite records by which it is accepted, where it is not by itself.
+    `records` are the rewrite records by which it is accepted, where it is not by itself: each of them is enough.
     """
 
     object_id: str
@@ -220,7 +220,18 @@ class Worker:
             return verdict, ()
         row = self._followed(self._judged(found, paths), raw, lookup)
         decided = by_records(verdict, row)
-        return decided, () if decided is verdict else tuple(each for each in row.through if each.follows)
+        return decided, () if decided is verdict else self._bearing(found, row, paths)
+
+    def _bearing(self, found: Examination, row: Row, paths: Paths) -> tuple[Through, ...]:
+        """Those records of which each alone has the rule accept it: others may lead to commits of whom it names not."""
+        query = self._query
+        assert query.policy is not None
+        kept = []
+        for each in row.through:
+            decided = verify.decide(found, query.policy, query.context, at=query.at, paths=paths, through=(each,))
+            if decided.outcome in ACCEPTING and decided.rule == row.rule:
+                kept.append(each)
+        return tuple(kept)
 
     def _followed(self, row: Row, raw: bytes, lookup: _Lookup) -> Row:
         """The row with what rewrite records say of the commit, and judged by them where the policy follows records."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from attest.types import Outcome, PrincipalKind
 
-_ACCEPTING = (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
+ACCEPTING = (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Original:
     @property
     def leads(self) -> Through | None:
         """The record by which it stands for others: one that is followed, where it is not accepted itself."""
-        usable = self.through is not None and not self.through.refused and self.outcome not in _ACCEPTING
+        usable = self.through is not None and not self.through.refused and self.outcome not in ACCEPTING
         return self.through if usable else None
 
     @property
@@ -89,7 +89,7 @@ class Through:
     @property
     def follows(self) -> bool:
         """Whether it leads to signed commits that were all accepted."""
-        return not self.refused and self.outcome in _ACCEPTING and all(each.actor is not None for each in self.signed)
+        return not self.refused and self.outcome in ACCEPTING and all(each.actor is not None for each in self.signed)
 
     def people(self) -> tuple[tuple[Who, Who | None], ...]:
         """Who signed and on whose behalf, each pair once, in the order of the commits."""

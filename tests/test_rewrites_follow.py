@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from attest import keys, sshwire, store, trust
+from attest import history, keys, sshwire, store, trust
 from attest.attester import KeyAttester
 from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
@@ -255,6 +255,21 @@ def test_on_behalf_of_whom_is_a_certificates_word_and_no_key(fresh: Place) -> No
     assert fresh.row(squash, policy=policy("record", require=known)).outcome is Outcome.ACCEPTED
     wanted = policy("record", require='require = { represented = ["alice"] }\n' + known)
     assert fresh.row(squash, policy=wanted).outcome is Outcome.REJECTED
+
+
+def test_what_is_stated_of_an_acceptance_names_the_records_that_its_rule_takes_and_no_others(fresh: Place) -> None:
+    squash = fresh.squash()
+    record = fresh.make(squash)
+    gone = [replace(each, object_id=f"{number:040x}") for number, each in enumerate(record.old, 1)]
+    fresh.keep(record, replace(record, old=tuple(gone)))
+    here, elsewhere = fresh.row(squash).through
+    assert (here.follows, here.seen, elsewhere.follows, elsewhere.seen) == (True, True, True, False)
+    for through, wanted in (("rewrite", (here.record,)), ("record", (here.record, elsewhere.record))):
+        with fresh.opened() as repo:
+            (judged,) = history.Worker(repo, fresh.query(policy=policy(through))).judged([squash])
+        assert judged.found is not None
+        assert judged.found[1].outcome is Outcome.ACCEPTED
+        assert tuple(each.record for each in judged.records) == wanted
 
 
 def test_a_key_that_was_given_counts_and_its_record_goes_by_the_name_it_gives(fresh: Place) -> None:

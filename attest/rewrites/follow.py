@@ -21,16 +21,14 @@ from attest.rewrites.compare import Pair
 from attest.rewrites.model import Compared, Old, Relation, Rewrite, Rewriter, RewriterKind
 from attest.rewrites.reader import Stored
 from attest.row import Row
-from attest.through import Original, Through, Who
-from attest.types import Identity, Outcome, Principal, PrincipalKind
+from attest.through import ACCEPTING, Original, Through, Who
+from attest.types import Identity, Principal, PrincipalKind
 
 MAX_DEPTH = 4
 """Records one after the other: an amend, a rebase, a squash, and one to spare."""
 
 MAX_JUDGED = 2000
 """Old commits that are judged for one commit, through all of its records."""
-
-_ACCEPTING = (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
 
 Judge = Callable[[Sequence[str]], list[Row]]
 """The rows of commits, judged as the one that is asked about, without following records."""
@@ -55,7 +53,7 @@ class Follower:
         query = self._query
         row.through = self.through(row.object_id, lines)
         leads = any(each.follows for each in row.through)
-        if not leads or query.policy is None or not query.policy.follows or row.outcome in _ACCEPTING:
+        if not leads or query.policy is None or not query.policy.follows or row.outcome in ACCEPTING:
             return row
         found = verify.examine(
             raw,
@@ -71,7 +69,7 @@ class Follower:
         decided = verify.decide(
             found, query.policy, query.context, at=query.at, paths=paths, through=row.through
         )
-        if decided.outcome in _ACCEPTING:
+        if decided.outcome in ACCEPTING:
             row.findings, row.outcome, row.rule = decided.findings, decided.outcome, decided.rule
             row.warnings = decided.warnings
         return row
@@ -152,7 +150,7 @@ def is_wanted(row: Row) -> bool:
     if row.kind != "commit" or not row.tree:
         return False
     agent = row.identity is not None and row.identity.actor.kind is PrincipalKind.AGENT
-    return not agent or row.outcome not in (*_ACCEPTING, None)
+    return not agent or row.outcome not in (*ACCEPTING, None)
 
 
 def _against(said: Rewrite, compared: Compared, here: bool, path: tuple[str, ...], left: int) -> str:
@@ -173,7 +171,7 @@ def _is_settled(said: Old, row: Row | None) -> bool:
     """Whether an old commit stands for itself, so that no further record is asked for."""
     if row is not None:
         return not is_wanted(row)
-    return said.outcome in _ACCEPTING and said.actor is not None and said.actor.kind is PrincipalKind.AGENT
+    return said.outcome in ACCEPTING and said.actor is not None and said.actor.kind is PrincipalKind.AGENT
 
 
 def _who(principal: Principal) -> Who:
