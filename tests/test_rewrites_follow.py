@@ -15,6 +15,7 @@ from attest import history, keys, sshwire, store, trust
 from attest.attester import KeyAttester
 from attest.errors import ACCEPTED, REJECTED, Reason, Step
 from attest.policy import Policy
+from attest.profile import Profile
 from attest.receive import push, refusal
 from attest.receive.guard import Protected
 from attest.receive.policies import Policies
@@ -255,6 +256,15 @@ def test_on_behalf_of_whom_is_a_certificates_word_and_no_key(fresh: Place) -> No
     assert fresh.row(squash, policy=policy("record", require=known)).outcome is Outcome.ACCEPTED
     wanted = policy("record", require='require = { represented = ["alice"] }\n' + known)
     assert fresh.row(squash, policy=wanted).outcome is Outcome.REJECTED
+
+
+def test_a_verifiers_certificate_is_of_the_profile_that_is_asked_for(fresh: Place) -> None:
+    squash = fresh.squash()
+    fresh.keep(fresh.make(squash))
+    for profile, refused in ((None, ""), (Profile.NOTME, ""), (Profile.INTEROP, "is of profile notme, not interop")):
+        (record,) = fresh.row(squash, profile=profile).through
+        assert refused in record.refused
+        assert bool(refused) is bool(record.refused)
 
 
 def test_what_is_stated_of_an_acceptance_names_the_records_that_its_rule_takes_and_no_others(fresh: Place) -> None:

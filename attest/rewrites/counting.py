@@ -1,4 +1,7 @@
-"""Whose rewrite records count: verifiers under a pinned anchor that the policy counts, and keys that were given."""
+"""Whose rewrite records count: verifiers under a pinned anchor that the policy counts, and keys that were given.
+
+Of verifiers as of signers the certificates of the profile alone that was asked for, if one was.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ def verify(stored: Stored, object_id: str, query: Query) -> str:
     if said.new.object_id != object_id:
         raise MalformedError(f"it is about {said.new.object_id}, another commit")
     try:
-        found = attestation.verify(stored.line, Accepting(query.trusted, query.attesters), query.at)
+        who = Accepting(query.trusted, query.attesters, profile=query.profile)
+        found = attestation.verify(stored.line, who, query.at)
     except VerificationError as error:
         if error.reason is not Reason.KEY_UNKNOWN:
             raise
