@@ -264,7 +264,8 @@ def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tu
 def nothing_named() -> UnavailableError:
     """The error that there was nothing to judge: a range the wrong way round would else let everything pass."""
     return UnavailableError(
-        "the range names no commit, so nothing was verified", hint="is it the other way round? it is written OLD..NEW"
+        "what is named holds no commit, so nothing was verified",
+        hint="a range is written OLD..NEW; is it the other way round?",
     )
 
 

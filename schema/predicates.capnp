@@ -485,7 +485,7 @@ struct FollowedRecord {
   recordedBy @1 :Text $camel;
   # URI of the verifier that signed it.
   made @2 :Text;
-  # amend, rebase, squash or merge.
+  # amend, rebase, squash, cherry-pick or merge.
   relation @3 :Text;
   # same-tree or patch-id.
   comparedHere @4 :Bool $camel;

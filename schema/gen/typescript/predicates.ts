@@ -547,7 +547,7 @@ export const FollowedRecord = z
     digest: Sha256,
     /** URI of the verifier that signed it. */
     recordedBy: z.string(),
-    /** amend, rebase, squash or merge. */
+    /** amend, rebase, squash, cherry-pick or merge. */
     made: z.string(),
     /** same-tree or patch-id. */
     relation: z.string(),
