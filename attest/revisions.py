@@ -35,7 +35,7 @@ _WHOLE = frozenset(
 
 _EVERY_TAG = ("--all", "--tags")
 
-_BESIDE = ("--exclude=refs/attestations/*", "--exclude=refs/notes/*", "--exclude=refs/notme/*")
+BESIDE = ("refs/attestations/*", "refs/notes/*", "refs/notme/*")
 """What `--all` leaves out: refs that git or this program commits to without a signature, beside the history."""
 
 
@@ -114,7 +114,8 @@ class Revisions:
 
 
 def _history(arguments: Sequence[str]) -> tuple[str, ...]:
+    excluded = [f"--exclude={pattern}" for pattern in BESIDE]
     walked: list[str] = []
     for argument in arguments:
-        walked += (*_BESIDE, argument) if argument == "--all" else (argument,)
+        walked += (*excluded, argument) if argument == "--all" else (argument,)
     return tuple(walked)

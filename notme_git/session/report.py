@@ -13,6 +13,7 @@ from pathlib import Path
 from attest.errors import Error, UnavailableError
 from attest.gitobject import Commit, ObjectFormat, ObjectKind, parse_commit
 from attest.repository import Repository, open_repository
+from attest.revisions import BESIDE
 from notme_git.session import alternates, bounded, record, view
 from notme_git.session.record import Entry, Session
 
@@ -132,15 +133,16 @@ def _made(
 
 
 def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterator[tuple[str, Commit]]:
-    """Commits that are here now, were not before, came from no remote, and say they are of the session's time."""
+    """Commits of the history that are here now, were not before, came from no remote, and are of the session's time."""
     repository = _open(before.folder, environ)
     found = _reachable(repository, _tips(repository, "--all", "--reflog", "HEAD"), before.tips)
     if not found:
         return
     fetched = {*_reachable(repository, _tips(repository, "--remotes"), before.tips)} - _made_here(repository)
+    others = fetched | _beside(repository, before)
     named = functools.cache(lambda: {*_reachable(repository, _tips(repository, "--all", "HEAD"), before.tips)})
     for object_id in found:
-        if object_id in fetched:
+        if object_id in others:
             continue
         try:
             kind, raw = repository.read(object_id)
@@ -151,6 +153,13 @@ def _new(before: Before, session: Session, environ: Mapping[str, str]) -> Iterat
             continue
         if not _is_scaffold(commit, repository) or object_id in named():
             yield object_id, commit
+
+
+def _beside(repository: Repository, before: Before) -> set[str]:
+    """What git and this program commit beside the history, and nothing else reaches: attestations, notes."""
+    history = _tips(repository, *(f"--exclude={pattern}" for pattern in BESIDE), "--all", "HEAD")
+    tips = _tips(repository, *(f"--glob={pattern}" for pattern in BESIDE))
+    return {*_reachable(repository, tips, before.tips | {*history})}
 
 
 def _is_scaffold(commit: Commit, repository: Repository) -> bool:

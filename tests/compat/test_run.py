@@ -218,6 +218,12 @@ def test_an_unsigned_commit_is_warned_of(human: Sandbox) -> None:
     assert failed(human.verdict(status=1)) == [(2, "signature-missing")]
 
 
+def test_attestations_and_notes_are_no_commits_that_want_a_signature(human: Sandbox) -> None:
+    attest = f"{shlex.quote(str(SCRIPTS / 'notme-git'))} attest HEAD"
+    assert "warning" not in run(human, f"{COMMIT} good; git notes add -m said; {attest}").err
+    assert human.rev("refs/attestations/notme")
+
+
 def test_an_unsigned_commit_that_was_left_behind_is_warned_of(human: Sandbox) -> None:
     human.commit("base")
     script = "git -c commit.gpgsign=false commit -q --allow-empty -m bad; git reset -q --hard HEAD~1"
