@@ -194,6 +194,28 @@ def test_content_that_attributes_or_a_nul_make_binary_counts_byte_by_byte(clone:
     assert [one(repo, [last], each).relation for each in (same, other)] == [Relation.PATCH_ID, Relation.NONE]
 
 
+@pytest.mark.parametrize("merges", ["the target merges the branch", "the branch merges the target"])
+def test_where_a_clone_is_cut_nobody_can_say_that_no_way_leads_on(clone: Clone, repo: Repository, merges: str) -> None:
+    base = made(clone, BASE)
+    last = made(clone, {**BASE, "b": "mended\n"}, base)
+    cut = made(clone, {**BASE, "c": "c\n"}, base)
+    tip = made(clone, {**BASE, "c": "c\n", "d": "d\n"}, cut)
+    both = {**BASE, "b": "mended\n", "c": "c\n", "d": "d\n"}
+    if merges == "the target merges the branch":
+        old, new = [last], made(clone, both, tip, last)
+    else:
+        old = [last, made(clone, both, last, tip)]
+        new = made(clone, both, tip)
+    assert one(repo, old, new).relation is not Relation.NONE
+    shallow = clone.path / ".git" / "shallow"
+    shallow.write_text(f"{cut}\n")
+    try:
+        with pytest.raises(UnavailableError, match="shallow clone"):
+            one(repo, old, new)
+    finally:
+        shallow.unlink()
+
+
 def test_a_branch_that_merged_its_target_in_between_is_one_row(clone: Clone, repo: Repository) -> None:
     base = made(clone, BASE)
     first = made(clone, {**BASE, "c": "c\n"}, base)

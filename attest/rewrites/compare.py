@@ -125,7 +125,18 @@ def _reaches(repo: Repository, tip: str, base: str) -> bool:
     done = repo.git(*_PARENTS, "merge-base", "--is-ancestor", repo.check_id(base), repo.check_id(tip))
     if done.returncode not in (0, 1):
         raise UnavailableError("git could not compare the histories of some commits", hint="Run git fsck.")
+    if done.returncode:
+        _check_whole(repo)
     return done.returncode == 0
+
+
+def _check_whole(repo: Repository) -> None:
+    """`UnavailableError` in a shallow clone: that no way leads from one commit to another may be for the cut."""
+    if repo.cut_points():
+        raise UnavailableError(
+            "the histories of some commits are not all in this shallow clone",
+            hint="git fetch --unshallow brings the rest",
+        )
 
 
 def _base(repo: Repository, old: Sequence[str], read: Callable[[str], Commit]) -> str | None:
@@ -149,10 +160,12 @@ def _base(repo: Repository, old: Sequence[str], read: Callable[[str], Commit]) -
     # The target branch was merged in between: what came with it counts as before.
     done = repo.git(*_PARENTS, "merge-base", "--independent", *map(repo.check_id, sorted(below)))
     found = done.stdout.decode("ascii", "replace").split()
-    if done.returncode or len(found) != 1:
-        return None
-    between = itertools.islice(repo.walk((old[-1],), (found[0],)), len(row) + 1)
-    return found[0] if frozenset(between) == row else None
+    if done.returncode == 0 and len(found) == 1:
+        between = itertools.islice(repo.walk((old[-1],), (found[0],)), len(row) + 1)
+        if frozenset(between) == row:
+            return found[0]
+    _check_whole(repo)
+    return None
 
 
 def _patched(repo: Repository, wanted: Sequence[tuple[int, _Trees]]) -> Iterator[tuple[int, Compared]]:
