@@ -14,6 +14,7 @@ import click
 from attest import attestation, attestation_types, noteclaims, stamps, store, witnessed
 from attest.accepting import accepting_options
 from attest.attestation import Accepting, Attestation, By, Credential
+from attest.certificate import NOT_PINNED
 from attest.cli import json_option, open_repository, repository_option
 from attest.errors import ACCEPTED, REJECTED, Error, MalformedError, Reason, VerificationError
 from attest.instants import rfc3339
@@ -84,7 +85,7 @@ def _shown(line: bytes, object_id: str, accepting: Accepting, at: datetime) -> d
     except Error as error:
         reason = error.reason if isinstance(error, VerificationError) else None
         unknown = reason is Reason.ANCHOR_UNKNOWN and not accepting.identities
-        hint = f"; {_KEYLESS}" if unknown else f"; {BY_KEY}" if reason is Reason.KEY_UNKNOWN else ""
+        hint = f"; {NOT_PINNED}; {_KEYLESS}" if unknown else f"; {BY_KEY}" if reason is Reason.KEY_UNKNOWN else ""
         return {**_UNVERIFIED, "error": f"{error.message}{hint}"}
     signers = [_signer(by, found) for by in found.by]
     return {

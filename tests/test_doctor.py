@@ -340,6 +340,13 @@ def test_one_defect_is_one_finding_with_a_remedy(code: str, form: str, what: str
     assert findings[0].message
 
 
+def test_why_the_daemon_refused_is_said_as_status_says_it() -> None:
+    reason = "notme-git: not signed: no\nnotme-git: do another thing"
+    refused = status(healthy("x509"), signatures=3, lastRefusal={"at": "then", "reason": reason, "signatures": 3})
+    [finding] = checks.examine(refused)
+    assert finding.message.endswith("at then: not signed: no; do another thing")
+
+
 def test_every_code_is_found_by_some_test() -> None:
     alone = {"authority-key-owner", "authority-key-unreadable"}
     assert {code for code, *_ in TABLE} | {code for code, *_ in (*BROKEN, *AWAY)} | alone == set(CODES)

@@ -160,7 +160,7 @@ def lines(running: Mapping[str, Any]) -> list[str]:
     spent = running["medianMicroseconds"]
     took = f" ({_short(spent)} of processor time each)" if spent else ""
     refusal = running["lastRefusal"]
-    refused = [f"  last refused at {refusal['at']}: {_one_line(refusal['reason'])}"] if refusal else []
+    refused = [f"  last refused at {refusal['at']}: {one_line(refusal['reason'])}"] if refusal else []
     made, held = _counted(running["signatures"], "signature"), _counted(running["credentials"], "credential")
     return [
         f"daemon {running['pid']}, version {running['version']}, for {running['home']}",
@@ -182,7 +182,7 @@ def _short(microseconds: int) -> str:
     return f"{microseconds} us" if microseconds < 1000 else f"{microseconds / 1000:.1f} ms"
 
 
-def _one_line(reason: str) -> str:
+def one_line(reason: str) -> str:
     """A refusal as its caller saw it has a line for each sentence, with the program's name in front."""
     return "; ".join(line.removeprefix("notme-git: ") for line in reason.splitlines() if line)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from attest.report.text import printable
+from notme_git.daemon.cli import one_line
 from notme_git.doctor.facts import Facts
 from notme_git.doctor.finding import Finding, Fix
 
@@ -62,7 +63,7 @@ def _running(facts: Facts, status: dict[str, Any] | Any) -> Iterator[Finding]:
     refusal = status.get("lastRefusal")
     if isinstance(refusal, dict) and refusal.get("signatures") == status.get("signatures"):
         # git up to 2.42 shows nobody why a signature was refused.
-        why = printable(" ".join(str(refusal.get("reason", "")).split())[:MAX_REASON])
+        why = printable(one_line(str(refusal.get("reason", "")))[:MAX_REASON])
         yield Finding("daemon-refused", f"the last call that failed, at {refusal.get('at')}: {why}", "do what it says")
     hardening = status.get("hardening") or {}
     if hardening.get("dumpable") != "no":

@@ -420,6 +420,9 @@ def test_the_command_stores_what_the_instance_signed_and_nothing_where_it_fails(
     for less in (root, (*root, "--certificate-identity", "x", *whom[2:])):
         done = notme("show", "HEAD", *less)
         assert (done.returncode, done.stdout.splitlines()[0][:22]) == (1, "statement NOT verified")
+    said = notme("show", "HEAD", *root).stdout
+    assert "newer trust bundle" in said
+    assert "if it is keyless" in said
     assert notme("show", "HEAD", *whom).returncode == 64
     done = notme("verify-attestation", "HEAD", "--json", *root, *whom)
     (judged,) = json.loads(done.stdout)[0]["attestations"]
