@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from attest import dsse, history, statement, verifier
+from attest import dsse, history, statement, store, verifier
 from attest.apas import dispatch_options, dispatch_statement
 from attest.apas.dispatch import sections
 from attest.attester import Attester
@@ -24,9 +24,10 @@ from attest.cli import (
     read_context,
     read_file,
     repository_option,
+    warn_of_absence,
 )
 from attest.command import FILE, WalkCommand
-from attest.errors import UsageError
+from attest.errors import REJECTED, UsageError
 from attest.history_cli import pinned
 from attest.keys import PublicKey
 from attest.predicates import maker, telling
@@ -145,6 +146,7 @@ def command(
         orchestrated={} if dispatch is None else sections(dispatch),
         related=_related(dispatch_file, asked),
     )
+    absent = not store.exists(repo)
     sink = _sink(attester, folder, repo if not no_store else None, out)
     run = Run(repo, wanted, sink, jobs or history.cores(), dispatch, asked.levels, key, scoped)
     try:
@@ -155,7 +157,10 @@ def command(
         raise
     where = f"written to {folder}, to be signed" if attester is None else "stored" if not no_store else "written"
     telling.say(run, where, attester, as_json=as_json)
-    return telling.status(run)
+    status = telling.status(run)
+    if absent and status == REJECTED and any(under.policy and under.policy.follows for under, _ in stretches()):
+        warn_of_absence(repo)
+    return status
 
 
 def _check(

@@ -197,8 +197,13 @@ def read_context(repo: Repository, rev: str, ref: str | None, address: str | Non
 def warn_without_attestations(repo: Repository, *, asked: bool) -> None:
     """Where rewrite records are `asked` for, could change something, and none can be here: nothing was fetched yet."""
     if asked and not store.exists(repo):
-        said = "no attestations are here, and so no rewrite records; notme-attest sync --fetch-only fetches them"
-        click.echo(f"warning: {text.printable(str(repo.path))}: {said}", err=True)
+        warn_of_absence(repo)
+
+
+def warn_of_absence(repo: Repository) -> None:
+    """That there was no ref of attestations."""
+    said = "no attestations were fetched, and so no rewrite records; notme-attest sync --fetch-only fetches them"
+    click.echo(f"warning: {text.printable(str(repo.path))}: {said}", err=True)
 
 
 def examinations(

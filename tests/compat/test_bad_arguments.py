@@ -165,6 +165,7 @@ def test_records_that_were_never_fetched_are_not_looked_for_in_silence(template:
         assert warning in here.attest("verify", *refused, status=1).err
     assert warning in here.attest("check", "--base", "HEAD~1", "--head", "HEAD", *under, status=1).err
     assert here.attest("check", "--base", "HEAD~1", "--head", "HEAD", status=1).err == ""
-    here.notme("attest", "HEAD~1")
+    assert warning in here.notme("attest", "HEAD", *under, status=1).err
+    assert warning not in here.notme("attest", "HEAD", *under, status=1).err
     assert warning not in here.attest("verify", "--all", "--rewrites", status=1).err
     stop_daemons(tmp_path)
