@@ -46,7 +46,6 @@ from attest.verifier import attester_keys_option, judging_attester_options
 Stretches: TypeAlias = Iterable[tuple[Query, Iterator[str]]]
 
 
-
 @click.command(name="attest", cls=WalkCommand)
 @click.argument("revisions", metavar="REV|A..B", nargs=-1, required=True, type=click.UNPROCESSED)
 @predicate_options

@@ -27,7 +27,6 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 """Where a runner says which file the step's summary goes to."""
 
 
-
 @click.command(name="check")
 @click.option("--base", required=True, metavar="REV", help="What it is to be merged into; its policy counts.")
 @click.option("--head", required=True, metavar="REV", help="The last commit that is offered.")

@@ -22,7 +22,6 @@ from attest.report.text import printable
 T = TypeVar("T")
 
 
-
 @click.group()
 def envelope() -> None:
     """Put DSSE envelopes together: of a key that is elsewhere, and of several signers.

@@ -12,11 +12,9 @@ from attest import gitobject, stampable, stamps, store, verifier
 from attest.cli import json_option, open_repository, repository_option
 from attest.command import FILE
 from attest.errors import ACCEPTED, UnavailableError, UsageError
-from attest.gitobject import ObjectKind, PushCertificate, SignatureFormat
+from attest.gitobject import SIGNED_KINDS, PushCertificate, SignatureFormat
 from attest.report.text import printable
 from attest.repository import Repository
-
-_KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 
 
 @click.command(name="extract")
@@ -49,9 +47,9 @@ def command(rev: str, folder: Path, directory: Path | None, as_json: bool) -> in
 def _signature(repo: Repository, oid: str) -> tuple[bytes, tuple[bytes, ...]]:
     """The value of an object's signature, and the time-stamps that travel inside."""
     name, raw = repo.read(oid)
-    if name not in _KINDS:
+    if name not in SIGNED_KINDS:
         raise UsageError(f"{oid} is a {name}; only commits and tags carry signatures")
-    parsed = gitobject.parse(raw, _KINDS[name], repo.object_format)
+    parsed = gitobject.parse(raw, SIGNED_KINDS[name], repo.object_format)
     if isinstance(parsed, PushCertificate) or parsed.signature is None:
         raise UnavailableError(f"{oid} carries no signature")
     inside: tuple[bytes, ...] = ()

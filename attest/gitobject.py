@@ -63,6 +63,16 @@ class ObjectKind(enum.StrEnum):
     PUSH_CERTIFICATE = "push-certificate"
 
 
+SIGNED_KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
+"""What carries its signature in itself, by git's word for it."""
+
+EMPTY_TREES = {
+    ObjectFormat.SHA1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    ObjectFormat.SHA256: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+"""The id of the tree with nothing in it."""
+
+
 class SignatureFormat(enum.StrEnum):
     """By armour, which alone decides what git calls (`gpg.format` does not)."""
 

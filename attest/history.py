@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attest import keys, merges, notes, stamps, store, verify
 from attest.errors import Error, UnavailableError
-from attest.gitobject import ObjectKind
+from attest.gitobject import SIGNED_KINDS, ObjectKind
 from attest.lane import Lane
 from attest.policy import Paths, Policy, no_paths
 from attest.query import Query
@@ -44,7 +44,6 @@ BATCH = 512
 FEW = 1500
 """Objects below which more processes cost more than they save."""
 
-_KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 _SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
@@ -163,7 +162,7 @@ class Worker:
 
     def _read(self, object_id: str) -> tuple[ObjectKind, bytes]:
         name, raw = self.repo.read(object_id)
-        kind = _KINDS.get(name)
+        kind = SIGNED_KINDS.get(name)
         if kind is None:
             raise UnavailableError(f"{object_id} is a {name}; only commits and tags carry signatures")
         return kind, raw

@@ -19,6 +19,7 @@ from attest.repository import Repository
 from attest.row import Row
 from attest.rules import pins, source
 from attest.rules.source import InForce
+from attest.through import ACCEPTING
 from attest.types import Outcome, Severity
 
 MAX_COMMITS = 50_000
@@ -28,7 +29,6 @@ MAX_SUBJECT = 100
 MAX_DETAIL = 500
 """Characters of a first line, and of a finding, that a report repeats."""
 
-ACCEPTING = (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
 FAIL_ON = ("rejected", "unchecked", "warning")
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attest.types import Outcome, PrincipalKind
+from attest.types import Outcome, Principal, PrincipalKind
 
 ACCEPTING = (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
+"""Outcomes by which an object is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,16 @@ class Who:
     kind: PrincipalKind
     name: str
     email: str
+
+    @classmethod
+    def of(cls, principal: Principal) -> Who:
+        """Whom a certificate or a known key names."""
+        return cls(principal.id, principal.kind, principal.display, principal.email)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """As statements write it."""
+        return {"id": self.id, "kind": str(self.kind), "name": self.name, "email": self.email}
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,6 @@ def _created(call: Call, signed: Signed, at: datetime) -> Events:
     return [*_status(call, ["BEGIN_SIGNING"]), *acting.warned(signed), ("1", signed.armour), *_status(call, [line])]
 
 
-
 def _verify(call: Call, request: Request, signer: Signs, at: datetime) -> Reply:
     from attest import verify
     from attest.errors import MalformedError, UnavailableError

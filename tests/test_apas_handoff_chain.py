@@ -378,7 +378,6 @@ def test_usage_is_said_in_a_sentence(desk: Path) -> None:
     assert run("check", "pipe", "--unsigned").return_value == 1
 
 
-
 def test_a_pipe_is_read_to_its_end() -> None:
     """As a shell makes one of `<(...)`: opened for writing already, and nothing in it yet."""
     reading, writing = os.pipe()

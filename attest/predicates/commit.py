@@ -18,7 +18,7 @@ from attest.gitobject import Commit, Ident, ObjectFormat, ObjectKind, Tag
 from attest.instants import text
 from attest.predicates import who
 from attest.predicates.facts import foreign_cms
-from attest.through import Through, Who
+from attest.through import Through
 from attest.types import Evidence, Finding, Outcome, StepStatus, Verdict
 from attest.verify import Examination
 
@@ -58,16 +58,12 @@ def rewrites(records: Iterable[Through]) -> list[JsonObject]:
             "relation": each.relation,
             "comparedHere": each.compared,
             "signers": [
-                {"actor": _somebody(actor), "representedPrincipal": None if behalf is None else _somebody(behalf)}
+                {"actor": actor.data, "representedPrincipal": None if behalf is None else behalf.data}
                 for actor, behalf in each.people()
             ],
         }
         for each in records
     ]
-
-
-def _somebody(named: Who) -> JsonObject:
-    return {"id": named.id, "kind": str(named.kind), "name": named.name, "email": named.email}
 
 
 def policy(verdict: Verdict) -> JsonObject:

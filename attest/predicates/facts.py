@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.errors import Step
-from attest.through import Through
-from attest.types import Identity, Outcome, PrincipalKind, StepStatus, Verdict
+from attest.through import ACCEPTING, Through
+from attest.types import Identity, PrincipalKind, StepStatus, Verdict
 from attest.verify import Examination
 
 if TYPE_CHECKING:
     from attest.foreign.smime import ForeignCms
 
-ACCEPTED = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN})
 
 JsonObject = dict[str, Any]
 
@@ -39,7 +38,7 @@ class Facts:
     @property
     def accepted(self) -> bool:
         """Whether the policy accepts it; most predicates say nothing of anything else."""
-        return self.verdict.outcome in ACCEPTED
+        return self.verdict.outcome in ACCEPTING
 
     @property
     def identity(self) -> Identity | None:

@@ -20,13 +20,12 @@ from attest.receive.settings import Settings
 from attest.receive.updates import Change, Update, change_of, is_attestations, new_objects
 from attest.repository import Repository
 from attest.row import Row
+from attest.through import ACCEPTING
 from attest.trust import Trust
 from attest.types import Outcome, Severity
 
 SHOWN = 20
 """Objects of a push that are shown when it is refused; the rest is counted. More than a screen nobody reads."""
-
-_FINE = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Report:
     def add(self, row: Row) -> None:
         """Count one judged object."""
         self.judged += 1
-        if row.outcome in _FINE:
+        if row.outcome in ACCEPTING:
             self.unproven += row.outcome is Outcome.ACCEPTED_TIME_UNPROVEN
             self.contradictions.update(c.code for c in row.contradictions if c.severity is not Severity.INFO)
             return

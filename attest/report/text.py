@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attest.errors import Step
 from attest.row import Row
-from attest.through import Through, Who
+from attest.through import ACCEPTING, Through, Who
 from attest.types import Finding, Findings, Outcome, Principal, Severity, StepStatus, Verdict
 
 HOUR = 3600
@@ -50,7 +50,7 @@ def row_lines(row: Row) -> Iterator[str]:
     said = row.subject or row.kind
     yield f"{word:<23} {row.object_id[:SHORT_ID]} {printable(name)}: {printable(said)}"
     first = row.decisive
-    quiet = row.outcome in (Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN)
+    quiet = row.outcome in ACCEPTING
     if first is not None and not quiet:
         yield f"  {finding_line(first)}"
     for item in row.contradictions:

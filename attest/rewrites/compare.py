@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from attest.errors import MalformedError, UnavailableError
-from attest.gitobject import Commit, ObjectFormat, parse_commit
+from attest.gitobject import EMPTY_TREES, Commit, parse_commit
 from attest.repository import Repository
 from attest.rewrites.model import MAX_OLD, Compared, Relation
 
@@ -44,10 +44,6 @@ _TYPE = re.compile(rb"^index [0-9a-f]+\.\.[0-9a-f]+ ([0-7]{3})[0-7]*\n", re.MULT
 """Whether what is changed is a file, a symbolic link or a submodule: the first half of its mode."""
 
 _BINARY = re.compile(rb"^(?:Binary files |GIT binary patch\n)", re.MULTILINE)
-_NO_TREE = {
-    ObjectFormat.SHA1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-    ObjectFormat.SHA256: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
-}
 """The tree without a file, which git knows without having it."""
 
 _OTHER = "they do not change the same lines"
@@ -112,7 +108,7 @@ def _trees(repo: Repository, pair: Pair, read: Callable[[str], Commit]) -> _Tree
             return Compared(Relation.NONE, note=_NO_ROW)
         if base and new.parents[1:] and not _reaches(repo, new.parents[0], base):
             return Compared(Relation.NONE, note=_MERGES)
-        nothing = _NO_TREE[repo.object_format]
+        nothing = EMPTY_TREES[repo.object_format]
         before = read(base).tree if base else nothing
         under = read(new.parents[0]).tree if new.parents else nothing
     except MalformedError as error:

@@ -22,7 +22,7 @@ from attest.rewrites.model import Compared, Old, Relation, Rewrite, Rewriter, Re
 from attest.rewrites.reader import Stored
 from attest.row import Row
 from attest.through import ACCEPTING, Original, Through, Who
-from attest.types import Identity, Principal, PrincipalKind
+from attest.types import Identity, PrincipalKind
 
 MAX_DEPTH = 4
 """Records one after the other: an amend, a rebase, a squash, and one to spare."""
@@ -134,7 +134,7 @@ class Follower:
         if row is None or row.outcome is None:
             return Original(oid, False, said.outcome, said.actor, said.represented, nested)
         who = row.identity
-        actor, represented = (_who(who.actor), _behalf(who)) if who is not None else (None, None)
+        actor, represented = (Who.of(who.actor), _behalf(who)) if who is not None else (None, None)
         return Original(oid, True, row.outcome, actor, represented, nested)
 
 
@@ -174,9 +174,5 @@ def _is_settled(said: Old, row: Row | None) -> bool:
     return said.outcome in ACCEPTING and said.actor is not None and said.actor.kind is PrincipalKind.AGENT
 
 
-def _who(principal: Principal) -> Who:
-    return Who(principal.id, principal.kind, principal.display, principal.email)
-
-
 def _behalf(who: Identity) -> Who | None:
-    return _who(who.represented) if who.represented is not None else None
+    return Who.of(who.represented) if who.represented is not None else None

@@ -24,7 +24,7 @@ from attest.rewrites.statement import MAX_STATEMENTS, build
 from attest.row import Row
 from attest.through import Who
 from attest.trust import Trust
-from attest.types import Outcome, Principal
+from attest.types import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +131,14 @@ def _old(repo: Repository, row: Row, lines: Sequence[bytes]) -> Old:
         payload_sha256=hashlib.sha256(payload).hexdigest(),
         outcome=row.outcome,
         reason=first.reason if first is not None and against else "",
-        actor=_who(who.actor) if who is not None else None,
-        represented=_who(who.represented) if who is not None and who.represented is not None else None,
+        actor=Who.of(who.actor) if who is not None else None,
+        represented=Who.of(who.represented) if who is not None and who.represented is not None else None,
         certificate_sha256=row.signer.leaf_sha256 if who is not None and row.signer is not None else "",
         time=Signed(rfc3339(best.not_before), rfc3339(best.not_after), best.voucher)
         if who is not None and best is not None
         else None,
         statements=_statements(lines, row.object_id),
     )
-
-
-def _who(principal: Principal) -> Who:
-    return Who(principal.id, principal.kind, principal.display, principal.email)
 
 
 def _rewriter(row: Row) -> Rewriter:

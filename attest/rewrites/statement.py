@@ -109,7 +109,7 @@ def _old(item: Old) -> JsonObject:
 
 
 def _who(who: Who | None) -> JsonObject | None:
-    return None if who is None else {"id": who.id, "kind": str(who.kind), "name": who.name, "email": who.email}
+    return None if who is None else who.data
 
 
 def _commit(object_id: str) -> JsonObject:

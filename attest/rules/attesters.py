@@ -32,7 +32,7 @@ def _attesting(table: Table) -> Attesting:
         name=name,
         keys=table.parsed("keys", lambda key, value: _key(table, key, value)) or (),
         certificates=table.patterns("certificates") or (),
-        sigstore=tuple(_subject(item) for item in table.tables("sigstore")),
+        sigstore=tuple(subject(item) for item in table.tables("sigstore")),
         ids=table.patterns("ids") or (),
         predicates=table.parsed("predicates", lambda key, value: _type(table, key, value)),
         refs=table.patterns("refs"),
@@ -51,7 +51,8 @@ def _attesting(table: Table) -> Attesting:
     return made
 
 
-def _subject(table: Table) -> OpenIdSubject:
+def subject(table: Table) -> OpenIdSubject:
+    """An identity of an OpenID provider; `MalformedError` that names the place."""
     made = OpenIdSubject(table.needed("issuer"), table.needed("identity"))
     table.done()
     return made

@@ -21,7 +21,6 @@ from attest.rules.model import (
     Kind,
     Match,
     Named,
-    OpenIdSubject,
     Require,
     Rule,
     Tolerated,
@@ -99,14 +98,8 @@ def _principal(table: Table) -> Named:
         certificates=table.patterns("certificates") or (),
         ssh_keys={fingerprint(key): ("" if _SSH_FINGERPRINT.fullmatch(key) else key) for key in keys},
         openpgp=openpgp,
-        sigstore=tuple(_subject(item) for item in table.tables("sigstore")),
+        sigstore=tuple(attesters.subject(item) for item in table.tables("sigstore")),
     )
-    table.done()
-    return made
-
-
-def _subject(table: Table) -> OpenIdSubject:
-    made = OpenIdSubject(table.needed("issuer"), table.needed("identity"))
     table.done()
     return made
 

@@ -12,9 +12,8 @@ from attest.query import Query
 from attest.report.text import SHORT_ID, printable
 from attest.repository import Repository
 from attest.row import Row
+from attest.through import ACCEPTING
 from attest.types import Outcome
-
-FINE = frozenset({Outcome.ACCEPTED, Outcome.ACCEPTED_TIME_UNPROVEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Tally:
 
     def add(self, row: Row) -> None:
         """Count one object."""
-        if row.outcome in FINE:
+        if row.outcome in ACCEPTING:
             self.accepted[row.rule] += 1
             return
         first, outcome = row.decisive, row.outcome or Outcome.COULD_NOT_CHECK

@@ -27,7 +27,7 @@ from attest.query import Query
 from attest.repository import Repository
 from attest.rules import reading, roots
 from attest.rules.ruleset import Ruleset
-from attest.rules.simulate import FINE
+from attest.through import ACCEPTING
 from attest.trust import Trust
 
 PLACE = ".notme/policy.toml"
@@ -186,7 +186,7 @@ def _steps(repo: Repository, start: str, tip: str, query: Query) -> Iterator[tup
         return
     for commit in _changes(repo, start, tip):
         [row] = history.rows(repo, [commit], _under(query, by))
-        if row.outcome in FINE:
+        if row.outcome in ACCEPTING:
             by = _after(repo, commit, query.trusted)
         elif not isinstance(by.policy, Broken):
             why = f"{commit} changes the policy, and the policy before it does not accept that"

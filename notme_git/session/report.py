@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attest.errors import Error, UnavailableError
-from attest.gitobject import Commit, ObjectFormat, ObjectKind, parse_commit
+from attest.gitobject import EMPTY_TREES, Commit, ObjectKind, parse_commit
 from attest.repository import Repository, open_repository
 from attest.revisions import BESIDE
 from notme_git.session import alternates, bounded, record, view
@@ -25,11 +25,6 @@ PATIENCE_S = 120
 """For all of it. The repository may be a sandbox's, with pipes and devices where git expects files."""
 
 SHOWN = 20
-
-_EMPTY_TREES = {
-    ObjectFormat.SHA1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-    ObjectFormat.SHA256: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
-}
 
 _MADE = re.compile(r"(commit|cherry-pick|revert|am)\b|rebase .*\((pick|reword|edit|squash|fixup|continue)\)")
 """How a reflog's entries begin for commits that were made here, other than for those that came from elsewhere."""
@@ -164,7 +159,7 @@ def _beside(repository: Repository, before: Before) -> set[str]:
 
 def _is_scaffold(commit: Commit, repository: Repository) -> bool:
     """Whether it says nothing, as the one that `git rebase --root` begins with and leaves in the reflog alone."""
-    empty = _EMPTY_TREES[repository.object_format]
+    empty = EMPTY_TREES[repository.object_format]
     return (commit.parents, commit.tree, commit.message) == ((), empty, b"")
 
 

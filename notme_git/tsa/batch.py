@@ -14,7 +14,7 @@ from attest import stampable, stamps, store
 from attest.errors import Error, MalformedError, UnavailableError
 from attest.foreign import cmscerts, cmstime
 from attest.foreign.cmstime import Stamper
-from attest.gitobject import ObjectKind
+from attest.gitobject import SIGNED_KINDS
 from attest.repository import Repository
 from notme_git.config import Config
 from notme_git.gitconfig import GitConfig
@@ -27,8 +27,6 @@ PUSH_S = 30.0
 
 BATCH = 64
 """Objects whose time-stamps become one commit: what was got is not lost when the next authority is away."""
-
-_KINDS = {kind.value: kind for kind in (ObjectKind.COMMIT, ObjectKind.TAG)}
 
 
 @dataclass(slots=True)
@@ -105,9 +103,9 @@ class Batch:
     def _value(self, oid: str, done: Done) -> bytes | None:
         try:
             kind, raw = self.repository.read(oid)
-            if kind not in _KINDS:
+            if kind not in SIGNED_KINDS:
                 raise MalformedError(f"{oid} is a {kind}; only commits and tags carry signatures")
-            value = stampable.value_in(raw, _KINDS[kind], self.repository.object_format)
+            value = stampable.value_in(raw, SIGNED_KINDS[kind], self.repository.object_format)
         except Error:
             done.unreadable += 1
             return None
