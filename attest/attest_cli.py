@@ -141,7 +141,7 @@ def command(
         self_attested=self_attest,
         signer_keys=maker.fingerprints(key),
         documents=asked.documents,
-        push=asked.push(repo, tip, context.ref, trusted.foreign.witnesses if trusted.foreign else ()),
+        push=asked.push(repo, tip, context.ref, trusted.witnesses),
         orchestrated={} if dispatch is None else sections(dispatch),
         related=_related(dispatch_file, asked),
     )

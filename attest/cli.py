@@ -240,11 +240,11 @@ def examinations(
 
 def _sightings(repo: Repository, trusted: Trust) -> Sightings | None:
     """What witnesses that count say of the objects here; None where none was named."""
-    if trusted.foreign is None or not trusted.foreign.witnesses:
+    if not trusted.witnesses:
         return None
     from attest import sightings
 
-    return sightings.find(repo, trusted.foreign.witnesses)
+    return sightings.find(repo, trusted.witnesses)
 
 
 def _with_timestamps(repo: Repository, object_ids: Iterable[str]) -> Iterator[tuple[str, Sequence[bytes]]]:

@@ -81,12 +81,11 @@ def each(
 
 def with_sightings(repo: Repository, query: Query) -> Query:
     """The query with what witnesses say of the objects of `repo`, where some were named."""
-    roots = query.trusted.foreign
-    if roots is None or not roots.witnesses or query.sightings is not None:
+    if not query.trusted.witnesses or query.sightings is not None:
         return query
     from attest import sightings
 
-    return replace(query, sightings=sightings.find(repo, roots.witnesses))
+    return replace(query, sightings=sightings.find(repo, query.trusted.witnesses))
 
 
 def cores() -> int:
@@ -130,7 +129,7 @@ class Worker:
         self._follows = following and asked and self._stamped
         self._spooled = query.home is not None and (query.home / stamps.FOLDER).is_dir()
         # Without a name for them, nobody's time-stamps beside a CMS signature or a plain key could count.
-        self._stampers = query.trusted.foreign is not None and bool(query.trusted.foreign.stampers)
+        self._stampers = bool(query.trusted.stampers)
 
     def rows(self, batch: Sequence[str]) -> Iterator[Row]:
         """The row of each object of a batch. An id may be anything; an object that is no commit or tag is unread."""

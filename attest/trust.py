@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from attest import asn1, canonical, evidence, keys
 from attest.certificate import Anchor, BridgeCertificate, Chain
@@ -36,6 +37,9 @@ from attest.types import (
     TrustBundle,
     Voucher,
 )
+
+if TYPE_CHECKING:
+    from attest.foreign.cmstime import Stamper
 
 DOMAIN = b"notme-trust-bundle-v1\n"
 """Separates these signatures from everything else the root key signs (certificates begin with 0x30)."""
@@ -60,6 +64,16 @@ class Trust:
     epochs: tuple[tuple[Epoch, tuple[Anchor, ...]], ...] = ()
     others: tuple[Trust, ...] = ()
     foreign: Roots | None = None
+
+    @property
+    def witnesses(self) -> tuple[PublicKey, ...]:
+        """The keys of servers whose statements of what arrived count."""
+        return self.foreign.witnesses if self.foreign is not None else ()
+
+    @property
+    def stampers(self) -> tuple[Stamper, ...]:
+        """Third parties whose time-stamps count."""
+        return self.foreign.stampers if self.foreign is not None else ()
 
     def of(self, anchor: Anchor) -> Trust:
         """The part that is about the authority of `anchor`: one authority's bundle says nothing of another's keys."""

@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from attest import contradictions, evidence, gitobject, identity, signed, trust
 from attest.certificate import Chain
@@ -37,9 +37,6 @@ from attest.signed import CmsSigned, GitObject, Signed, SshSigned
 from attest.through import Through
 from attest.trust import Trust
 from attest.types import Contradiction, Evidence, Finding, Findings, Identity, Outcome, StepStatus, Verdict
-
-if TYPE_CHECKING:
-    from attest.foreign.cmstime import Stamper
 
 T = TypeVar("T")
 
@@ -382,7 +379,7 @@ class _Walk:
     def _foreign_time(self, made: ForeignSigned, vouched: Vouched, parsed: GitObject | None) -> None:
         word = made.signing_time(parsed)
         signer = (evidence.said(*word),) if word is not None else ()
-        named, begins = self._stampers, vouched.not_before or 0
+        named, begins = self.trusted.stampers, vouched.not_before or 0
         tokens = self.timestamps if named else ()
         beside, remarks = evidence.collect_detached(tokens, made.value, None, named, begins)
         self.evidence = (*signer, *vouched.evidence, *beside, *self._seen(begins))
@@ -393,10 +390,6 @@ class _Walk:
             return
         found = evidence.verify_within(self.evidence, vouched.not_before, vouched.not_after)
         self.note(Step.TIME, StepStatus.PROVEN, None, evidence.within_detail(found))
-
-    @property
-    def _stampers(self) -> Sequence[Stamper]:
-        return self.trusted.foreign.stampers if self.trusted.foreign is not None else ()
 
     def _seen(self, begins: int) -> tuple[Evidence, ...]:
         return () if self.seen is None else (evidence.observed(self.seen, begins),)
@@ -433,8 +426,8 @@ class _Walk:
         begins = int(chain.leaf.issued_at.timestamp())
         # A CMS signature has its authority's time-stamp inside; beside it only others' are looked for.
         own = chain.anchor if isinstance(made, SshSigned) else None
-        others = evidence.independent(self._stampers, self.trusted.of(chain.anchor).anchors)
-        tokens = self.timestamps if own or self._stampers else ()
+        others = evidence.independent(self.trusted.stampers, self.trusted.of(chain.anchor).anchors)
+        tokens = self.timestamps if own or self.trusted.stampers else ()
         beside, remarks = evidence.collect_detached(tokens, made.value, own, others, begins)
         self.evidence += (*beside, *self._seen(begins))
         self.remarks += remarks
